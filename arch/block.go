@@ -1,0 +1,224 @@
+package arch
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// A block string is one row of a network in timm's notation: tokens joined by
+// underscores, the block kind first, then in any order
+//
+//	rN    repeats
+//	kN    kernel of the depthwise convolution, odd
+//	sN    stride of the first block
+//	eX    expand ratio, may be fractional
+//	cN    output channels
+//	seX   squeeze-and-excite ratio
+//	nre, nr6, nsw   activation relu, relu6, swish; default the network's
+//	noskip          no residual
+//
+// as in ir_r2_k3_s2_e6_c24_se0.25. r, s and e default to 1; k and c must be given.
+
+var blockCodes = []struct {
+	kind BlockKind
+	code string
+}{
+	{DepthwiseSeparable, "ds"},
+	{InvertedResidual, "ir"},
+}
+
+func (k BlockKind) String() string {
+	for _, b := range blockCodes {
+		if b.kind == k {
+			return b.code
+		}
+	}
+	return fmt.Sprintf("BlockKind(%d)", k)
+}
+
+var actCodes = []struct {
+	act        Act
+	code, name string
+}{
+	{ActReLU, "nre", "relu"},
+	{ActReLU6, "nr6", "relu6"},
+	{ActSwish, "nsw", "swish"},
+	{ActSigmoid, "", "sigmoid"},
+	{ActIdentity, "", "identity"},
+	{ActDefault, "", "default"},
+}
+
+func (a Act) String() string {
+	for _, c := range actCodes {
+		if c.act == a {
+			return c.name
+		}
+	}
+	return fmt.Sprintf("Act(%d)", a)
+}
+
+// BlockError is a malformed block string. Column counts from 1.
+type BlockError struct {
+	Block  string
+	Column int
+	Msg    string
+}
+
+func (e *BlockError) Error() string {
+	return fmt.Sprintf("arch: block %q, column %d: %s", e.Block, e.Column, e.Msg)
+}
+
+// limits of one row; far above any network trained so far, low enough that
+// no product of two of them overflows.
+const (
+	maxRepeats = 1000
+	maxKernel  = 31
+	maxStride  = 8
+	maxWidth   = 65536
+	maxExpand  = 64
+)
+
+// ParseStage reads one block string. A malformed one gives a [*BlockError].
+func ParseStage(s string) (Stage, error) {
+	st := Stage{Repeats: 1, Stride: 1, Expand: 1}
+	seen := map[string]bool{}
+	col := 1
+	for i, tok := range strings.Split(s, "_") {
+		bad := func(format string, args ...any) (Stage, error) {
+			return Stage{}, &BlockError{s, col, fmt.Sprintf(format, args...)}
+		}
+		if i == 0 {
+			for _, b := range blockCodes {
+				if b.code == tok {
+					st.Block = b.kind
+				}
+			}
+			if st.Block == 0 {
+				return bad("unknown block kind %q, want %s", tok, codeList())
+			}
+			col += len(tok) + 1
+			continue
+		}
+		key, val := splitToken(tok)
+		if key == "n" || tok == "noskip" {
+			key, val = tok, ""
+		}
+		slot := key
+		if strings.HasPrefix(key, "n") && key != "noskip" {
+			slot = "n"
+		}
+		if seen[slot] {
+			return bad("%q repeats a token given before", tok)
+		}
+		seen[slot] = true
+		var err error
+		switch key {
+		case "r":
+			st.Repeats, err = count(val, 1, maxRepeats)
+		case "k":
+			st.Kernel, err = count(val, 1, maxKernel)
+			if err == nil && st.Kernel%2 == 0 {
+				err = fmt.Errorf("kernel %d is even, want an odd one", st.Kernel)
+			}
+		case "s":
+			st.Stride, err = count(val, 1, maxStride)
+		case "c":
+			st.Width, err = count(val, 1, maxWidth)
+		case "e":
+			st.Expand, err = ratio(val, maxExpand)
+		case "se":
+			st.SERatio, err = ratio(val, 1)
+		case "noskip":
+			st.NoSkip = true
+		default:
+			a := ActDefault
+			for _, c := range actCodes {
+				if c.code != "" && c.code == tok {
+					a = c.act
+				}
+			}
+			if a == ActDefault {
+				return bad("unknown token %q, want one of r k s e c se nre nr6 nsw noskip", tok)
+			}
+			st.Act = a
+		}
+		if err != nil {
+			return bad("token %q: %v", tok, err)
+		}
+		col += len(tok) + 1
+	}
+	if err := st.check(); err != nil {
+		return Stage{}, &BlockError{s, 1, err.Error()}
+	}
+	return st, nil
+}
+
+// check reports what single tokens cannot show.
+func (st *Stage) check() error {
+	switch {
+	case st.Kernel == 0:
+		return fmt.Errorf("no kernel size, add a token such as k3")
+	case st.Width == 0:
+		return fmt.Errorf("no output channels, add a token such as c24")
+	case st.Block == DepthwiseSeparable && st.Expand != 1:
+		return fmt.Errorf("ds blocks do not expand, but e%s was given; use ir", number(st.Expand))
+	case st.Block == InvertedResidual && st.Expand == 1:
+		return fmt.Errorf("ir with e1 is ambiguous: write ds for a block without an expand convolution")
+	}
+	return nil
+}
+
+// String is the block string of st, with the tokens in their usual order.
+func (st *Stage) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s_r%d_k%d_s%d_e%s_c%d", st.Block, st.Repeats, st.Kernel, st.Stride, number(st.Expand), st.Width)
+	if st.SERatio > 0 {
+		fmt.Fprintf(&b, "_se%s", number(st.SERatio))
+	}
+	for _, c := range actCodes {
+		if c.act == st.Act && c.code != "" {
+			b.WriteString("_" + c.code)
+		}
+	}
+	if st.NoSkip {
+		b.WriteString("_noskip")
+	}
+	return b.String()
+}
+
+// splitToken cuts a token at its first digit, sign or dot.
+func splitToken(tok string) (key, val string) {
+	i := strings.IndexAny(tok, "0123456789.+-")
+	if i < 0 {
+		return tok, ""
+	}
+	return tok[:i], tok[i:]
+}
+
+func count(s string, lo, hi int) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < lo || n > hi {
+		return 0, fmt.Errorf("want a whole number from %d to %d", lo, hi)
+	}
+	return n, nil
+}
+
+func ratio(s string, hi float64) (float64, error) {
+	x, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(x > 0 && x <= hi) || math.IsInf(x, 0) {
+		return 0, fmt.Errorf("want a number above 0, at most %s", number(hi))
+	}
+	return x, nil
+}
+
+func number(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
+
+func codeList() string {
+	var cs []string
+	for _, b := range blockCodes {
+		cs = append(cs, b.code)
+	}
+	return strings.Join(cs, " or ")
+}

@@ -1,0 +1,375 @@
+package arch
+
+import (
+	"fmt"
+	"math"
+)
+
+// Kind is the type of an op. The set is closed: every reader of a graph is
+// one switch over it, and a test walks kinds and readers.
+type Kind uint8
+
+const (
+	OpInput      Kind = iota // the image, no inputs
+	OpConv                   // y = conv(x) (+ bias); Groups == C of x is depthwise
+	OpBatchNorm              // per channel, running statistics at inference
+	OpActivation             // elementwise Op.Act
+	OpGlobalPool             // mean over H and W: [H,W,C] -> [1,1,C]
+	OpGate                   // In[0] [H,W,C] times In[1] [1,1,C]: the excite of SE
+	OpAdd                    // In[0] (the branch, dropped at rate DropPath in training) + In[1] (the shortcut)
+	OpDropout                // zeroes elements at rate Rate in training, identity at inference
+	OpLinear                 // [1,1,C] -> [1,1,classes], with bias
+
+	NumKinds = iota
+)
+
+var kindNames = [NumKinds]string{"input", "conv", "batchnorm", "activation", "globalpool", "gate", "add", "dropout", "linear"}
+
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("Kind(%d)", k)
+}
+
+// Shape is the shape of one image's tensor; the batch dimension is outside
+// the graph. Memory order is height, width, channel, channel innermost.
+type Shape struct{ H, W, C int }
+
+// Elems is the number of elements of one image's tensor.
+func (s Shape) Elems() int { return s.H * s.W * s.C }
+
+// Pad is the zeros around a convolution's input.
+type Pad struct{ Top, Left, Bottom, Right int }
+
+// Op is one step of a graph and the value it makes. In holds indices of
+// earlier ops of the same graph; the fields that do not apply to Kind are zero.
+type Op struct {
+	Kind  Kind
+	Name  string // timm's module path ("blocks.1.0.conv_pw"); where timm has no module, a name in the same style
+	In    []int
+	Shape Shape // of the value this op makes
+	Stage int   // index into Spec.Stages; -1 for the stem, len(Stages) for the head
+	Block int   // global block index over all stages; -1 outside blocks
+
+	Kernel int // OpConv
+	Stride int
+	Pad    Pad
+	Groups int // 1 dense, C of the input depthwise
+	Bias   bool
+
+	Eps      float64 // OpBatchNorm
+	Momentum float64
+
+	Act      Act     // OpActivation
+	DropPath float64 // OpAdd
+	Rate     float64 // OpDropout
+
+	Params []Param // tensors of this op, in the order of timm's state dict
+}
+
+// Depthwise reports whether a convolution has one filter per channel.
+func (o *Op) Depthwise() bool { return o.Kind == OpConv && o.Groups > 1 && o.Groups == o.Shape.C }
+
+// Role says what a parameter is, which decides its initialiser, its weight
+// decay and whether gradients reach it.
+type Role uint8
+
+const (
+	ConvWeight      Role = iota + 1 // [Cout, Cin, k, k]
+	DepthwiseWeight                 // [C, 1, k, k]
+	LinearWeight                    // [out, in]
+	BiasVector                      // [out], of a convolution or linear layer
+	BNGamma                         // [C]
+	BNBeta                          // [C]
+	BNMean                          // [C], a buffer: running mean
+	BNVar                           // [C], a buffer: running variance
+)
+
+// Trainable reports whether a parameter of this role has a gradient.
+func (r Role) Trainable() bool { return r != BNMean && r != BNVar }
+
+// Param is one named tensor of a network, in PyTorch's layout.
+type Param struct {
+	Name  string
+	Shape []int
+	Role  Role
+}
+
+// Elems is the number of elements of the tensor.
+func (p Param) Elems() int {
+	n := 1
+	for _, d := range p.Shape {
+		n *= d
+	}
+	return n
+}
+
+// Graph is a network resolved for one input resolution.
+type Graph struct {
+	Spec Spec
+	Ops  []Op // Ops[0] is the input; the last op makes the logits
+
+	HeadMap  int   // op whose value is the map before global pooling: features of the class activation map
+	Features int   // op whose value is the pooled embedding, before dropout
+	Taps     []int // reduction_i: the last block's output at each spatial resolution
+}
+
+// Params lists every tensor of the network, buffers included, in the order
+// of timm's state dict.
+func (g *Graph) Params() []Param {
+	var ps []Param
+	for i := range g.Ops {
+		ps = append(ps, g.Ops[i].Params...)
+	}
+	return ps
+}
+
+// Output is the op that makes the logits.
+func (g *Graph) Output() int { return len(g.Ops) - 1 }
+
+// maxElems bounds every tensor of a graph, so that sizes fit 32-bit
+// arithmetic with room to spare and no reader needs its own overflow check.
+const maxElems = 1 << 31
+
+// Graph resolves s at its own resolution.
+func (s Spec) Graph() (*Graph, error) { return s.GraphAt(s.Resolution) }
+
+// GraphAt resolves s for images of resolution x resolution pixels.
+func (s Spec) GraphAt(resolution int) (*Graph, error) {
+	s.Resolution = resolution
+	if err := s.Validate(); err != nil {
+		return nil, err
+	}
+	b := builder{spec: s, g: &Graph{Spec: s}, block: -1, stage: -1}
+	if err := b.build(); err != nil {
+		return nil, fmt.Errorf("arch: %s: %w", s.Name, err)
+	}
+	return b.g, nil
+}
+
+// builder appends ops; stage and block tag what it appends.
+type builder struct {
+	spec         Spec
+	g            *Graph
+	stage, block int
+	err          error
+}
+
+func (b *builder) add(op Op) int {
+	op.Stage, op.Block = b.stage, b.block
+	if s := op.Shape; b.err == nil && (s.H < 1 || s.W < 1 || s.C < 1 || float64(s.H)*float64(s.W)*float64(s.C) > maxElems) {
+		b.err = fmt.Errorf("%s: the tensor would be %dx%dx%d, over the limit of %d elements", op.Name, s.H, s.W, s.C, int64(maxElems))
+	}
+	b.g.Ops = append(b.g.Ops, op)
+	return len(b.g.Ops) - 1
+}
+
+func (b *builder) shape(i int) Shape { return b.g.Ops[i].Shape }
+
+// pad places the zeros along one axis of length n; total is their number.
+func (r PaddingRule) pad(n, kernel, stride int) (before, after, out int) {
+	if r == PadSame {
+		out = (n + stride - 1) / stride
+		total := max((out-1)*stride+kernel-n, 0)
+		return total / 2, total - total/2, out
+	}
+	p := (kernel - 1) / 2
+	return p, p, (n+2*p-kernel)/stride + 1
+}
+
+func (b *builder) conv(x int, name string, width, kernel, stride int, depthwise, bias bool) int {
+	in := b.shape(x)
+	top, bottom, h := b.spec.Padding.pad(in.H, kernel, stride)
+	left, right, w := b.spec.Padding.pad(in.W, kernel, stride)
+	op := Op{
+		Kind: OpConv, Name: name, In: []int{x}, Shape: Shape{h, w, width},
+		Kernel: kernel, Stride: stride, Pad: Pad{top, left, bottom, right}, Groups: 1, Bias: bias,
+	}
+	weight := Param{name + ".weight", []int{width, in.C, kernel, kernel}, ConvWeight}
+	if depthwise {
+		op.Groups = in.C
+		weight.Shape[1] = 1
+		weight.Role = DepthwiseWeight
+	}
+	if weight.Shape[0] > 0 && b.err == nil && float64(width)*float64(weight.Shape[1])*float64(kernel*kernel) > maxElems {
+		b.err = fmt.Errorf("%s: the weight would be %v, over the limit of %d elements", name, weight.Shape, int64(maxElems))
+	}
+	op.Params = []Param{weight}
+	if bias {
+		op.Params = append(op.Params, Param{name + ".bias", []int{width}, BiasVector})
+	}
+	return b.add(op)
+}
+
+func (b *builder) bn(x int, name string) int {
+	c := b.shape(x).C
+	return b.add(Op{
+		Kind: OpBatchNorm, Name: name, In: []int{x}, Shape: b.shape(x),
+		Eps: b.spec.BN.Eps, Momentum: b.spec.BN.Momentum,
+		Params: []Param{
+			{name + ".weight", []int{c}, BNGamma},
+			{name + ".bias", []int{c}, BNBeta},
+			{name + ".running_mean", []int{c}, BNMean},
+			{name + ".running_var", []int{c}, BNVar},
+		},
+	})
+}
+
+func (b *builder) act(x int, name string, a Act) int {
+	if a == ActIdentity {
+		return x
+	}
+	return b.add(Op{Kind: OpActivation, Name: name, In: []int{x}, Shape: b.shape(x), Act: a})
+}
+
+// squeezeWidth is the number of channels between SE's two 1x1 convolutions.
+func (s *Spec) squeezeWidth(st *Stage, in, expanded int) int {
+	base := in
+	if s.SE.FromExpanded {
+		base = expanded
+	}
+	w := max(1, int(float64(base)*st.SERatio))
+	if d := s.SE.Divisor; d > 1 {
+		w = roundWidth(float64(base)*st.SERatio, d, 0.9)
+	}
+	return w
+}
+
+// squeezeExcite is mean over the image, 1x1 reduce, act, 1x1 expand, sigmoid, gate.
+func (b *builder) squeezeExcite(x int, name string, squeeze int, a Act) int {
+	c := b.shape(x)
+	p := b.add(Op{Kind: OpGlobalPool, Name: name + ".pool", In: []int{x}, Shape: Shape{1, 1, c.C}})
+	p = b.conv(p, name+".conv_reduce", squeeze, 1, 1, false, true)
+	p = b.act(p, name+".act1", a)
+	p = b.conv(p, name+".conv_expand", c.C, 1, 1, false, true)
+	p = b.act(p, name+".gate", ActSigmoid)
+	return b.add(Op{Kind: OpGate, Name: name, In: []int{x, p}, Shape: c})
+}
+
+func (b *builder) blockOps(x int, st *Stage, name string, stride int, dropPath float64) int {
+	in := b.shape(x)
+	a := st.Act
+	if a == ActDefault {
+		a = b.spec.Act
+	}
+	y := x
+	mid := in.C
+	bn := 1
+	next := func(v int) int {
+		v = b.bn(v, fmt.Sprintf("%s.bn%d", name, bn))
+		bn++
+		return v
+	}
+	project := ".conv_pw"
+	if st.Block == InvertedResidual {
+		mid = expandedWidth(in.C, st.Expand, b.spec.Rule.WidthDivisor)
+		y = b.conv(y, name+".conv_pw", mid, 1, 1, false, false)
+		y = b.act(next(y), fmt.Sprintf("%s.act%d", name, bn-1), a)
+		project = ".conv_pwl"
+	}
+	y = b.conv(y, name+".conv_dw", mid, st.Kernel, stride, true, false)
+	y = b.act(next(y), fmt.Sprintf("%s.act%d", name, bn-1), a)
+	if st.SERatio > 0 {
+		y = b.squeezeExcite(y, name+".se", b.spec.squeezeWidth(st, in.C, mid), a)
+	}
+	y = b.conv(y, name+project, st.Width, 1, 1, false, false)
+	y = next(y)
+	if stride == 1 && in.C == st.Width && !st.NoSkip {
+		y = b.add(Op{Kind: OpAdd, Name: name + ".add", In: []int{y, x}, Shape: b.shape(y), DropPath: dropPath})
+	}
+	return y
+}
+
+func (b *builder) build() error {
+	s := &b.spec
+	x := b.add(Op{Kind: OpInput, Name: "input", Shape: Shape{s.Resolution, s.Resolution, s.Channels}})
+	if err := b.fits("stem", b.shape(x), s.Stem.Kernel, s.Stem.Stride); err != nil {
+		return err
+	}
+	x = b.conv(x, "conv_stem", s.Stem.Width, s.Stem.Kernel, s.Stem.Stride, false, false)
+	x = b.act(b.bn(x, "bn1"), "act1", s.Act)
+	blocks := 0
+	for _, st := range s.Stages {
+		blocks += st.Repeats
+	}
+	last := x
+	for i := range s.Stages {
+		st := &s.Stages[i]
+		b.stage = i
+		for j := range st.Repeats {
+			b.block++
+			stride := 1
+			if j == 0 {
+				stride = st.Stride
+			}
+			if err := b.fits(fmt.Sprintf("stage %d (%s)", i+1, st), b.shape(x), st.Kernel, stride); err != nil {
+				return err
+			}
+			if stride > 1 && b.block > 0 {
+				b.g.Taps = append(b.g.Taps, last)
+			}
+			x = b.blockOps(x, st, fmt.Sprintf("blocks.%d.%d", i, j), stride, s.DropPath*float64(b.block)/float64(blocks))
+			last = x
+			if b.err != nil {
+				return b.err
+			}
+		}
+	}
+	b.g.Taps = append(b.g.Taps, last)
+	b.stage, b.block = len(s.Stages), -1
+	if s.Head > 0 {
+		x = b.conv(x, "conv_head", s.Head, 1, 1, false, false)
+		x = b.act(b.bn(x, "bn2"), "act2", s.Act)
+	}
+	b.g.HeadMap = x
+	x = b.add(Op{Kind: OpGlobalPool, Name: "global_pool", In: []int{x}, Shape: Shape{1, 1, b.shape(x).C}})
+	b.g.Features = x
+	if s.Dropout > 0 {
+		x = b.add(Op{Kind: OpDropout, Name: "drop", In: []int{x}, Shape: b.shape(x), Rate: s.Dropout})
+	}
+	c := b.shape(x).C
+	b.add(Op{
+		Kind: OpLinear, Name: "classifier", In: []int{x}, Shape: Shape{1, 1, s.Classes}, Bias: true,
+		Params: []Param{
+			{"classifier.weight", []int{s.Classes, c}, LinearWeight},
+			{"classifier.bias", []int{s.Classes}, BiasVector},
+		},
+	})
+	return b.err
+}
+
+// fits rejects a stride that would shrink a map already as small as one pixel:
+// such a layer sees only padding around it.
+func (b *builder) fits(where string, in Shape, kernel, stride int) error {
+	if stride > 1 && (in.H < stride || in.W < stride) {
+		return fmt.Errorf("resolution %d is too small for the strides: %s has stride %d but its input is %dx%d; use at least %d pixels",
+			b.spec.Resolution, where, stride, in.H, in.W, b.spec.minResolution())
+	}
+	return nil
+}
+
+// minResolution is the product of all strides.
+func (s *Spec) minResolution() int {
+	n := s.Stem.Stride
+	for _, st := range s.Stages {
+		n *= st.Stride
+	}
+	return n
+}
+
+// expandedWidth is the width between expand and project. timm rounds it to
+// the divisor, which changes nothing for a whole ratio.
+func expandedWidth(in int, ratio float64, divisor int) int {
+	return roundWidth(float64(in)*ratio, divisor, 0.9)
+}
+
+// roundWidth rounds a channel count to a multiple of divisor, at least one
+// divisor, adding one more where rounding down lost more than 1-limit of it.
+func roundWidth(x float64, divisor int, limit float64) int {
+	n := max(divisor, int(math.Floor(x+float64(divisor)/2))/divisor*divisor)
+	if float64(n) < limit*x {
+		n += divisor
+	}
+	return n
+}
