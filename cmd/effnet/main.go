@@ -1,0 +1,92 @@
+// Command effnet finds how to grow a small CNN, and builds, trains, runs and
+// serves the grown network.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit statuses.
+const (
+	exitFailure     = 1   // the command could not do its work
+	exitUsage       = 2   // the command line was wrong
+	exitInterrupted = 130 // SIGINT or SIGTERM; the command printed how to go on
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is main with its surroundings as arguments. Results go to stdout,
+// everything else, errors included, to stderr.
+func run(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second signal kills at once.
+	context.AfterFunc(ctx, stop)
+	root := newRootCmd()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	var in *interruptedError
+	if errors.As(err, &in) {
+		fmt.Fprintf(stderr, "effnet: %v\n", err)
+		return exitInterrupted
+	}
+	fmt.Fprintf(stderr, "effnet: %v\n", err)
+	var ue *usageError
+	if errors.As(err, &ue) {
+		return exitUsage
+	}
+	return exitFailure
+}
+
+// usageError marks an error of the command line itself.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+// usagef makes a usage error.
+func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+// interruptedError ends a command that a signal stopped after it saved its
+// state; its text says how to resume.
+type interruptedError struct{ resume string }
+
+func (e *interruptedError) Error() string { return "interrupted; resume with: " + e.resume }
+
+func newRootCmd() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "effnet",
+		Short:         "Grow a small CNN in depth, width and resolution, and train and run what came out",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usagef("%s: %w; see 'effnet %s --help'", c.Name(), err, c.Name())
+	})
+	root.AddCommand()
+	return root
+}
+
+// exactly makes an argument check that names what is missing.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != len(names) {
+			return usagef("%s wants %d argument(s) %v, got %d; see 'effnet %s --help'", c.Name(), len(names), names, len(args), c.Name())
+		}
+		return nil
+	}
+}
