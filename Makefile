@@ -1,0 +1,46 @@
+# Everything a stranger needs: make demo, make test. The rest is for developers.
+GO      ?= go
+BIN     := bin/effnet
+DEMO    := run-demo
+export CGO_ENABLED := 0
+
+.PHONY: all build demo test check test-purego test-avx2 test-arm64 kill bench clean data
+
+all: build
+
+build:
+	$(GO) build -trimpath -o $(BIN) ./cmd/effnet
+
+# The main job on real images: a search from a base network to a verdict.
+demo: build data
+	rm -rf $(DEMO)
+	$(BIN) search small_300k --data fashion-mnist --factor 2 --seeds 2 --budget 8m --out $(DEMO)
+
+data:
+	sh scripts/fetch-data.sh
+
+test: check
+	$(GO) test ./...
+
+check:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run gofmt -w on these'; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+# The same tests without assembly, without AVX-512, and on arm64.
+test-purego:
+	$(GO) test -tags purego ./...
+
+test-avx2:
+	EFFNET_KERNEL=avx2 $(GO) test ./...
+
+test-arm64:
+	sh scripts/test-arm64.sh
+
+# kill -9 at random instants, then resume: the result must not change by a bit.
+kill: build data
+	sh scripts/kill-train.sh
+	sh scripts/kill-search.sh
+
+clean:
+	rm -rf bin $(DEMO)

@@ -1,0 +1,67 @@
+package effnet_test
+
+import (
+	"encoding/json"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// allowed is the table of ARCHITECTURE.md: for every package, the packages of
+// this module it may import and the modules from outside. Nothing is inherited.
+var allowed = map[string]struct{ inside, outside []string }{
+	"effnet/arch":                   {nil, []string{"github.com/goccy/go-yaml"}},
+	"effnet/weights":                {[]string{"arch", "internal/atomicfile"}, nil},
+	"effnet/imageprep":              {nil, []string{"golang.org/x/image", "github.com/bep/imagemeta"}},
+	"effnet/dataset":                {[]string{"imageprep", "internal/atomicfile"}, nil},
+	"effnet/infer":                  {[]string{"arch", "weights", "internal/kernel", "internal/par"}, nil},
+	"effnet/train":                  {[]string{"arch", "weights", "internal/kernel", "internal/par", "internal/atomicfile", "internal/lockfile"}, []string{"github.com/goccy/go-yaml"}},
+	"effnet/search":                 {[]string{"arch", "internal/atomicfile", "internal/lockfile"}, []string{"gonum.org/v1/gonum"}},
+	"effnet/report":                 {[]string{"arch", "search", "internal/atomicfile"}, []string{"gonum.org/v1/plot", "gonum.org/v1/gonum"}},
+	"effnet/internal/atomicfile":    {nil, nil},
+	"effnet/internal/lockfile":      {nil, []string{"golang.org/x/sys"}},
+	"effnet/internal/par":           {nil, nil},
+	"effnet/internal/kernel":        {nil, []string{"golang.org/x/sys"}},
+	"effnet/internal/kernel/asmgen": {nil, nil},
+	"effnet/internal/ref":           {[]string{"arch", "weights"}, nil},
+}
+
+// unlisted packages are programs, which wire everything together.
+var programs = []string{"effnet/cmd/", "effnet/bench/"}
+
+// TestImports holds the arrows of ARCHITECTURE.md against the real imports.
+func TestImports(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); dec.More(); {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		rule, ok := allowed[p.ImportPath]
+		if !ok {
+			if p.ImportPath != "effnet" && !slices.ContainsFunc(programs, func(s string) bool { return strings.HasPrefix(p.ImportPath, s) }) {
+				t.Errorf("package %s is not in the table; add it here and to ARCHITECTURE.md", p.ImportPath)
+			}
+			continue
+		}
+		for _, imp := range p.Imports {
+			local, inside := strings.CutPrefix(imp, "effnet/")
+			first, _, _ := strings.Cut(imp, "/")
+			switch {
+			case imp == "C":
+				t.Errorf("%s uses cgo", p.ImportPath)
+			case inside && !slices.Contains(rule.inside, local):
+				t.Errorf("%s imports %s, which the table does not allow", p.ImportPath, imp)
+			case !inside && strings.Contains(first, ".") && !slices.ContainsFunc(rule.outside, func(m string) bool { return imp == m || strings.HasPrefix(imp, m+"/") }):
+				t.Errorf("%s imports %s, which the table does not allow", p.ImportPath, imp)
+			}
+		}
+	}
+}
