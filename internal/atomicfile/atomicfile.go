@@ -21,7 +21,7 @@ import (
 // file stays. New files have mode 0644 less the umask. A symbolic link is
 // followed; something that is not a regular file, such as /dev/stdout, is
 // written to directly.
-func Write(path string, fill func(w io.Writer) error) (err error) {
+func Write(path string, fill func(w io.Writer) error) error {
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
@@ -42,8 +42,9 @@ func Write(path string, fill func(w io.Writer) error) (err error) {
 	if err != nil {
 		return err
 	}
+	named := false
 	defer func() {
-		if err != nil {
+		if !named {
 			f.Close()
 			os.Remove(f.Name())
 		}
@@ -60,6 +61,7 @@ func Write(path string, fill func(w io.Writer) error) (err error) {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
+	named = true
 	return syncDir(dir)
 }
 

@@ -1,0 +1,97 @@
+// Package weights holds the named tensors of a network: how they start, how
+// they are checked against a network, and how they are kept in files.
+package weights
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"effnet/arch"
+)
+
+// Tensor is one parameter or buffer, in PyTorch's layout ([Cout, Cin, k, k]
+// for a convolution), the last dimension innermost.
+type Tensor struct {
+	Shape []int // empty for a scalar
+	Data  []float32
+}
+
+// Set is every tensor of one network by timm's names, and free-form metadata.
+type Set struct {
+	Tensors map[string]Tensor
+	Meta    map[string]string
+}
+
+// Names lists the tensors of s in order of the alphabet.
+func (s *Set) Names() []string { return slices.Sorted(maps.Keys(s.Tensors)) }
+
+// Clone copies s, data and all.
+func (s *Set) Clone() *Set {
+	c := &Set{Tensors: make(map[string]Tensor, len(s.Tensors)), Meta: maps.Clone(s.Meta)}
+	for name, t := range s.Tensors {
+		c.Tensors[name] = Tensor{slices.Clone(t.Shape), slices.Clone(t.Data)}
+	}
+	return c
+}
+
+// Check reports every tensor that g wants and s lacks, that s has and g does
+// not know, or whose shape differs: nil means that s fits g exactly. The error
+// joins one [*MismatchError] per tensor, the network's own order first.
+func (s *Set) Check(g *arch.Graph) error {
+	var errs []error
+	known := map[string]bool{}
+	for _, p := range g.Params() {
+		known[p.Name] = true
+		t, ok := s.Tensors[p.Name]
+		switch {
+		case !ok:
+			errs = append(errs, &MismatchError{Name: p.Name, Want: p.Shape})
+		case !slices.Equal(t.Shape, p.Shape):
+			errs = append(errs, &MismatchError{Name: p.Name, Have: append([]int{}, t.Shape...), Want: p.Shape})
+		case len(t.Data) != p.Elems():
+			errs = append(errs, fmt.Errorf("weights: %s: shape %v has %d values, want %d", p.Name, t.Shape, len(t.Data), p.Elems()))
+		}
+	}
+	for _, name := range s.Names() {
+		if !known[name] {
+			errs = append(errs, &MismatchError{Name: name, Have: append([]int{}, s.Tensors[name].Shape...)})
+		}
+	}
+	return summarize(errs)
+}
+
+// MismatchError is one tensor that does not fit the network. A nil Have means
+// that the file lacks it, a nil Want that the network does not know it.
+type MismatchError struct {
+	Name       string
+	Have, Want []int
+}
+
+func (e *MismatchError) Error() string {
+	switch {
+	case e.Have == nil:
+		return fmt.Sprintf("weights: %s: missing from the file, network wants %v", e.Name, e.Want)
+	case e.Want == nil:
+		return fmt.Sprintf("weights: %s: file has %v, network has no such tensor", e.Name, e.Have)
+	}
+	return fmt.Sprintf("weights: %s: file has %v, network wants %v", e.Name, e.Have, e.Want)
+}
+
+// mismatches reads as one line, the first mismatch and the number of others,
+// and unwraps to all of them.
+type mismatches struct{ errs []error }
+
+func (m *mismatches) Error() string {
+	return fmt.Sprintf("%v (and %d more mismatches)", m.errs[0], len(m.errs)-1)
+}
+
+func (m *mismatches) Unwrap() []error { return m.errs }
+
+func summarize(errs []error) error {
+	if len(errs) < 2 {
+		return errors.Join(errs...)
+	}
+	return &mismatches{errs}
+}
