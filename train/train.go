@@ -1,0 +1,51 @@
+// Package train runs a network forwards and backwards: [Compile] turns a graph
+// and weights into a [Trainer], whose [Trainer.Step] computes the loss of a
+// batch, every gradient, and the optimiser's update.
+//
+// The engine is float32 NHWC. Its result is a function of the network, the
+// weights, the batch and the seed alone: the same bits for any number of
+// threads, and after [Trainer.State] and [Trainer.Restore].
+package train
+
+import (
+	"fmt"
+
+	"effnet/weights"
+)
+
+// Config fixes everything about a step that is not data.
+type Config struct {
+	Batch          int     // largest number of images a step is given
+	Threads        int     // 0: GOMAXPROCS
+	Kernel         string  // see kernel.Lookup; "" the best
+	Seed           uint64  // of dropout and drop-path masks
+	LabelSmoothing float64 // the target is 1-s on the label plus s/classes everywhere
+	Optimizer      Optimizer
+	EMADecay       float64 // of the moving average of weights and running statistics; 0 for none
+}
+
+// StepStats is what a step saw before its update.
+type StepStats struct {
+	Loss    float64 // mean cross-entropy of the batch, smoothing included, without weight decay
+	Correct int     // images whose largest logit is their label's
+}
+
+// State is everything a [Trainer] needs to go on bit for bit.
+type State struct {
+	Step int64 // updates made so far
+	// Tensors by name: "model/NAME" for parameters and running statistics,
+	// "ema/NAME" for their moving average, "SLOT/NAME" for the optimiser's
+	// ("square", "momentum", "mean").
+	Tensors map[string]weights.Tensor
+}
+
+// NonFiniteError reports a loss that is not a number or infinite. The step
+// that saw it changed nothing.
+type NonFiniteError struct {
+	Step int64 // updates made before it
+	Loss float64
+}
+
+func (e *NonFiniteError) Error() string {
+	return fmt.Sprintf("train: step %d: the loss is %v; lower the learning rate or lengthen the warm-up", e.Step, e.Loss)
+}
