@@ -25,6 +25,7 @@ var allowed = map[string]struct{ inside, outside []string }{
 	"effnet/internal/kernel":        {nil, []string{"golang.org/x/sys"}},
 	"effnet/internal/kernel/asmgen": {nil, nil},
 	"effnet/internal/ref":           {[]string{"arch", "weights"}, nil},
+	"effnet/internal/ref/golden":    {[]string{"arch", "weights"}, nil},
 }
 
 // unlisted packages are programs, which wire everything together.

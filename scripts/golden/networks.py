@@ -1,0 +1,255 @@
+"""Goldens of whole networks: python networks.py FOLDER [NAME...]
+
+Every network is built by timm from the rows in the JSON file itself and runs
+in float64; weights, images, labels and masks come from sequence.py.
+"""
+
+import json
+import sys
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import nn
+from timm.layers import get_act_layer
+from timm.models._efficientnet_builder import decode_arch_def, round_channels
+from timm.models.efficientnet import EfficientNet
+from timm.optim import RMSpropTF
+
+import sequence as seq
+
+SMOOTHING = 0.1
+
+SMALL = dict(
+    channels=3, classes=10, stem=8, stem_kernel=3, head=16, act="swish", padding="symmetric",
+    eps=1e-5, momentum=0.1, drop_path=0.0, dropout=0.0,
+    stages=[
+        "ds_r1_k3_s1_e1_c8_se0.25",
+        "ir_r2_k3_s2_e2_c8_se0.25",
+        "ir_r1_k5_s2_e3_c16_se0.25",
+    ],
+)
+
+RMSPROP = dict(kind="rmsproptf", lr=0.016, alpha=0.9, eps=1e-3, momentum=0.9, weight_decay=1e-5)
+SGD = dict(kind="sgd", lr=0.05, momentum=0.9, weight_decay=0.02)
+ADAMW = dict(kind="adamw", lr=0.004, betas=[0.9, 0.999], eps=1e-8, weight_decay=0.1)
+
+NETWORKS = {
+    "swish_symmetric": dict(
+        batch=4, spec=SMALL | dict(resolution=16),
+        runs=[RMSPROP | dict(steps=10, keep=True), SGD | dict(steps=5), ADAMW | dict(steps=5)],
+    ),
+    "swish_same_even": dict(
+        batch=5, spec=SMALL | dict(
+            resolution=14, channels=1, padding="same", eps=1e-3, momentum=0.01,
+            stages=[
+                "ds_r2_k5_s1_e1_c8_se0.25",
+                "ir_r1_k3_s2_e2.5_c8_se0.25",
+                "ir_r1_k5_s2_e2_c16_se0.25",
+            ]),
+        runs=[RMSPROP | dict(steps=10, weight_decay=0.02)],
+    ),
+    "relu6_same_odd": dict(
+        batch=6, spec=SMALL | dict(
+            resolution=15, padding="same", act="relu6", eps=1e-3, head=24,
+            stages=[
+                "ds_r1_k3_s2_e1_c8",
+                "ir_r2_k3_s1_e2_c8",
+                "ir_r1_k3_s1_e2_c8_noskip",
+                "ir_r1_k5_s2_e3_c16_nsw",
+            ]),
+        runs=[RMSPROP | dict(steps=10), SGD | dict(steps=5, momentum=0.0), ADAMW | dict(steps=5)],
+    ),
+    "masks": dict(
+        batch=4, spec=SMALL | dict(
+            resolution=16, eps=1e-3, drop_path=0.5, dropout=0.25, head=0,
+            stages=[
+                "ds_r2_k3_s1_e1_c8_se0.25",
+                "ir_r3_k3_s2_e2_c8_se0.25",
+            ]),
+        runs=[RMSPROP | dict(steps=10, weight_decay=0.02), SGD | dict(steps=5), ADAMW | dict(steps=5)],
+    ),
+}
+
+
+class Mask(nn.Module):
+    """Drop path whose mask of each step is known."""
+
+    def __init__(self, op, rate):
+        super().__init__()
+        self.op, self.rate, self.step = op, rate, 0
+
+    def forward(self, x):
+        if not self.training:
+            return x
+        m = torch.from_numpy(seq.mask(self.op, self.step, x.shape[0], self.rate))
+        return x * m.reshape(-1, 1, 1, 1)
+
+
+class Net(EfficientNet):
+    """timm's EfficientNet with known masks for drop path and dropout."""
+
+    step = 0
+
+    def forward_head(self, x):
+        x = self.global_pool(x)
+        if self.drop_rate and self.training:
+            x = x * torch.from_numpy(seq.mask("drop", self.step, x.numel(), self.drop_rate)).reshape(x.shape)
+        return self.classifier(x)
+
+    def set_step(self, step):
+        self.step = step
+        for m in self.modules():
+            if isinstance(m, Mask):
+                m.step = step
+
+
+def build(spec) -> Net:
+    net = Net(
+        decode_arch_def([[row] for row in spec["stages"]]),
+        num_classes=spec["classes"],
+        num_features=spec["head"],
+        in_chans=spec["channels"],
+        stem_size=spec["stem"],
+        stem_kernel_size=spec["stem_kernel"],
+        pad_type="same" if spec["padding"] == "same" else "",
+        act_layer=get_act_layer(spec["act"]),
+        norm_layer=partial(nn.BatchNorm2d, eps=spec["eps"], momentum=spec["momentum"]),
+        round_chs_fn=partial(round_channels, multiplier=1.0),
+        drop_rate=spec["dropout"],
+        drop_path_rate=spec["drop_path"],
+    ).double()
+    for i, stage in enumerate(net.blocks):
+        for j, block in enumerate(stage):
+            if block.has_skip and not isinstance(block.drop_path, nn.Identity):
+                block.drop_path = Mask(f"blocks.{i}.{j}.add", block.drop_path.drop_prob)
+    reset(net)
+    return net
+
+
+def reset(net):
+    for name, t in net.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            t.copy_(torch.from_numpy(seq.parameter(name, t.shape)))
+
+
+def batch(case, step):
+    spec, n = case["spec"], case["batch"]
+    x = seq.images(step, n, spec["resolution"], spec["channels"])
+    y = seq.labels(step, n, spec["classes"])
+    return torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(y)
+
+
+def optimiser(net, run):
+    """Weight decay reaches every parameter but batch norm's, as in the TF code."""
+    norm = {id(p) for m in net.modules() if isinstance(m, nn.BatchNorm2d) for p in m.parameters()}
+    groups = [
+        dict(params=[p for p in net.parameters() if id(p) not in norm], weight_decay=run["weight_decay"]),
+        dict(params=[p for p in net.parameters() if id(p) in norm], weight_decay=0.0),
+    ]
+    if run["kind"] == "rmsproptf":
+        return RMSpropTF(groups, lr=run["lr"], alpha=run["alpha"], eps=run["eps"], momentum=run["momentum"])
+    if run["kind"] == "sgd":
+        return torch.optim.SGD(groups, lr=run["lr"], momentum=run["momentum"])
+    return torch.optim.AdamW(groups, lr=run["lr"], betas=run["betas"], eps=run["eps"])
+
+
+def values(t):
+    return [float(f"{v:.10g}") for v in t.detach().reshape(-1).tolist()]
+
+
+def probe(t):
+    return float(f"{seq.probe(t.detach().numpy()):.10g}")
+
+
+def tensors(net):
+    return {k: v for k, v in net.state_dict().items() if not k.endswith("num_batches_tracked")}
+
+
+def is_running(name):
+    return "running_" in name
+
+
+def evaluate(net, x):
+    net.eval()
+    with torch.no_grad():
+        return values(net(x))
+
+
+def one_step(case, net, out):
+    """Logits, loss, gradients and running statistics of the first batch."""
+    criterion = nn.CrossEntropyLoss(label_smoothing=SMOOTHING)
+    x, y = batch(case, 0)
+    out["eval_logits"] = evaluate(net, x)
+    net.train()
+    x.requires_grad_(True)
+    logits = net(x)
+    loss = criterion(logits, y)
+    loss.backward()
+    out["train_logits"] = values(logits)
+    out["loss"] = loss.item()
+    nhwc = x.grad.permute(0, 2, 3, 1).contiguous()
+    out["input_grad_probe"] = probe(nhwc)
+    if nhwc.numel() < 1000:
+        out["input_grad"] = values(nhwc)
+    out["grads"] = {k: values(p.grad) for k, p in net.named_parameters()}
+    out["running"] = {k: values(t) for k, t in tensors(net).items() if is_running(k)}
+
+
+def train(case, net, run):
+    """Steps of an optimiser, each on its own batch."""
+    criterion = nn.CrossEntropyLoss(label_smoothing=SMOOTHING)
+    reset(net)
+    opt = optimiser(net, run)
+    losses = []
+    net.train()
+    for step in range(run["steps"]):
+        net.set_step(step)
+        x, y = batch(case, step)
+        opt.zero_grad()
+        loss = criterion(net(x), y)
+        loss.backward()
+        opt.step()
+        losses.append(loss.item())
+    out = {k: v for k, v in run.items() if k != "keep"}
+    out["losses"] = losses
+    out["probes"] = {k: probe(t) for k, t in tensors(net).items()}
+    if run.get("keep"):
+        out["final"] = {k: values(t) for k, t in tensors(net).items()}
+    out["eval_logits"] = evaluate(net, batch(case, 0)[0])
+    return out
+
+
+def dump(path, name, out):
+    """JSON with one tensor a line."""
+
+    def lines(v, indent):
+        if isinstance(v, dict):
+            pad = " " * (indent + 1)
+            return "{\n" + ",\n".join(f"{pad}{json.dumps(k)}: {lines(w, indent + 1)}" for k, w in v.items()) + "\n" + " " * indent + "}"
+        if isinstance(v, list) and v and isinstance(v[0], dict):
+            return "[" + ", ".join(lines(w, indent) for w in v) + "]"
+        return json.dumps(v, separators=(",", ":"))
+
+    text = lines(out, 0) + "\n"
+    (path / f"{name}.json").write_text(text)
+    print(f"{name}.json: {len(text)} bytes")
+
+
+def main(folder, *only):
+    torch.set_num_threads(1)
+    for name, case in NETWORKS.items():
+        if only and name not in only:
+            continue
+        net = build(case["spec"])
+        out = dict(
+            made_with=f"torch {torch.__version__.split('+')[0]}, timm {__import__('timm').__version__}, float64",
+            spec=case["spec"], batch=case["batch"], smoothing=SMOOTHING,
+        )
+        one_step(case, net, out)
+        out["runs"] = [train(case, net, run) for run in case["runs"]]
+        dump(Path(folder), name, out)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
