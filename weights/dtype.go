@@ -1,0 +1,94 @@
+package weights
+
+import (
+	"encoding/binary"
+	"math"
+)
+
+// dtype is one element type of the format.
+type dtype struct {
+	name string
+	bits int
+	// convert reads len(dst) values from src, rounding to float32; nil where
+	// a value of the type makes no sense as a weight.
+	convert func(dst []float32, src []byte)
+}
+
+// Types below 16 bits are refused: nobody stores plain weights in them, and a
+// file could unfold to many times its size.
+var dtypes = []dtype{
+	{"F32", 32, convertF32},
+	{"F16", 16, convertF16},
+	{"BF16", 16, convertBF16},
+	{"F64", 64, convertF64},
+	{"I64", 64, convertI64},
+	{"I32", 32, convertI32},
+	{"I16", 16, convertI16},
+	{"U64", 64, nil}, {"U32", 32, nil}, {"U16", 16, nil}, {"C64", 64, nil},
+	{"BOOL", 8, nil}, {"U8", 8, nil}, {"I8", 8, nil},
+	{"F8_E5M2", 8, nil}, {"F8_E4M3", 8, nil}, {"F8_E8M0", 8, nil}, {"F8_E5M2FNUZ", 8, nil}, {"F8_E4M3FNUZ", 8, nil},
+	{"F6_E2M3", 6, nil}, {"F6_E3M2", 6, nil}, {"F4", 4, nil},
+}
+
+func dtypeByName(name string) *dtype {
+	for i := range dtypes {
+		if dtypes[i].name == name {
+			return &dtypes[i]
+		}
+	}
+	return nil
+}
+
+func convertF32(dst []float32, src []byte) {
+	for i := range dst {
+		dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
+	}
+}
+
+func convertF16(dst []float32, src []byte) {
+	for i := range dst {
+		dst[i] = fromHalf(binary.LittleEndian.Uint16(src[2*i:]))
+	}
+}
+
+// fromHalf widens an IEEE half: 1 sign bit, 5 of exponent (bias 15), 10 of mantissa.
+func fromHalf(h uint16) float32 {
+	sign, exp, frac := uint32(h>>15)<<31, uint32(h>>10&0x1f), uint32(h&0x3ff)
+	switch exp {
+	case 0: // zero or subnormal: frac * 2^-24, exact in float32
+		return math.Float32frombits(sign | math.Float32bits(float32(frac)/(1<<24)))
+	case 0x1f: // infinity or NaN
+		return math.Float32frombits(sign | 0xff<<23 | frac<<13)
+	}
+	return math.Float32frombits(sign | (exp+127-15)<<23 | frac<<13)
+}
+
+func convertBF16(dst []float32, src []byte) {
+	for i := range dst {
+		dst[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(src[2*i:])) << 16)
+	}
+}
+
+func convertF64(dst []float32, src []byte) {
+	for i := range dst {
+		dst[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(src[8*i:])))
+	}
+}
+
+func convertI64(dst []float32, src []byte) {
+	for i := range dst {
+		dst[i] = float32(int64(binary.LittleEndian.Uint64(src[8*i:])))
+	}
+}
+
+func convertI32(dst []float32, src []byte) {
+	for i := range dst {
+		dst[i] = float32(int32(binary.LittleEndian.Uint32(src[4*i:])))
+	}
+}
+
+func convertI16(dst []float32, src []byte) {
+	for i := range dst {
+		dst[i] = float32(int16(binary.LittleEndian.Uint16(src[2*i:])))
+	}
+}
