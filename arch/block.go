@@ -2,7 +2,6 @@ package arch
 
 import (
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 )
@@ -70,6 +69,9 @@ func (e *BlockError) Error() string {
 	return fmt.Sprintf("arch: block %q, column %d: %s", e.Block, e.Column, e.Msg)
 }
 
+// maxBlockString bounds one row's text; a row with every token is below 100.
+const maxBlockString = 200
+
 // limits of one row; far above any network trained so far, low enough that
 // no product of two of them overflows.
 const (
@@ -82,6 +84,9 @@ const (
 
 // ParseStage reads one block string. A malformed one gives a [*BlockError].
 func ParseStage(s string) (Stage, error) {
+	if len(s) > maxBlockString {
+		return Stage{}, &BlockError{s[:20] + "...", maxBlockString, fmt.Sprintf("the string is longer than %d bytes", maxBlockString)}
+	}
 	st := Stage{Repeats: 1, Stride: 1, Expand: 1}
 	seen := map[string]bool{}
 	col := 1
@@ -155,9 +160,12 @@ func ParseStage(s string) (Stage, error) {
 	return st, nil
 }
 
-// check reports what single tokens cannot show.
+// check reports what single tokens cannot show, and values out of range in a
+// stage that was not read from text.
 func (st *Stage) check() error {
 	switch {
+	case st.Block != DepthwiseSeparable && st.Block != InvertedResidual:
+		return fmt.Errorf("unknown block kind, want %s", codeList())
 	case st.Kernel == 0:
 		return fmt.Errorf("no kernel size, add a token such as k3")
 	case st.Width == 0:
@@ -166,6 +174,20 @@ func (st *Stage) check() error {
 		return fmt.Errorf("ds blocks do not expand, but e%s was given; use ir", number(st.Expand))
 	case st.Block == InvertedResidual && st.Expand == 1:
 		return fmt.Errorf("ir with e1 is ambiguous: write ds for a block without an expand convolution")
+	case st.Repeats < 1 || st.Repeats > maxRepeats:
+		return fmt.Errorf("%d repeats, want 1 to %d", st.Repeats, maxRepeats)
+	case st.Kernel < 1 || st.Kernel > maxKernel || st.Kernel%2 == 0:
+		return fmt.Errorf("kernel %d, want an odd number up to %d", st.Kernel, maxKernel)
+	case st.Stride < 1 || st.Stride > maxStride:
+		return fmt.Errorf("stride %d, want 1 to %d", st.Stride, maxStride)
+	case st.Width < 1 || st.Width > maxWidth:
+		return fmt.Errorf("%d channels, want 1 to %d", st.Width, maxWidth)
+	case !(st.Expand > 0 && st.Expand <= maxExpand):
+		return fmt.Errorf("expand ratio %v, want above 0, at most %d", st.Expand, maxExpand)
+	case !(st.SERatio >= 0 && st.SERatio <= 1):
+		return fmt.Errorf("squeeze-and-excite ratio %v, want 0 to 1", st.SERatio)
+	case st.Act == ActIdentity || st.Act > ActSwish:
+		return fmt.Errorf("activation %s is none for blocks, want relu, relu6 or swish", st.Act)
 	}
 	return nil
 }
@@ -199,7 +221,7 @@ func splitToken(tok string) (key, val string) {
 
 func count(s string, lo, hi int) (int, error) {
 	n, err := strconv.Atoi(s)
-	if err != nil || n < lo || n > hi {
+	if err != nil || n < lo || n > hi || strings.HasPrefix(s, "+") {
 		return 0, fmt.Errorf("want a whole number from %d to %d", lo, hi)
 	}
 	return n, nil
@@ -207,7 +229,7 @@ func count(s string, lo, hi int) (int, error) {
 
 func ratio(s string, hi float64) (float64, error) {
 	x, err := strconv.ParseFloat(s, 64)
-	if err != nil || !(x > 0 && x <= hi) || math.IsInf(x, 0) {
+	if err != nil || !(x > 0 && x <= hi) || strings.ContainsAny(s, "xX+") {
 		return 0, fmt.Errorf("want a number above 0, at most %s", number(hi))
 	}
 	return x, nil

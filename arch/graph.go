@@ -39,6 +39,8 @@ type Shape struct{ H, W, C int }
 // Elems is the number of elements of one image's tensor.
 func (s Shape) Elems() int { return s.H * s.W * s.C }
 
+func (s Shape) tooLarge() bool { return float64(s.H)*float64(s.W)*float64(s.C) > maxElems }
+
 // Pad is the zeros around a convolution's input.
 type Pad struct{ Top, Left, Bottom, Right int }
 
@@ -128,9 +130,12 @@ func (g *Graph) Params() []Param {
 // Output is the op that makes the logits.
 func (g *Graph) Output() int { return len(g.Ops) - 1 }
 
-// maxElems bounds every tensor of a graph, so that sizes fit 32-bit
-// arithmetic with room to spare and no reader needs its own overflow check.
-const maxElems = 1 << 31
+// maxElems bounds every tensor of a graph and maxMACs the work for one image,
+// so that no reader needs its own overflow check.
+const (
+	maxElems = 1 << 31
+	maxMACs  = 1 << 60
+)
 
 // Graph resolves s at its own resolution.
 func (s Spec) Graph() (*Graph, error) { return s.GraphAt(s.Resolution) }
@@ -142,8 +147,9 @@ func (s Spec) GraphAt(resolution int) (*Graph, error) {
 		return nil, err
 	}
 	b := builder{spec: s, g: &Graph{Spec: s}, block: -1, stage: -1}
-	if err := b.build(); err != nil {
-		return nil, fmt.Errorf("arch: %s: %w", s.Name, err)
+	b.build()
+	if b.err != nil {
+		return nil, b.err
 	}
 	return b.g, nil
 }
@@ -153,13 +159,29 @@ type builder struct {
 	spec         Spec
 	g            *Graph
 	stage, block int
-	err          error
+	macs         float64
+	err          error // the first one
+}
+
+// fail records what is wrong with the layer being built.
+func (b *builder) fail(format string, args ...any) {
+	if b.err != nil {
+		return
+	}
+	e := &FieldError{b.spec.Name, "blocks", b.stage, fmt.Sprintf(format, args...)}
+	switch b.stage {
+	case -1:
+		e.Field = "stem"
+	case len(b.spec.Stages):
+		e.Field, e.Stage = "head", -1
+	}
+	b.err = e
 }
 
 func (b *builder) add(op Op) int {
 	op.Stage, op.Block = b.stage, b.block
-	if s := op.Shape; b.err == nil && (s.H < 1 || s.W < 1 || s.C < 1 || float64(s.H)*float64(s.W)*float64(s.C) > maxElems) {
-		b.err = fmt.Errorf("%s: the tensor would be %dx%dx%d, over the limit of %d elements", op.Name, s.H, s.W, s.C, int64(maxElems))
+	if s := op.Shape; s.tooLarge() {
+		b.fail("%s: the tensor would be %dx%dx%d, over the limit of %d elements", op.Name, s.H, s.W, s.C, int64(maxElems))
 	}
 	b.g.Ops = append(b.g.Ops, op)
 	return len(b.g.Ops) - 1
@@ -192,8 +214,12 @@ func (b *builder) conv(x int, name string, width, kernel, stride int, depthwise,
 		weight.Shape[1] = 1
 		weight.Role = DepthwiseWeight
 	}
-	if weight.Shape[0] > 0 && b.err == nil && float64(width)*float64(weight.Shape[1])*float64(kernel*kernel) > maxElems {
-		b.err = fmt.Errorf("%s: the weight would be %v, over the limit of %d elements", name, weight.Shape, int64(maxElems))
+	weights := float64(width) * float64(weight.Shape[1]) * float64(kernel*kernel)
+	if weights > maxElems {
+		b.fail("%s: the weight would be %v, over the limit of %d elements", name, weight.Shape, int64(maxElems))
+	}
+	if b.macs += weights * float64(h*w); b.macs > maxMACs {
+		b.fail("%s: the network would need more than %d MACs", name, int64(maxMACs))
 	}
 	op.Params = []Param{weight}
 	if bias {
@@ -281,11 +307,11 @@ func (b *builder) blockOps(x int, st *Stage, name string, stride int, dropPath f
 	return y
 }
 
-func (b *builder) build() error {
+func (b *builder) build() {
 	s := &b.spec
 	x := b.add(Op{Kind: OpInput, Name: "input", Shape: Shape{s.Resolution, s.Resolution, s.Channels}})
-	if err := b.fits("stem", b.shape(x), s.Stem.Kernel, s.Stem.Stride); err != nil {
-		return err
+	if !b.fits("the stem", b.shape(x), s.Stem.Stride) {
+		return
 	}
 	x = b.conv(x, "conv_stem", s.Stem.Width, s.Stem.Kernel, s.Stem.Stride, false, false)
 	x = b.act(b.bn(x, "bn1"), "act1", s.Act)
@@ -303,8 +329,8 @@ func (b *builder) build() error {
 			if j == 0 {
 				stride = st.Stride
 			}
-			if err := b.fits(fmt.Sprintf("stage %d (%s)", i+1, st), b.shape(x), st.Kernel, stride); err != nil {
-				return err
+			if !b.fits(fmt.Sprintf("stage %d (%s)", i+1, st), b.shape(x), stride) {
+				return
 			}
 			if stride > 1 && b.block > 0 {
 				b.g.Taps = append(b.g.Taps, last)
@@ -312,7 +338,7 @@ func (b *builder) build() error {
 			x = b.blockOps(x, st, fmt.Sprintf("blocks.%d.%d", i, j), stride, s.DropPath*float64(b.block)/float64(blocks))
 			last = x
 			if b.err != nil {
-				return b.err
+				return
 			}
 		}
 	}
@@ -329,6 +355,9 @@ func (b *builder) build() error {
 		x = b.add(Op{Kind: OpDropout, Name: "drop", In: []int{x}, Shape: b.shape(x), Rate: s.Dropout})
 	}
 	c := b.shape(x).C
+	if float64(c)*float64(s.Classes) > maxElems {
+		b.fail("classifier: the weight would be [%d %d], over the limit of %d elements", s.Classes, c, int64(maxElems))
+	}
 	b.add(Op{
 		Kind: OpLinear, Name: "classifier", In: []int{x}, Shape: Shape{1, 1, s.Classes}, Bias: true,
 		Params: []Param{
@@ -336,25 +365,40 @@ func (b *builder) build() error {
 			{"classifier.bias", []int{s.Classes}, BiasVector},
 		},
 	})
-	return b.err
 }
 
-// fits rejects a stride that would shrink a map already as small as one pixel:
-// such a layer sees only padding around it.
-func (b *builder) fits(where string, in Shape, kernel, stride int) error {
-	if stride > 1 && (in.H < stride || in.W < stride) {
-		return fmt.Errorf("resolution %d is too small for the strides: %s has stride %d but its input is %dx%d; use at least %d pixels",
-			b.spec.Resolution, where, stride, in.H, in.W, b.spec.minResolution())
+// fits rejects a stride that would shrink a map already smaller than it: such
+// a layer sees mostly padding.
+func (b *builder) fits(where string, in Shape, stride int) bool {
+	if !strideFits(in.H, stride) {
+		advice := fmt.Sprintf("use at least %d pixels", b.spec.MinResolution())
+		if b.spec.MinResolution() > maxResolution {
+			advice = "use fewer strides"
+		}
+		b.err = &FieldError{b.spec.Name, "resolution", -1, fmt.Sprintf(
+			"resolution %d is too small for the strides: %s has stride %d but its input is %dx%d; %s",
+			b.spec.Resolution, where, stride, in.H, in.W, advice)}
+		return false
 	}
-	return nil
+	return true
 }
 
-// minResolution is the product of all strides.
-func (s *Spec) minResolution() int {
-	n := s.Stem.Stride
-	for _, st := range s.Stages {
-		n *= st.Stride
+func strideFits(n, stride int) bool { return stride == 1 || n >= stride }
+
+// MinResolution is the smallest resolution at which every stride finds a map
+// at least as large as itself; above 1<<14 there is none.
+func (s *Spec) MinResolution() int {
+	n := 1
+	// A strided layer gives n pixels from stride*(n-1)+1 on.
+	before := func(stride int) {
+		if stride > 1 && n <= maxResolution {
+			n = max(stride, stride*(n-1)+1)
+		}
 	}
+	for i := len(s.Stages) - 1; i >= 0; i-- {
+		before(s.Stages[i].Stride)
+	}
+	before(s.Stem.Stride)
 	return n
 }
 
