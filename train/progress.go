@@ -1,0 +1,42 @@
+package train
+
+import "time"
+
+// Observer is told how a run gets on. Its functions may be nil; they are called
+// on the goroutine of Run and must be quick.
+type Observer struct {
+	Start func(Progress)    // once, before the first step: where a resumed run stands
+	Step  func(Progress)    // some ten times a second
+	Epoch func(EpochRecord) // after every epoch and its validation
+	Note  func(msg string)  // one line about something unusual
+}
+
+// Progress is a moment of a run.
+type Progress struct {
+	Step, Steps   int // done, and of the whole run
+	Epoch, Epochs int // the current one from 1
+	Batch         int // images a step
+
+	Loss     float64 // mean over the epoch so far
+	Accuracy float64 // on training images, over the epoch so far
+	LR       float64
+
+	ImagesPerSecond float64 // lately
+	Elapsed         time.Duration
+	Left            time.Duration // estimate; 0 while unknown
+}
+
+// EpochRecord is one finished epoch, and its line in metrics.jsonl. Losses
+// include label smoothing on training images only.
+type EpochRecord struct {
+	Epoch         int      `json:"epoch"` // from 1
+	Step          int      `json:"step"`
+	LR            float64  `json:"lr"` // of its last step
+	TrainLoss     float64  `json:"train_loss"`
+	TrainAccuracy float64  `json:"train_accuracy"`
+	ValLoss       *float64 `json:"val_loss,omitempty"`
+	ValAccuracy   *float64 `json:"val_accuracy,omitempty"`
+
+	ImagesPerSecond float64 `json:"images_per_second"` // training alone
+	ElapsedSeconds  float64 `json:"elapsed_s"`         // of the whole run
+}

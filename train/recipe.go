@@ -1,0 +1,236 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// Recipe is everything about a training run that changes its result, besides
+// the network, the data and the kernels. [Recipe.Resolve] fills what is left
+// open; only a resolved recipe trains.
+type Recipe struct {
+	Name   string `yaml:"name" json:"name"`     // of the named recipe it started from
+	Epochs int    `yaml:"epochs" json:"epochs"` // passes over the training images
+	Batch  int    `yaml:"batch" json:"batch"`   // images a step
+	Seed   uint64 `yaml:"seed" json:"seed"`     // of initial weights, order, augmentation, dropout
+
+	Optimizer   string    `yaml:"optimizer" json:"optimizer"` // sgd, rmsprop or adamw
+	Momentum    float64   `yaml:"momentum,omitempty" json:"momentum,omitempty"`
+	RMSDecay    float64   `yaml:"rms_decay,omitempty" json:"rms_decay,omitempty"` // of RMSProp's mean square
+	Beta1       float64   `yaml:"beta1,omitempty" json:"beta1,omitempty"`         // of AdamW
+	Beta2       float64   `yaml:"beta2,omitempty" json:"beta2,omitempty"`
+	Eps         float64   `yaml:"eps,omitempty" json:"eps,omitempty"`
+	WeightDecay float64   `yaml:"weight_decay" json:"weight_decay"` // L2 in the loss; decoupled for AdamW
+	Decay       DecayRule `yaml:"decay" json:"decay"`               // what it reaches: all (but batch norm) or weights (no biases)
+
+	LR           float64      `yaml:"lr,omitempty" json:"lr,omitempty"`                 // peak; 0: LRPer256*Batch/256
+	LRPer256     float64      `yaml:"lr_per_256,omitempty" json:"lr_per_256,omitempty"` // peak for a batch of 256
+	Schedule     ScheduleKind `yaml:"schedule" json:"schedule"`                         // constant, cosine or exponential
+	WarmupEpochs float64      `yaml:"warmup_epochs" json:"warmup_epochs"`               // linear from 0
+	DecayRate    float64      `yaml:"decay_rate,omitempty" json:"decay_rate,omitempty"` // exponential: the factor ...
+	DecayEpochs  float64      `yaml:"decay_epochs,omitempty" json:"decay_epochs,omitempty"`
+
+	LabelSmoothing float64  `yaml:"label_smoothing" json:"label_smoothing"`
+	EMADecay       float64  `yaml:"ema_decay" json:"ema_decay"`                     // 0: none
+	Dropout        *float64 `yaml:"dropout,omitempty" json:"dropout,omitempty"`     // nil: the network's
+	DropPath       *float64 `yaml:"drop_path,omitempty" json:"drop_path,omitempty"` // nil: the network's
+
+	Flip    bool    `yaml:"flip" json:"flip"`         // mirror half of the images
+	PadCrop int     `yaml:"pad_crop" json:"pad_crop"` // shift by up to this many pixels of the source
+	MinArea float64 `yaml:"min_area" json:"min_area"` // random crop of this share of the image or more; 0: none
+
+	Validation float64 `yaml:"validation" json:"validation"` // share of the training images held out
+}
+
+// optimizers are the update rules a recipe can name, with a learning rate
+// that usually works for a batch of 256.
+var optimizers = []struct {
+	name     string
+	kind     OptimizerKind
+	lrPer256 float64
+}{
+	{"sgd", SGD, 0.1},
+	{"rmsprop", RMSPropTF, 0.016},
+	{"adamw", AdamW, 0.004},
+}
+
+// recipes are the named recipes. quick suits small networks and tens of
+// epochs; efficientnet is the published training of EfficientNet B0-B8, whose
+// averages and schedule need hundreds.
+var recipes = []Recipe{
+	{
+		Name: "quick", Epochs: 20, Batch: 128,
+		Optimizer: "adamw", Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.05, Decay: DecayWeights, LRPer256: 0.008,
+		Schedule: Cosine, WarmupEpochs: 1,
+		LabelSmoothing: 0.05,
+		Flip:           true, PadCrop: 2,
+		Validation: 0.1,
+	},
+	{
+		Name: "efficientnet", Epochs: 350, Batch: 256,
+		Optimizer: "rmsprop", Momentum: 0.9, RMSDecay: 0.9, Eps: 1e-3, WeightDecay: 1e-5, Decay: DecayAll, LRPer256: 0.016,
+		Schedule: Exponential, WarmupEpochs: 5, DecayRate: 0.97, DecayEpochs: 2.4,
+		LabelSmoothing: 0.1, EMADecay: 0.9999,
+		Flip: true, MinArea: 0.08,
+		Validation: 0.02,
+	},
+}
+
+// RecipeNames lists the named recipes, the default first.
+func RecipeNames() []string {
+	var names []string
+	for _, r := range recipes {
+		names = append(names, r.Name)
+	}
+	return names
+}
+
+// LookupRecipe finds a named recipe; "" is the default.
+func LookupRecipe(name string) (Recipe, error) {
+	for _, r := range recipes {
+		if r.Name == name || name == "" {
+			return r, nil
+		}
+	}
+	return Recipe{}, fmt.Errorf("recipe: there is no recipe %q, have %s", name, strings.Join(RecipeNames(), ", "))
+}
+
+// SetOptimizer changes the optimizer, and with it the values that only make
+// sense together with it: momenta, epsilon, weight decay, learning rate.
+func (r *Recipe) SetOptimizer(name string) error {
+	if name == r.Optimizer {
+		return nil
+	}
+	for _, o := range optimizers {
+		if o.name != name {
+			continue
+		}
+		d, err := DefaultOptimizer(o.kind)
+		if err != nil {
+			return err
+		}
+		r.Optimizer, r.Momentum, r.RMSDecay, r.Beta1, r.Beta2 = name, d.Momentum, d.Alpha, d.Beta1, d.Beta2
+		r.Eps, r.WeightDecay, r.Decay = d.Eps, d.WeightDecay, d.Decay
+		r.LR, r.LRPer256 = 0, o.lrPer256
+		return nil
+	}
+	return &FieldError{"optimizer", fmt.Sprintf("is %q, want sgd, rmsprop or adamw", name)}
+}
+
+// engineOptimizer is the update rule as the engine takes it.
+func (r *Recipe) engineOptimizer() Optimizer {
+	o := Optimizer{
+		Alpha: r.RMSDecay, Momentum: r.Momentum, Eps: r.Eps, Beta1: r.Beta1, Beta2: r.Beta2,
+		WeightDecay: r.WeightDecay, Decay: r.Decay,
+	}
+	for _, known := range optimizers {
+		if known.name == r.Optimizer {
+			o.Kind = known.kind
+		}
+	}
+	return o
+}
+
+// schedule is the learning rate over the steps of a resolved recipe.
+func (r *Recipe) schedule(stepsPerEpoch int) Schedule {
+	return Schedule{
+		Kind: r.Schedule, Base: r.LR,
+		Warmup: int64(math.Round(r.WarmupEpochs * float64(stepsPerEpoch))),
+		Total:  int64(r.Epochs) * int64(stepsPerEpoch),
+		Rate:   r.DecayRate, Every: r.DecayEpochs * float64(stepsPerEpoch),
+	}
+}
+
+// Resolve returns the recipe for images training images: the learning rate
+// worked out, the batch at most the images there are, a warm-up no longer than
+// half the run. dropout and dropPath are the network's own rates.
+func (r Recipe) Resolve(images int, dropout, dropPath float64) (Recipe, error) {
+	if images < 1 {
+		return r, fmt.Errorf("recipe: there are no training images")
+	}
+	if err := r.Validate(); err != nil {
+		return r, err
+	}
+	r.Batch = min(r.Batch, images)
+	if r.LR == 0 {
+		r.LR = r.LRPer256 * float64(r.Batch) / 256
+	}
+	r.LRPer256 = 0
+	r.WarmupEpochs = min(r.WarmupEpochs, float64(r.Epochs)/2)
+	if r.Schedule == Exponential {
+		if r.DecayRate == 0 {
+			r.DecayRate = 0.97
+		}
+		if r.DecayEpochs == 0 {
+			r.DecayEpochs = 2.4
+		}
+	} else {
+		r.DecayRate, r.DecayEpochs = 0, 0
+	}
+	if r.Dropout == nil {
+		r.Dropout = &dropout
+	}
+	if r.DropPath == nil {
+		r.DropPath = &dropPath
+	}
+	return r, r.Validate()
+}
+
+// StepsPerEpoch is the number of steps of an epoch over images: a last,
+// partial batch is left out, as the next epoch's order brings its images back.
+func (r *Recipe) StepsPerEpoch(images int) int { return images / r.Batch }
+
+// FieldError is a value of a recipe that makes no sense. Field is its name in
+// YAML.
+type FieldError struct{ Field, Msg string }
+
+func (e *FieldError) Error() string { return "recipe: " + e.Field + " " + e.Msg }
+
+// Validate reports the first value that makes no sense, as a [*FieldError].
+func (r *Recipe) Validate() error {
+	rate := func(x float64) bool { return x >= 0 && x < 1 }
+	positive := func(x float64) bool { return x > 0 && !math.IsInf(x, 0) }
+	optional := func(p *float64) float64 {
+		if p == nil {
+			return 0
+		}
+		return *p
+	}
+	for _, c := range []struct {
+		field string
+		ok    bool
+		value any
+		want  string
+	}{
+		{"epochs", r.Epochs >= 1 && r.Epochs <= 100000, r.Epochs, "1 to 100000"},
+		{"batch", r.Batch >= 1 && r.Batch <= 1<<16, r.Batch, "1 to 65536"},
+		{"optimizer", r.engineOptimizer().Kind != "", fmt.Sprintf("%q", r.Optimizer), "sgd, rmsprop or adamw"},
+		{"momentum", rate(r.Momentum), r.Momentum, "0 to below 1"},
+		{"rms_decay", rate(r.RMSDecay), r.RMSDecay, "0 to below 1"},
+		{"beta1", rate(r.Beta1), r.Beta1, "0 to below 1"},
+		{"beta2", rate(r.Beta2), r.Beta2, "0 to below 1"},
+		{"eps", r.Eps >= 0 && r.Eps <= 1 && (r.Eps > 0 || r.Optimizer == "sgd"), r.Eps, "above 0, at most 1"},
+		{"weight_decay", r.WeightDecay >= 0 && r.WeightDecay <= 1, r.WeightDecay, "0 to 1"},
+		{"decay", r.Decay == DecayAll || r.Decay == DecayWeights, fmt.Sprintf("%q", r.Decay), "all or weights"},
+		{"lr", r.LR == 0 && positive(r.LRPer256) || positive(r.LR), r.LR, "above 0"},
+		{"lr_per_256", r.LRPer256 == 0 || positive(r.LRPer256), r.LRPer256, "above 0"},
+		{"schedule", slices.Contains([]ScheduleKind{Constant, Cosine, Exponential}, r.Schedule), fmt.Sprintf("%q", r.Schedule), "constant, cosine or exponential"},
+		{"warmup_epochs", r.WarmupEpochs >= 0 && !math.IsInf(r.WarmupEpochs, 0), r.WarmupEpochs, "0 or above"},
+		{"decay_rate", r.DecayRate >= 0 && r.DecayRate <= 1, r.DecayRate, "above 0, at most 1"},
+		{"decay_epochs", r.DecayEpochs == 0 || positive(r.DecayEpochs), r.DecayEpochs, "above 0"},
+		{"label_smoothing", rate(r.LabelSmoothing), r.LabelSmoothing, "0 to below 1"},
+		{"ema_decay", rate(r.EMADecay), r.EMADecay, "0 (none) to below 1"},
+		{"dropout", rate(optional(r.Dropout)), optional(r.Dropout), "0 to below 1"},
+		{"drop_path", rate(optional(r.DropPath)), optional(r.DropPath), "0 to below 1"},
+		{"pad_crop", r.PadCrop >= 0 && r.PadCrop <= 1024, r.PadCrop, "0 to 1024"},
+		{"min_area", r.MinArea >= 0 && r.MinArea <= 1, r.MinArea, "0 (none) to 1"},
+		{"validation", r.Validation >= 0 && r.Validation <= 0.9, r.Validation, "0 to 0.9"},
+	} {
+		if !c.ok {
+			return &FieldError{c.field, fmt.Sprintf("is %v, want %s", c.value, c.want)}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"effnet/weights"
+)
+
+// Source is the training images of a run, shuffled and augmented anew every
+// epoch, as a function of the recipe's seed and the epoch alone.
+type Source interface {
+	Len() int // images
+	// Epoch delivers the full batches of an epoch, from batch first on.
+	Epoch(ctx context.Context, epoch, first int) (Batches, error)
+}
+
+// Batches delivers the batches of one epoch in order.
+type Batches interface {
+	// Next returns images x [batch,H,W,C] and labels [batch], valid until the
+	// next call.
+	Next() (x []float32, labels []int32, err error)
+	Close()
+}
+
+// Eval is what a network does on images it was not trained on.
+type Eval struct {
+	Images   int     `json:"images"`
+	Loss     float64 `json:"loss"`     // mean cross-entropy
+	Accuracy float64 `json:"accuracy"` // top-1, 0 to 1
+}
+
+// Job is one training run.
+type Job struct {
+	Config  RunConfig // all that decides the result
+	Source  Source
+	Labels  []string // names of the classes, for the model file
+	Threads int      // 0: GOMAXPROCS
+
+	// Evaluate measures weights on the validation part; nil where there is none.
+	Evaluate func(ctx context.Context, w *weights.Set) (Eval, error)
+
+	// Dir is the run folder; "" keeps nothing on disk. If it holds a run of the
+	// same Config, Run goes on with it.
+	Dir string
+	// Between checkpoints: CheckpointEvery, or CheckpointSteps where above 0.
+	// An epoch always ends with one.
+	CheckpointEvery time.Duration // 0: 30 s
+	CheckpointSteps int
+
+	Observer Observer
+}
+
+// Result is a finished run.
+type Result struct {
+	Weights *weights.Set  // the moving average where the recipe has one
+	Epochs  []EpochRecord // every epoch
+	Steps   int
+	Elapsed time.Duration // of training and validation, over all resumed parts
+}
+
+// ErrInterrupted is what Run returns, wrapped or not, when its context ended.
+// With a run folder everything done so far is in its newest checkpoint.
+var ErrInterrupted = errors.New("train: interrupted")
