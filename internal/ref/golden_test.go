@@ -74,13 +74,14 @@ func TestGoldenPass(t *testing.T) {
 }
 
 func newOptimizer(t *testing.T, r golden.Run) ref.Optimizer {
+	decay := ref.Decay{Rate: r.WeightDecay, WeightsOnly: r.WeightsOnly}
 	switch r.Kind {
 	case "rmsproptf":
-		return &ref.RMSPropTF{Alpha: r.Alpha, Eps: r.Eps, Momentum: r.Momentum, WeightDecay: r.WeightDecay}
+		return &ref.RMSPropTF{Alpha: r.Alpha, Eps: r.Eps, Momentum: r.Momentum, Decay: decay}
 	case "sgd":
-		return &ref.SGD{Momentum: r.Momentum, WeightDecay: r.WeightDecay}
+		return &ref.SGD{Momentum: r.Momentum, Decay: decay}
 	case "adamw":
-		return &ref.AdamW{Beta1: r.Betas[0], Beta2: r.Betas[1], Eps: r.Eps, WeightDecay: r.WeightDecay}
+		return &ref.AdamW{Beta1: r.Betas[0], Beta2: r.Betas[1], Eps: r.Eps, Decay: decay}
 	}
 	t.Fatalf("no optimiser %q", r.Kind)
 	return nil

@@ -6,17 +6,33 @@ import (
 	"effnet/arch"
 )
 
-// Optimizer moves parameters against their gradients, one step over all of
-// them a call. Weight decay reaches every trainable parameter but batch norm's
-// gamma and beta: biases are decayed, as in the reference TensorFlow code.
+// Optimizer moves parameters against their gradients.
 type Optimizer interface {
-	// Step updates the trainable parameters of g in p; lr is the learning rate
-	// of this step.
+	// Step updates the trainable parameters of g in p, all of them once; lr is
+	// the learning rate of this step.
 	Step(g *arch.Graph, p, grads Tensors, lr float64)
 }
 
-// decays reports whether weight decay reaches a parameter.
-func decays(r arch.Role) bool { return r.Trainable() && r != arch.BNGamma && r != arch.BNBeta }
+// Decay is weight decay. It never reaches batch norm's gamma and beta. Biases
+// of convolutions and of the classifier are decayed as EfficientNet does;
+// WeightsOnly leaves them out as EfficientNetV2 does.
+type Decay struct {
+	Rate        float64
+	WeightsOnly bool
+}
+
+// of is the rate for one parameter.
+func (d Decay) of(q arch.Param) float64 {
+	switch q.Role {
+	case arch.ConvWeight, arch.DepthwiseWeight, arch.LinearWeight:
+		return d.Rate
+	case arch.BiasVector:
+		if !d.WeightsOnly {
+			return d.Rate
+		}
+	}
+	return 0
+}
 
 // eachTrainable calls f with every trainable tensor and its gradient.
 func eachTrainable(g *arch.Graph, p, grads Tensors, f func(q arch.Param, w, dw []float64)) {
@@ -39,23 +55,17 @@ func (p Tensors) state(q arch.Param, initial float64) []float64 {
 	return p[q.Name]
 }
 
-// l2 is the gradient of w with weight decay as a term of the loss.
-func l2(q arch.Param, w, dw, decay float64) float64 {
-	if decays(q.Role) {
-		return dw + decay*w
-	}
-	return dw
-}
-
 // RMSPropTF is RMSProp as TensorFlow has it: epsilon inside the root, the
 // accumulator v starts at 1, the learning rate is part of the momentum buffer.
 //
+//	g = gradient + decay*w
 //	v = v + (1-alpha)*(g^2 - v)
 //	m = momentum*m + lr*g/sqrt(v+eps)
 //	w = w - m
 type RMSPropTF struct {
-	Alpha, Eps, Momentum, WeightDecay float64
-	v, m                              Tensors
+	Alpha, Eps, Momentum float64
+	Decay                Decay
+	v, m                 Tensors
 }
 
 // Step implements [Optimizer].
@@ -66,7 +76,7 @@ func (o *RMSPropTF) Step(g *arch.Graph, p, grads Tensors, lr float64) {
 	eachTrainable(g, p, grads, func(q arch.Param, w, dw []float64) {
 		v, m := o.v.state(q, 1), o.m.state(q, 0)
 		for i := range w {
-			g := l2(q, w[i], dw[i], o.WeightDecay)
+			g := dw[i] + o.Decay.of(q)*w[i]
 			v[i] += (1 - o.Alpha) * (g*g - v[i])
 			m[i] = o.Momentum*m[i] + lr*g/math.Sqrt(v[i]+o.Eps)
 			w[i] -= m[i]
@@ -74,10 +84,15 @@ func (o *RMSPropTF) Step(g *arch.Graph, p, grads Tensors, lr float64) {
 	})
 }
 
-// SGD is gradient descent with momentum (not Nesterov's): m = momentum*m + g, w = w - lr*m.
+// SGD is gradient descent with momentum (not Nesterov's).
+//
+//	g = gradient + decay*w
+//	m = momentum*m + g
+//	w = w - lr*m
 type SGD struct {
-	Momentum, WeightDecay float64
-	m                     Tensors
+	Momentum float64
+	Decay    Decay
+	m        Tensors
 }
 
 // Step implements [Optimizer].
@@ -88,7 +103,7 @@ func (o *SGD) Step(g *arch.Graph, p, grads Tensors, lr float64) {
 	eachTrainable(g, p, grads, func(q arch.Param, w, dw []float64) {
 		m := o.m.state(q, 0)
 		for i := range w {
-			m[i] = o.Momentum*m[i] + l2(q, w[i], dw[i], o.WeightDecay)
+			m[i] = o.Momentum*m[i] + dw[i] + o.Decay.of(q)*w[i]
 			w[i] -= lr * m[i]
 		}
 	})
@@ -101,9 +116,10 @@ func (o *SGD) Step(g *arch.Graph, p, grads Tensors, lr float64) {
 //	v = beta2*v + (1-beta2)*g^2
 //	w = w - lr * m/(1-beta1^t) / (sqrt(v/(1-beta2^t)) + eps)
 type AdamW struct {
-	Beta1, Beta2, Eps, WeightDecay float64
-	t                              int
-	m, v                           Tensors
+	Beta1, Beta2, Eps float64
+	Decay             Decay
+	t                 int
+	m, v              Tensors
 }
 
 // Step implements [Optimizer].
@@ -117,9 +133,7 @@ func (o *AdamW) Step(g *arch.Graph, p, grads Tensors, lr float64) {
 	eachTrainable(g, p, grads, func(q arch.Param, w, dw []float64) {
 		m, v := o.m.state(q, 0), o.v.state(q, 0)
 		for i := range w {
-			if decays(q.Role) {
-				w[i] -= lr * o.WeightDecay * w[i]
-			}
+			w[i] -= lr * o.Decay.of(q) * w[i]
 			m[i] = o.Beta1*m[i] + (1-o.Beta1)*dw[i]
 			v[i] = o.Beta2*v[i] + (1-o.Beta2)*dw[i]*dw[i]
 			w[i] -= lr * (m[i] / c1) / (math.Sqrt(v[i]/c2) + o.Eps)

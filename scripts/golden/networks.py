@@ -67,7 +67,11 @@ NETWORKS = {
                 "ds_r2_k3_s1_e1_c8_se0.25",
                 "ir_r3_k3_s2_e2_c8_se0.25",
             ]),
-        runs=[RMSPROP | dict(steps=10, weight_decay=0.02), SGD | dict(steps=5), ADAMW | dict(steps=5)],
+        runs=[
+            RMSPROP | dict(steps=10, weight_decay=0.02, weights_only=True),
+            SGD | dict(steps=5, weights_only=True),
+            ADAMW | dict(steps=5, weights_only=True),
+        ],
     ),
 }
 
@@ -141,11 +145,13 @@ def batch(case, step):
 
 
 def optimiser(net, run):
-    """Weight decay reaches every parameter but batch norm's, as in the TF code."""
-    norm = {id(p) for m in net.modules() if isinstance(m, nn.BatchNorm2d) for p in m.parameters()}
+    """Weight decay reaches all but batch norm, as in the TF code; with weights_only no bias either."""
+    spared = {id(p) for m in net.modules() if isinstance(m, nn.BatchNorm2d) for p in m.parameters()}
+    if run.get("weights_only"):
+        spared |= {id(p) for k, p in net.named_parameters() if k.endswith("bias")}
     groups = [
-        dict(params=[p for p in net.parameters() if id(p) not in norm], weight_decay=run["weight_decay"]),
-        dict(params=[p for p in net.parameters() if id(p) in norm], weight_decay=0.0),
+        dict(params=[p for p in net.parameters() if id(p) not in spared], weight_decay=run["weight_decay"]),
+        dict(params=[p for p in net.parameters() if id(p) in spared], weight_decay=0.0),
     ]
     if run["kind"] == "rmsproptf":
         return RMSpropTF(groups, lr=run["lr"], alpha=run["alpha"], eps=run["eps"], momentum=run["momentum"])

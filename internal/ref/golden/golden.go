@@ -39,7 +39,8 @@ type Case struct {
 }
 
 // Run is some steps of one optimiser, from the starting weights, on Images(0),
-// Images(1) and so on. Weight decay leaves out batch norm's gamma and beta.
+// Images(1) and so on. Weight decay leaves out batch norm's gamma and beta, and
+// biases too where WeightsOnly is set.
 type Run struct {
 	Kind        string // "rmsproptf", "sgd", "adamw"
 	LR          float64
@@ -48,6 +49,7 @@ type Run struct {
 	Betas       [2]float64 // adamw
 	Eps         float64    // rmsproptf, adamw
 	WeightDecay float64    `json:"weight_decay"`
+	WeightsOnly bool       `json:"weights_only"`
 
 	Steps      int
 	Losses     []float64            // of each step, before its update
