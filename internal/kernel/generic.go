@@ -20,18 +20,6 @@ var Generic = Impl{
 	Apply:            applyGo,
 }
 
-func gemmGo(m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c []float32, ldc int, acc bool) {
-	for i := range m {
-		row := c[i*ldc:][:n]
-		if !acc {
-			clear(row)
-		}
-		for p := range k {
-			axpyGo(a[i*ars+p*acs], row, b[p*ldb:][:n])
-		}
-	}
-}
-
 func dwForwardGo(s DW, x, w, y []float32) {
 	c := s.C
 	for oy := range s.OutH {

@@ -10,6 +10,8 @@
 // slice alignment; different Impls may differ by rounding.
 package kernel
 
+//go:generate go run ./asmgen
+
 // Act is an activation applied by a kernel.
 type Act uint8
 

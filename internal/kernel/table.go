@@ -1,6 +1,10 @@
 package kernel
 
-import "fmt"
+import (
+	"fmt"
+	"os"
+	"strings"
+)
 
 // Row is one line of the table of implementations: what it is, whether this
 // CPU can run it.
@@ -12,33 +16,41 @@ type Row struct {
 // Table lists the implementations built into this binary, best first; the
 // pure-Go one is last and always supported. Selection, tests and benchmarks
 // all walk it.
-func Table() []Row { return []Row{{&Generic, true}} }
+func Table() []Row { return append(assembly(), Row{&Generic, true}) }
 
-// Best is the first implementation of the table that this CPU can run.
+// Env names the environment variable that forces an implementation by name:
+// "avx512", "avx2" or "go".
+const Env = "EFFNET_KERNEL"
+
+// Best is the implementation to use: the one that $EFFNET_KERNEL names, else
+// the first of the table that this CPU can run. It panics if the variable asks
+// for what cannot be had; a program calls Lookup("") first to report that.
 func Best() *Impl {
-	for _, r := range Table() {
-		if r.Supported {
-			return r.Impl
-		}
+	impl, err := Lookup("")
+	if err != nil {
+		panic(err)
 	}
-	return &Generic
+	return impl
 }
 
-// Lookup finds an implementation by name; "" means the best one.
+// Lookup finds an implementation by name; "" means the best one, or the one
+// that $EFFNET_KERNEL names.
 func Lookup(name string) (*Impl, error) {
+	from := ""
 	if name == "" {
-		return Best(), nil
+		if name = os.Getenv(Env); name != "" {
+			from = Env + ": "
+		}
 	}
 	var names []string
 	for _, r := range Table() {
-		if r.Impl.Name != name {
-			names = append(names, r.Impl.Name)
-			continue
+		if r.Supported && (name == "" || r.Impl.Name == name) {
+			return r.Impl, nil
 		}
-		if !r.Supported {
-			return nil, fmt.Errorf("kernel: this CPU cannot run %q", name)
+		if r.Impl.Name == name {
+			return nil, fmt.Errorf("kernel: %sthis CPU cannot run %q", from, name)
 		}
-		return r.Impl, nil
+		names = append(names, r.Impl.Name)
 	}
-	return nil, fmt.Errorf("kernel: no implementation %q, have %q", name, names)
+	return nil, fmt.Errorf("kernel: %sno implementation %q, have %s", from, name, strings.Join(names, ", "))
 }

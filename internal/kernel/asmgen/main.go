@@ -1,0 +1,25 @@
+// Asmgen writes the assembly of package kernel. Run it with go generate in
+// that package. A kernel is described once, for vectors of any width, and
+// written for AVX-512 and for AVX2 with FMA.
+package main
+
+import (
+	"fmt"
+	"os"
+)
+
+// files are the assembly files by name.
+func files() map[string][]byte {
+	return map[string][]byte{
+		"gemm_amd64.s": gemmFile(),
+	}
+}
+
+func main() {
+	for name, text := range files() {
+		if err := os.WriteFile(name, text, 0o666); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+}
