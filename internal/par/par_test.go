@@ -1,0 +1,84 @@
+package par
+
+import (
+	"runtime"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestDoRunsEveryItemOnce(t *testing.T) {
+	for _, threads := range []int{1, 2, 3, 7} {
+		p := New(threads)
+		busy := make([]atomic.Bool, threads)
+		for round := range 300 {
+			n := round % 23
+			counts := make([]atomic.Int32, n)
+			p.Do(n, func(w, i int) {
+				if busy[w].Swap(true) {
+					t.Errorf("worker %d runs two items at once", w)
+				}
+				counts[i].Add(1)
+				busy[w].Store(false)
+			})
+			for i := range counts {
+				if c := counts[i].Load(); c != 1 {
+					t.Fatalf("%d threads, %d items: item %d ran %d times", threads, n, i, c)
+				}
+			}
+			if round%100 == 0 {
+				time.Sleep(2 * spinTime) // let the workers fall asleep
+			}
+		}
+		p.Close()
+	}
+}
+
+func TestSlowItemsAreWaitedFor(t *testing.T) {
+	p := New(2)
+	defer p.Close()
+	var done atomic.Int32
+	p.Do(2, func(_, i int) {
+		if i == 1 {
+			time.Sleep(10 * spinTime)
+		}
+		done.Add(1)
+	})
+	if done.Load() != 2 {
+		t.Errorf("Do returned after %d of 2 items", done.Load())
+	}
+}
+
+func TestCloseEndsWorkers(t *testing.T) {
+	before := runtime.NumGoroutine()
+	p := New(4)
+	p.Do(8, func(_, _ int) {})
+	p.Close()
+	if now := runtime.NumGoroutine(); now > before {
+		t.Errorf("%d goroutines after Close, %d before New", now, before)
+	}
+	ran := 0
+	p.Do(3, func(_, _ int) { ran++ })
+	if ran != 3 {
+		t.Errorf("a closed pool ran %d of 3 items", ran)
+	}
+}
+
+func TestDoDoesNotAllocate(t *testing.T) {
+	p := New(2)
+	defer p.Close()
+	var sum atomic.Int64
+	fn := func(_, i int) { sum.Add(int64(i)) }
+	if n := testing.AllocsPerRun(100, func() { p.Do(16, fn) }); n > 0 {
+		t.Errorf("%v allocations per Do", n)
+	}
+}
+
+func BenchmarkDo(b *testing.B) {
+	p := New(2)
+	defer p.Close()
+	fn := func(_, _ int) {}
+	for b.Loop() {
+		p.Do(8, fn)
+	}
+}
