@@ -24,7 +24,7 @@ func near(t *testing.T, what string, got, want []float64, tol float64) {
 		top = max(top, math.Abs(v))
 	}
 	for i := range got {
-		if d := math.Abs(got[i] - want[i]); !(d <= tol*top+1e-14) {
+		if d := math.Abs(got[i] - want[i]); !(d <= tol*top+1e-12) {
 			t.Errorf("%s[%d] = %v, want %v (off by %.2g, the largest is %.3g)", what, i, got[i], want[i], d, top)
 			return
 		}

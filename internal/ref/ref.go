@@ -33,6 +33,19 @@ func FromSet(s *weights.Set) Tensors {
 	return p
 }
 
+// Set narrows p to the float32 weights of g.
+func (p Tensors) Set(g *arch.Graph) *weights.Set {
+	s := &weights.Set{Tensors: map[string]weights.Tensor{}, Meta: map[string]string{}}
+	for _, q := range g.Params() {
+		t := weights.Tensor{Shape: q.Shape, Data: make([]float32, q.Elems())}
+		for i, v := range p.of(q) {
+			t.Data[i] = float32(v)
+		}
+		s.Tensors[q.Name] = t
+	}
+	return s
+}
+
 // Clone copies p, data and all.
 func (p Tensors) Clone() Tensors {
 	c := Tensors{}

@@ -141,7 +141,7 @@ func (c *Case) Masks(step int) map[string][]float64 {
 
 // Weights is the starting value of every parameter and buffer of any network.
 func Weights(g *arch.Graph) *weights.Set {
-	s := &weights.Set{Tensors: map[string]weights.Tensor{}}
+	s := &weights.Set{Tensors: map[string]weights.Tensor{}, Meta: map[string]string{}}
 	for _, p := range g.Params() {
 		t := weights.Tensor{Shape: p.Shape, Data: make([]float32, p.Elems())}
 		for i, v := range parameter(p) {
