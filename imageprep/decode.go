@@ -1,0 +1,263 @@
+package imageprep
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/gif"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"os"
+
+	"golang.org/x/image/bmp"
+	"golang.org/x/image/webp"
+)
+
+// format is one encoding that Decode reads.
+type format struct {
+	name   string
+	match  func(data []byte) bool
+	config func(r io.Reader) (image.Config, error)
+	decode func(data []byte) (image.Image, error)
+	// density is more pixels than one encoded byte can ever stand for: a file
+	// that claims more is cut short, and is refused before its pixels are
+	// allocated. 0: the format has no such bound.
+	density int64
+}
+
+var formats = []format{
+	{
+		name:   "JPEG",
+		match:  prefix("\xff\xd8\xff"),
+		config: jpeg.DecodeConfig,
+		decode: func(data []byte) (image.Image, error) { return jpeg.Decode(bytes.NewReader(data)) },
+		// A block of 64 pixels takes at least one bit of a Huffman code.
+		density: 8 * 64,
+	},
+	{
+		name:   "PNG",
+		match:  prefix("\x89PNG\r\n\x1a\n"),
+		config: png.DecodeConfig,
+		decode: func(data []byte) (image.Image, error) { return png.Decode(bytes.NewReader(data)) },
+		// Deflate reaches 1032:1, and a pixel may be a single bit.
+		density: 1032 * 8,
+	},
+	{
+		name:   "GIF",
+		match:  func(d []byte) bool { return prefix("GIF87a")(d) || prefix("GIF89a")(d) },
+		config: gif.DecodeConfig,
+		decode: decodeGIF,
+		// The first frame may be smaller than the canvas, so no bound holds.
+	},
+	{
+		name:   "WebP",
+		match:  func(d []byte) bool { return len(d) >= 12 && string(d[:4]) == "RIFF" && string(d[8:12]) == "WEBP" },
+		config: webp.DecodeConfig,
+		decode: func(data []byte) (image.Image, error) { return webp.Decode(bytes.NewReader(data)) },
+	},
+	{
+		name:    "BMP",
+		match:   prefix("BM"),
+		config:  bmp.DecodeConfig,
+		decode:  func(data []byte) (image.Image, error) { return bmp.Decode(bytes.NewReader(data)) },
+		density: 8,
+	},
+}
+
+func prefix(p string) func([]byte) bool {
+	return func(data []byte) bool { return len(data) >= len(p) && string(data[:len(p)]) == p }
+}
+
+// Config is what the header of an image says.
+type Config struct {
+	Format  string
+	H, W, C int // as decoded, before the EXIF orientation
+}
+
+// DecodeConfig reads the header of an image and checks it against lim.
+func DecodeConfig(data []byte, lim Limits) (Config, error) {
+	_, cfg, err := checkHeader(data, lim.withDefaults())
+	return cfg, err
+}
+
+// Decode decodes a JPEG, PNG, GIF (first frame), WebP or BMP image, turned as
+// its EXIF orientation says. C is 1 when the format or the palette knows only
+// grey, else 3.
+//
+// Alpha is dropped, not blended, as Pillow's convert("RGB") does; CMYK is
+// converted as Pillow does; of 16-bit samples the high byte is taken (Pillow
+// agrees for colour, and saturates grey).
+//
+// Errors are a [*LimitError] or a [*FormatError].
+func Decode(data []byte, lim Limits) (Image, error) {
+	lim = lim.withDefaults()
+	f, cfg, err := checkHeader(data, lim)
+	if err != nil {
+		return Image{}, err
+	}
+	m, err := decodeSafely(f, data)
+	if err != nil {
+		return Image{}, &FormatError{f.name, err}
+	}
+	if b := m.Bounds(); b.Dx() != cfg.W || b.Dy() != cfg.H {
+		return Image{}, &FormatError{f.name, fmt.Errorf("header says %dx%d, image is %dx%d", cfg.W, cfg.H, b.Dx(), b.Dy())}
+	}
+	im, err := fromGo(m, f.name)
+	if err != nil {
+		return Image{}, &FormatError{f.name, err}
+	}
+	return Orient(im, orientation(data, f.name)), nil
+}
+
+// ReadFile decodes the image in a file.
+func ReadFile(path string, lim Limits) (Image, error) {
+	data, err := readLimited(path, lim.withDefaults().MaxBytes)
+	if err != nil {
+		return Image{}, err
+	}
+	im, err := Decode(data, lim)
+	if err != nil {
+		return Image{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return im, nil
+}
+
+// readLimited reads a regular file of at most limit bytes.
+func readLimited(path string, limit int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	st, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: not a regular file", path)
+	}
+	if st.Size() > limit {
+		return nil, fmt.Errorf("%s: %w", path, &LimitError{"bytes", st.Size(), limit})
+	}
+	data := make([]byte, st.Size())
+	if _, err := io.ReadFull(file, data); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return data, nil
+}
+
+// checkHeader finds the format of data and applies every limit that can be
+// applied without decoding pixels.
+func checkHeader(data []byte, lim Limits) (*format, Config, error) {
+	if n := int64(len(data)); n > lim.MaxBytes {
+		return nil, Config{}, &LimitError{"bytes", n, lim.MaxBytes}
+	}
+	for i := range formats {
+		f := &formats[i]
+		if !f.match(data) {
+			continue
+		}
+		c, err := f.config(bytes.NewReader(data))
+		if err != nil {
+			return nil, Config{}, &FormatError{f.name, notEOF(err)}
+		}
+		cfg := Config{Format: f.name, H: c.Height, W: c.Width, C: channels(c.ColorModel)}
+		if cfg.H <= 0 || cfg.W <= 0 {
+			return nil, cfg, &FormatError{f.name, fmt.Errorf("size is %dx%d", cfg.W, cfg.H)}
+		}
+		if n := int64(cfg.W) * int64(cfg.H); int64(cfg.W) > lim.MaxPixels || n > lim.MaxPixels {
+			return nil, cfg, &LimitError{"pixels", n, lim.MaxPixels}
+		} else if f.density > 0 && n > f.density*int64(len(data)) {
+			return nil, cfg, &FormatError{f.name, fmt.Errorf("cut short: %d bytes cannot hold %dx%d pixels", len(data), cfg.W, cfg.H)}
+		}
+		if f.name == "JPEG" {
+			if err := checkScans(data, lim.MaxScans); err != nil {
+				return nil, cfg, err
+			}
+		}
+		return f, cfg, nil
+	}
+	if len(data) == 0 {
+		return nil, Config{}, &FormatError{"", errors.New("empty file")}
+	}
+	return nil, Config{}, &FormatError{"", errors.New("not a JPEG, PNG, GIF, WebP or BMP image")}
+}
+
+// decodeSafely turns a panic of a decoder into an error.
+func decodeSafely(f *format, data []byte) (m image.Image, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("decoder failed: %v", r)
+		}
+	}()
+	m, err = f.decode(data)
+	return m, notEOF(err)
+}
+
+// notEOF says what an io.EOF from a decoder means.
+func notEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// channels is the C that an image of model m is decoded to.
+func channels(m color.Model) int {
+	switch m := m.(type) {
+	case color.Palette:
+		for _, c := range m {
+			if r, g, b := rgbOf(c); r != g || g != b {
+				return 3
+			}
+		}
+		return 1
+	default:
+		if m == color.GrayModel || m == color.Gray16Model {
+			return 1
+		}
+	}
+	return 3
+}
+
+// checkScans walks the markers of a JPEG and refuses more than max scans, each
+// of which costs a pass over the whole image, and a progressive file that ends
+// before its end marker, which the decoder would take for a finished one.
+func checkScans(data []byte, limit int) error {
+	var scans int64
+	progressive := false
+	for i := 2; ; {
+		// Between segments: find a marker. Within a scan this skips its data.
+		j := bytes.IndexByte(data[min(i, len(data)):], 0xff)
+		if j < 0 || i+j+1 >= len(data) {
+			break
+		}
+		i += j + 1
+		switch m := data[i]; {
+		case m == 0xff: // fill byte
+			continue
+		case m == 0, m == 0x01, m >= 0xd0 && m <= 0xd8: // stuffed byte or marker without a length
+			i++
+			continue
+		case m == 0xd9: // end of image
+			return nil
+		case m == 0xda:
+			if scans++; scans > int64(limit) {
+				return &LimitError{"scans", scans, int64(limit)}
+			}
+		case m == 0xc2:
+			progressive = true
+		}
+		if i+3 > len(data) {
+			break
+		}
+		i += 1 + max(int(data[i+1])<<8|int(data[i+2]), 2)
+	}
+	if progressive {
+		return &FormatError{"JPEG", io.ErrUnexpectedEOF}
+	}
+	return nil
+}
