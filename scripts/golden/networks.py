@@ -123,6 +123,7 @@ def build(spec) -> Net:
         drop_rate=spec["dropout"],
         drop_path_rate=spec["drop_path"],
     ).double()
+    net.conv_stem.stride = (spec.get("stem_stride", 2),) * 2
     for i, stage in enumerate(net.blocks):
         for j, block in enumerate(stage):
             if block.has_skip and not isinstance(block.drop_path, nn.Identity):

@@ -152,6 +152,18 @@ func Weights(g *arch.Graph) *weights.Set {
 	return s
 }
 
+// RandomBatch is one batch for any network, for measurements that do not care
+// what the images show.
+func RandomBatch(g *arch.Graph, n int) (x []float32, y []int32) {
+	for _, v := range images(0, n, g.Ops[0].Shape) {
+		x = append(x, float32(v))
+	}
+	for _, v := range labels(0, n, g.Spec.Classes) {
+		y = append(y, int32(v))
+	}
+	return x, y
+}
+
 func ones(n int) []float64 {
 	v := make([]float64, n)
 	for i := range v {
