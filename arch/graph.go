@@ -130,12 +130,11 @@ func (g *Graph) Params() []Param {
 // Output is the op that makes the logits.
 func (g *Graph) Output() int { return len(g.Ops) - 1 }
 
-// maxElems bounds every tensor of a graph and maxMACs the work for one image,
-// so that no reader needs its own overflow check.
-const (
-	maxElems = 1 << 31
-	maxMACs  = 1 << 60
-)
+// maxElems bounds every tensor and every weight of a graph, so that no reader
+// needs its own overflow check: a 1x1 convolution between tensors and with a
+// weight of that size has at most 2^47 MACs, and with the limit on blocks all
+// sums stay below 2^61.
+const maxElems = 1 << 31
 
 // Graph resolves s at its own resolution.
 func (s Spec) Graph() (*Graph, error) { return s.GraphAt(s.Resolution) }
@@ -159,7 +158,6 @@ type builder struct {
 	spec         Spec
 	g            *Graph
 	stage, block int
-	macs         float64
 	err          error // the first one
 }
 
@@ -214,12 +212,8 @@ func (b *builder) conv(x int, name string, width, kernel, stride int, depthwise,
 		weight.Shape[1] = 1
 		weight.Role = DepthwiseWeight
 	}
-	weights := float64(width) * float64(weight.Shape[1]) * float64(kernel*kernel)
-	if weights > maxElems {
+	if float64(width)*float64(weight.Shape[1])*float64(kernel*kernel) > maxElems {
 		b.fail("%s: the weight would be %v, over the limit of %d elements", name, weight.Shape, int64(maxElems))
-	}
-	if b.macs += weights * float64(h*w); b.macs > maxMACs {
-		b.fail("%s: the network would need more than %d MACs", name, int64(maxMACs))
 	}
 	op.Params = []Param{weight}
 	if bias {

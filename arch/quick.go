@@ -15,8 +15,7 @@ func (s *Spec) CostAt(resolution int) (Totals, error) {
 // a stage differ, so the rest are the second one times a number.
 type counter struct {
 	Totals
-	bad     bool // over a limit of the graph
-	macs    float64
+	bad     bool  // over a limit of the graph
 	peak    int64 // elements
 	stored  int64
 	working int64
@@ -30,12 +29,7 @@ func (c *counter) conv(n, px, in, opx, out, kernel int, depthwise, bias bool, he
 	if depthwise {
 		fan = 1
 	}
-	weights := float64(out) * float64(fan) * float64(kernel*kernel)
-	if weights > maxElems || (Shape{opx, opx, out}).tooLarge() {
-		c.bad = true
-		return 0
-	}
-	if c.macs += float64(n) * weights * float64(opx*opx); c.macs > maxMACs {
+	if float64(out)*float64(fan)*float64(kernel*kernel) > maxElems || (Shape{opx, opx, out}).tooLarge() {
 		c.bad = true
 		return 0
 	}

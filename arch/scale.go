@@ -26,17 +26,15 @@ const maxFactor = 1000
 func (s Spec) Scale(f Factors) (Spec, error) {
 	out, err := s.scaled(f)
 	if err != nil {
-		return Spec{}, err
+		return Spec{}, fmt.Errorf("arch: scaling %s: %w", s.Name, err)
 	}
 	out.Name = scaledName(s, f)
 	return out, nil
 }
 
-// scaled is Scale without the new name.
+// scaled is Scale without the new name, nor the old one in errors.
 func (s *Spec) scaled(f Factors) (Spec, error) {
-	bad := func(format string, args ...any) (Spec, error) {
-		return Spec{}, fmt.Errorf("arch: scaling %s: %s", s.Name, fmt.Sprintf(format, args...))
-	}
+	bad := func(format string, args ...any) (Spec, error) { return Spec{}, fmt.Errorf(format, args...) }
 	for _, c := range []struct {
 		name string
 		x    float64
@@ -95,7 +93,7 @@ func (s *Spec) ScaledStem(width float64) int {
 
 // ScaledHead is the head's width under a width factor; no head stays no head.
 func (s *Spec) ScaledHead(width float64) int {
-	if s.Head == 0 || s.Rule.FixHead {
+	if s.Head == 0 || s.Rule.FixHead || width == 1 {
 		return s.Head
 	}
 	return max(s.Rule.width(s.Head, width), s.Rule.MinHead)

@@ -294,7 +294,7 @@ func closeNames(name string) []string {
 	slices.SortStableFunc(ms, func(a, b match) int { return a.d - b.d })
 	var out []string
 	for _, m := range ms {
-		if len(out) < 3 && m.d <= ms[0].d+1 {
+		if len(out) < 3 && (m.d == ms[0].d || ms[0].d > 0 && m.d == ms[0].d+1) {
 			out = append(out, m.name)
 		}
 	}
