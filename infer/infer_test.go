@@ -1,0 +1,456 @@
+package infer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"effnet/arch"
+	"effnet/internal/kernel"
+	"effnet/internal/ref"
+	"effnet/internal/ref/golden"
+	"effnet/weights"
+
+	"pgregory.net/rapid"
+)
+
+// spec is a small network: stem width 8, no head unless given.
+func spec(t testing.TB, resolution, channels, head int, blocks ...string) arch.Spec {
+	t.Helper()
+	s := arch.Spec{
+		Name: "test", Resolution: resolution, Channels: channels, Classes: 10,
+		Stem: arch.Stem{Width: 8, Kernel: 3, Stride: 2}, Head: head,
+		Act: arch.ActSwish, Padding: arch.PadSymmetric,
+		BN:      arch.BatchNormConfig{Eps: 1e-3, Momentum: 0.01},
+		Dropout: 0.2, DropPath: 0.2,
+		Rule: arch.Rule{WidthDivisor: 4, WidthLimit: 0.9, Depth: arch.RoundUp},
+	}
+	s.Prep = arch.Prep{Crop: 1, Filter: arch.Bilinear, Mean: make([]float64, channels), Std: slices.Repeat([]float64{1}, channels)}
+	for _, b := range blocks {
+		st, err := arch.ParseStage(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Stages = append(s.Stages, st)
+	}
+	return s
+}
+
+func graph(t interface{ Fatal(...any) }, s arch.Spec) *arch.Graph {
+	g, err := s.Graph()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// trained is weights as training leaves them: no batch norm is the identity.
+func trained(g *arch.Graph, seed uint64) *weights.Set {
+	w := weights.Init(g, seed)
+	r := rand.New(rand.NewPCG(seed, 1))
+	for _, p := range g.Params() {
+		d := w.Tensors[p.Name].Data
+		for i := range d {
+			switch p.Role {
+			case arch.BNGamma, arch.BNVar:
+				d[i] = 0.5 + r.Float32()
+			case arch.BNBeta, arch.BNMean, arch.BiasVector:
+				d[i] = float32(r.NormFloat64()) / 4
+			}
+		}
+	}
+	return w
+}
+
+func images(g *arch.Graph, n int, seed uint64) []float32 {
+	r := rand.New(rand.NewPCG(seed, 2))
+	x := make([]float32, n*g.Ops[0].Shape.Elems())
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	return x
+}
+
+func widen(x []float32) []float64 {
+	y := make([]float64, len(x))
+	for i, v := range x {
+		y[i] = float64(v)
+	}
+	return y
+}
+
+// near reports the first value further than 1e-4 of the largest wanted.
+func near(got []float32, want []float64) error {
+	if len(got) != len(want) {
+		return fmt.Errorf("%d values, want %d", len(got), len(want))
+	}
+	top := 0.0
+	for _, v := range want {
+		top = max(top, math.Abs(v))
+	}
+	for i := range got {
+		if d := math.Abs(float64(got[i]) - want[i]); !(d <= 1e-4*top) {
+			return fmt.Errorf("value %d is %v, want %v (off by %.2g of the largest)", i, got[i], want[i], d/top)
+		}
+	}
+	return nil
+}
+
+func compile(t interface {
+	Fatal(...any)
+	Cleanup(func())
+}, g *arch.Graph, w *weights.Set, opt Options) *Plan {
+	p, err := Compile(g, w, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
+	return p
+}
+
+// poisoned fills every memory that a run may read before it writes with NaN.
+func poisoned(p *Plan) *Plan {
+	s := p.acquire()
+	nan := float32(math.NaN())
+	for w := range s.frames {
+		s.frames[w].arena = filled(p.arena, nan)
+		s.scratch[w] = filled(p.scratch, nan)
+	}
+	p.release(s)
+	return p
+}
+
+var networks = []struct {
+	name     string
+	res, ch  int
+	head     int
+	padding  arch.PaddingRule
+	act      arch.Act
+	fromWide bool
+	blocks   []string
+}{
+	{"b0-like", 40, 3, 48, arch.PadSymmetric, arch.ActSwish, false, []string{
+		"ds_r1_k3_s1_c8_se0.25", "ir_r2_k3_s2_e6_c12_se0.25", "ir_r2_k5_s2_e6_c20_se0.25", "ir_r1_k3_s1_e6_c20_se0.25"}},
+	{"same padding", 37, 3, 32, arch.PadSame, arch.ActSwish, false, []string{
+		"ds_r2_k3_s1_c8", "ir_r2_k5_s2_e3_c12_se0.25", "ir_r2_k3_s2_e2.5_c16"}},
+	{"lite, odd", 33, 3, 24, arch.PadSymmetric, arch.ActReLU6, false, []string{
+		"ds_r1_k3_s1_c8", "ir_r3_k3_s2_e6_c12", "ir_r2_k5_s1_e4_c12_noskip"}},
+	{"no head, grey, relu", 28, 1, 0, arch.PadSymmetric, arch.ActReLU, true, []string{
+		"ds_r2_k5_s2_c12_se0.25_nsw", "ir_r2_k3_s2_e3_c16_se0.5"}},
+	{"large kernels and strides", 45, 2, 16, arch.PadSame, arch.ActSwish, false, []string{
+		"ds_r1_k7_s3_c8", "ir_r1_k3_s4_e2_c8_se1", "ds_r1_k1_s2_c8"}},
+	{"one pixel", 1, 3, 8, arch.PadSymmetric, arch.ActIdentity, false, []string{"ds_r2_k3_s1_c8_se0.25", "ir_r1_k5_s1_e2_c8"}},
+}
+
+func TestAgainstOracle(t *testing.T) {
+	for _, c := range networks {
+		t.Run(c.name, func(t *testing.T) {
+			s := spec(t, c.res, c.ch, c.head, c.blocks...)
+			s.Padding, s.Act, s.SE.FromExpanded = c.padding, c.act, c.fromWide
+			if c.res == 1 {
+				s.Stem.Stride = 1
+			}
+			g := graph(t, s)
+			w := trained(g, 7)
+			const n = 3
+			x := images(g, n, 8)
+			want := ref.Forward(g, ref.FromSet(w), widen(x), n, ref.Mode{}).Logits()
+			for _, row := range kernel.Table() {
+				if !row.Supported {
+					continue
+				}
+				p := poisoned(compile(t, g, w, Options{Kernel: row.Impl.Name, Threads: 2}))
+				got, err := p.Run(t.Context(), x, n)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := near(got, want); err != nil {
+					t.Errorf("kernel %s: %v", row.Impl.Name, err)
+				}
+			}
+		})
+	}
+}
+
+// TestGolden compares with logits from PyTorch and timm.
+func TestGolden(t *testing.T) {
+	for _, name := range golden.Names {
+		c := golden.Load(name)
+		x := make([]float32, 0)
+		for _, v := range c.Images(0) {
+			x = append(x, float32(v))
+		}
+		got, err := compile(t, c.Graph, c.Weights(), Options{}).Run(t.Context(), x, c.Batch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := near(got, c.EvalLogits); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestRandomNetworks(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		pick := func(what string, xs ...string) string { return rapid.SampledFrom(xs).Draw(t, what) }
+		var blocks []string
+		for i := range rapid.IntRange(1, 4).Draw(t, "stages") {
+			b := pick("kind", "ds", "ir_e2", "ir_e3.5") + pick("repeats", "", "_r2") + pick("kernel", "_k1", "_k3", "_k5") +
+				pick("se", "", "_se0.25", "_se0.5") + pick("act", "", "_nre", "_nr6", "_nsw") + pick("skip", "", "", "_noskip")
+			if i < 2 {
+				b += pick("stride", "_s1", "_s2", "_s3")
+			}
+			blocks = append(blocks, fmt.Sprintf("%s_c%d", b, rapid.SampledFrom([]int{4, 5, 8, 12, 17}).Draw(t, "width")))
+		}
+		s := arch.Spec{
+			Name: "random", Resolution: rapid.IntRange(18, 41).Draw(t, "resolution"),
+			Channels: rapid.IntRange(1, 4).Draw(t, "channels"), Classes: rapid.IntRange(1, 12).Draw(t, "classes"),
+			Stem:    arch.Stem{Width: rapid.IntRange(1, 9).Draw(t, "stem"), Kernel: rapid.SampledFrom([]int{1, 3, 5}).Draw(t, "stem kernel"), Stride: rapid.IntRange(1, 2).Draw(t, "stem stride")},
+			Head:    rapid.SampledFrom([]int{0, 13, 32}).Draw(t, "head"),
+			Act:     arch.ActSwish,
+			Padding: rapid.SampledFrom([]arch.PaddingRule{arch.PadSame, arch.PadSymmetric}).Draw(t, "padding"),
+			BN:      arch.BatchNormConfig{Eps: 1e-3, Momentum: 0.01},
+			Dropout: rapid.SampledFrom([]float64{0, 0.2}).Draw(t, "dropout"),
+			Rule:    arch.Rule{WidthDivisor: 1, WidthLimit: 0.9, Depth: arch.RoundUp},
+		}
+		s.Prep = arch.Prep{Crop: 1, Filter: arch.Bilinear, Mean: make([]float64, s.Channels), Std: slices.Repeat([]float64{1}, s.Channels)}
+		for _, b := range blocks {
+			st, err := arch.ParseStage(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Stages = append(s.Stages, st)
+		}
+		g := graph(t, s)
+		w := trained(g, 3)
+		n := rapid.IntRange(1, 3).Draw(t, "images")
+		x := images(g, n, 5)
+		tr := ref.Forward(g, ref.FromSet(w), widen(x), n, ref.Mode{})
+		var taps []int
+		for range rapid.IntRange(0, 3).Draw(t, "taps") {
+			taps = append(taps, rapid.IntRange(0, len(g.Ops)-1).Draw(t, "tap"))
+		}
+		p := poisoned(compile(t, g, w, Options{Threads: rapid.IntRange(1, 3).Draw(t, "threads"), Taps: taps}))
+		logits := make([]float32, n*p.Classes())
+		tapped := make([][]float32, len(taps))
+		for i, op := range taps {
+			tapped[i] = make([]float32, n*g.Ops[op].Shape.Elems())
+		}
+		if err := p.RunInto(context.Background(), x, n, logits, tapped...); err != nil {
+			t.Fatal(err)
+		}
+		if err := near(logits, tr.Logits()); err != nil {
+			t.Errorf("logits: %v", err)
+		}
+		for i, op := range taps {
+			if err := near(tapped[i], tr.Values[op]); err != nil {
+				t.Errorf("%s: %v", g.Ops[op].Name, err)
+			}
+		}
+	})
+}
+
+// TestEveryKind runs each kind of op alone on the image, where no neighbour
+// can take it in.
+func TestEveryKind(t *testing.T) {
+	in := arch.Shape{H: 6, W: 5, C: 4}
+	pixel := arch.Shape{H: 1, W: 1, C: 4}
+	input := arch.Op{Kind: arch.OpInput, Name: "input", Shape: in}
+	pool := arch.Op{Kind: arch.OpGlobalPool, Name: "pool", In: []int{0}, Shape: pixel}
+	one := []int{0}
+	graphs := map[arch.Kind][]arch.Op{
+		arch.OpInput: {input},
+		arch.OpConv: {input, {
+			Kind: arch.OpConv, Name: "c", In: one, Shape: arch.Shape{H: 6, W: 5, C: 3}, Kernel: 3, Stride: 1, Groups: 1, Bias: true,
+			Pad:    arch.Pad{Top: 1, Left: 1, Bottom: 1, Right: 1},
+			Params: []arch.Param{{Name: "c.weight", Shape: []int{3, 4, 3, 3}, Role: arch.ConvWeight}, {Name: "c.bias", Shape: []int{3}, Role: arch.BiasVector}},
+		}},
+		arch.OpBatchNorm: {input, {
+			Kind: arch.OpBatchNorm, Name: "b", In: one, Shape: in, Eps: 1e-3,
+			Params: []arch.Param{
+				{Name: "b.weight", Shape: []int{4}, Role: arch.BNGamma}, {Name: "b.bias", Shape: []int{4}, Role: arch.BNBeta},
+				{Name: "b.mean", Shape: []int{4}, Role: arch.BNMean}, {Name: "b.var", Shape: []int{4}, Role: arch.BNVar},
+			},
+		}},
+		arch.OpActivation: {input, {Kind: arch.OpActivation, Name: "a", In: one, Shape: in, Act: arch.ActSigmoid}},
+		arch.OpGlobalPool: {input, pool},
+		arch.OpGate:       {input, pool, {Kind: arch.OpGate, Name: "g", In: []int{0, 1}, Shape: in}},
+		arch.OpAdd:        {input, {Kind: arch.OpAdd, Name: "s", In: []int{0, 0}, Shape: in}},
+		arch.OpDropout:    {input, {Kind: arch.OpDropout, Name: "d", In: one, Shape: in, Rate: 0.5}},
+		arch.OpLinear: {input, pool, {
+			Kind: arch.OpLinear, Name: "l", In: []int{1}, Shape: arch.Shape{H: 1, W: 1, C: 3}, Bias: true,
+			Params: []arch.Param{{Name: "l.weight", Shape: []int{3, 4}, Role: arch.LinearWeight}, {Name: "l.bias", Shape: []int{3}, Role: arch.BiasVector}},
+		}},
+	}
+	for kind := range arch.Kind(arch.NumKinds) {
+		ops, ok := graphs[kind]
+		if !ok {
+			t.Errorf("no case for kind %v", kind)
+			continue
+		}
+		g := &arch.Graph{Ops: ops}
+		w := trained(g, 1)
+		x := images(g, 2, 1)
+		got, err := poisoned(compile(t, g, w, Options{Threads: 1})).Run(t.Context(), x, 2)
+		if err != nil {
+			t.Errorf("%v: %v", kind, err)
+			continue
+		}
+		if err := near(got, ref.Forward(g, ref.FromSet(w), widen(x), 2, ref.Mode{}).Logits()); err != nil {
+			t.Errorf("%v: %v", kind, err)
+		}
+	}
+	unknown := &arch.Graph{Ops: []arch.Op{input, {Kind: arch.NumKinds, Name: "new", In: one, Shape: in}}}
+	if _, err := Compile(unknown, &weights.Set{}, Options{}); err == nil || !strings.Contains(err.Error(), "no rule for an op of kind") {
+		t.Errorf("unknown kind: error is %v", err)
+	}
+}
+
+func bigger(t testing.TB) (*arch.Graph, *weights.Set) {
+	g := graph(t, spec(t, 64, 3, 96, "ds_r1_k3_s1_c16_se0.25", "ir_r2_k5_s2_e6_c24_se0.25", "ir_r2_k3_s2_e6_c40_se0.25"))
+	return g, trained(g, 11)
+}
+
+// TestSameBits holds the promise of the package comment.
+func TestSameBits(t *testing.T) {
+	g, w := bigger(t)
+	const n = 5
+	x := images(g, n, 12)
+	alone := compile(t, g, w, Options{Threads: 1})
+	var want []float32
+	e := g.Ops[0].Shape.Elems()
+	for i := range n {
+		y, err := alone.Run(t.Context(), x[i*e:][:e], 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, y...)
+	}
+	for threads := 1; threads <= 4; threads++ {
+		p := compile(t, g, w, Options{Threads: threads})
+		for batch := 1; batch <= n; batch++ {
+			got, err := p.Run(t.Context(), x[:batch*e], batch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(got, want[:len(got)]) {
+				t.Errorf("%d threads, batch of %d: logits differ from those of one thread, one image", threads, batch)
+			}
+		}
+	}
+}
+
+func TestConcurrent(t *testing.T) {
+	g, w := bigger(t)
+	p := compile(t, g, w, Options{Threads: 2})
+	var wg sync.WaitGroup
+	for i := range 6 {
+		wg.Go(func() {
+			n := 1 + i%3
+			x := images(g, n, uint64(i))
+			want, err := p.Run(t.Context(), x, n)
+			for range 5 {
+				got, err2 := p.Run(t.Context(), x, n)
+				if err := errors.Join(err, err2); err != nil || !slices.Equal(got, want) {
+					t.Errorf("goroutine %d: error %v, or logits that changed", i, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestNoAllocations(t *testing.T) {
+	g, w := bigger(t)
+	p := compile(t, g, w, Options{Threads: 2})
+	for _, n := range []int{1, 2, 3} {
+		x, logits := images(g, n, 1), make([]float32, n*p.Classes())
+		ctx, cancel := context.WithCancel(t.Context())
+		if a := testing.AllocsPerRun(5, func() {
+			if err := p.RunInto(ctx, x, n, logits); err != nil {
+				t.Error(err)
+			}
+		}); a != 0 {
+			t.Errorf("batch of %d: %v allocations a run", n, a)
+		}
+		cancel()
+	}
+}
+
+func TestCancel(t *testing.T) {
+	g, w := bigger(t)
+	p := compile(t, g, w, Options{Threads: 2})
+	x := images(g, 3, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, n := range []int{1, 2, 3} {
+		if _, err := p.Run(ctx, x[:n*g.Ops[0].Shape.Elems()], n); !errors.Is(err, context.Canceled) {
+			t.Errorf("batch of %d: error is %v, want context.Canceled", n, err)
+		}
+	}
+	// The plan still works.
+	if _, err := p.Run(t.Context(), x, 3); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	g, w := bigger(t)
+	p := compile(t, g, w, Options{Taps: []int{g.Features}})
+	for _, c := range []struct {
+		want string
+		err  error
+	}{
+		{"the input has 7 values", p.RunInto(t.Context(), make([]float32, 7), 1, make([]float32, 10), make([]float32, 96))},
+		{"1 images", func() error { _, err := p.Run(t.Context(), nil, -1); return err }()},
+		{"room for 0 taps, the plan has 1", p.RunInto(t.Context(), images(g, 1, 1), 1, make([]float32, 10))},
+		{"output 0 has room for 9 values, want 10", p.RunInto(t.Context(), images(g, 1, 1), 1, make([]float32, 9), make([]float32, 96))},
+		{"op 9999 is tapped", func() error { _, err := Compile(g, w, Options{Taps: []int{9999}}); return err }()},
+		{"no implementation", func() error { _, err := Compile(g, w, Options{Kernel: "mmx"}); return err }()},
+		{"missing from the file", func() error { _, err := Compile(g, &weights.Set{}, Options{}); return err }()},
+	} {
+		if c.err == nil || !strings.Contains(c.err.Error(), c.want) {
+			t.Errorf("error is %v, want a part %q", c.err, c.want)
+		}
+	}
+}
+
+// TestPlacement checks that values alive at the same time never overlap, and
+// that the arena is not much larger than the most that is alive at once.
+func TestPlacement(t *testing.T) {
+	g, w := bigger(t)
+	steps, values, _, err := lower(g, w, []int{g.Output()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := placeValues(values)
+	for i, a := range values {
+		if a.offset < 0 || a.offset+a.size() > total {
+			t.Errorf("value %d lies at %d..%d, the arena has %d", i, a.offset, a.offset+a.size(), total)
+		}
+		for j, b := range values[:i] {
+			if a.first <= b.last && b.first <= a.last && a.offset < b.offset+b.size() && b.offset < a.offset+a.size() {
+				t.Errorf("values %d and %d overlap", i, j)
+			}
+		}
+	}
+	peak := 0
+	for at := range steps {
+		alive := 0
+		for _, v := range values {
+			if v.first <= at && at <= v.last {
+				alive += v.size()
+			}
+		}
+		peak = max(peak, alive)
+	}
+	if float64(total) > 1.1*float64(peak) {
+		t.Errorf("the arena has %d floats, at most %d are alive at once", total, peak)
+	}
+}

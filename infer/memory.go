@@ -1,0 +1,70 @@
+package infer
+
+import (
+	"cmp"
+	"slices"
+
+	"effnet/arch"
+)
+
+// value is a tensor of one image as a plan stores it: rows of pixels, with
+// zeros around them where a depthwise convolution wants its padding in memory.
+type value struct {
+	shape arch.Shape
+	pad   arch.Pad
+	image bool // the caller's image itself, not part of the arena
+
+	offset      int // in the arena
+	first, last int // steps that write it first and read it last
+}
+
+// stride is the number of floats from one row to the next.
+func (v *value) stride() int { return (v.pad.Left + v.shape.W + v.pad.Right) * v.shape.C }
+
+func (v *value) size() int { return (v.pad.Top + v.shape.H + v.pad.Bottom) * v.stride() }
+
+// flat reports that the rows follow each other without a gap.
+func (v *value) flat() bool { return v.pad == arch.Pad{} }
+
+// padded is the memory of v in f, zeros around the rows included.
+func (v *value) padded(f *frame) []float32 {
+	if v.image {
+		return f.x
+	}
+	return f.arena[v.offset:][:v.size()]
+}
+
+// rows is the memory of v from the first pixel of row r on.
+func (v *value) rows(f *frame, r int) []float32 {
+	return v.padded(f)[(v.pad.Top+r)*v.stride()+v.pad.Left*v.shape.C:]
+}
+
+// use extends the life of v to a step.
+func (v *value) use(step int) { v.last = max(v.last, step) }
+
+// placeValues gives every value its place in the arena and returns the size
+// of the arena in floats. Values that live at the same time do not overlap.
+// The largest go first, each to the lowest place that is free for its life.
+func placeValues(values []*value) int {
+	const line = 16 // floats of a cache line
+	order := slices.Clone(values)
+	var placed []*value // in order of their offsets
+	slices.SortStableFunc(order, func(a, b *value) int { return cmp.Compare(b.size(), a.size()) })
+	total := 0
+	for _, v := range order {
+		v.offset = 0
+		for _, o := range placed {
+			if o.last < v.first || v.last < o.first {
+				continue
+			}
+			if v.offset+v.size() <= o.offset {
+				break
+			}
+			v.offset = max(v.offset, (o.offset+o.size()+line-1)/line*line)
+		}
+		i, _ := slices.BinarySearchFunc(placed, v, func(a, b *value) int { return cmp.Compare(a.offset, b.offset) })
+		placed = slices.Insert(placed, i, v)
+		total = max(total, v.offset+v.size())
+	}
+	return total
+}

@@ -1,0 +1,146 @@
+package infer
+
+import (
+	"context"
+	"sync/atomic"
+
+	"effnet/internal/par"
+)
+
+// state is the memory of one run, kept by its plan for the next.
+type state struct {
+	plan    *Plan
+	frames  []frame     // per worker; the first also serves runs by bands
+	scratch [][]float32 // per worker
+
+	x    []float32   // the images [n, H, W, C]
+	dst  [][]float32 // the outputs
+	done <-chan struct{}
+	quit atomic.Bool // done was seen closed
+
+	step  *step // of the loop over bands
+	image func(worker, i int)
+	band  func(worker, i int)
+}
+
+// frame is the memory of one image in flight.
+type frame struct {
+	x     []float32 // the image [H, W, C]
+	arena []float32
+}
+
+func (p *Plan) acquire() *state {
+	p.freeLock.Lock()
+	defer p.freeLock.Unlock()
+	if n := len(p.free); n > 0 {
+		s := p.free[n-1]
+		p.free = p.free[:n-1]
+		return s
+	}
+	threads := p.pool.Threads()
+	s := &state{
+		plan:    p,
+		frames:  make([]frame, threads),
+		scratch: make([][]float32, threads),
+		dst:     make([][]float32, len(p.outputs)),
+	}
+	s.image, s.band = s.runImage, s.runBand
+	return s
+}
+
+func (p *Plan) release(s *state) {
+	s.x, s.done, s.step = nil, nil, nil
+	clear(s.dst)
+	for i := range s.frames {
+		s.frames[i].x = nil
+	}
+	p.freeLock.Lock()
+	p.free = append(p.free, s)
+	p.freeLock.Unlock()
+}
+
+// run computes all outputs unless ctx ends. Images that keep most workers busy
+// are done one a worker, which needs no barriers and keeps an image in one
+// core's cache; of the few left over, all workers share the bands.
+func (s *state) run(ctx context.Context, pool *par.Pool, x []float32, n int) {
+	s.x, s.done = x, ctx.Done()
+	s.quit.Store(false)
+	whole := n
+	if rest := n % pool.Threads(); 2*rest <= pool.Threads() {
+		whole -= rest
+	}
+	pool.Do(whole, s.image)
+	for i := whole; i < n; i++ {
+		s.begin(0, i)
+		for _, st := range s.plan.steps {
+			s.step = st
+			for w := range s.scratch[:pool.Threads()] {
+				s.needScratch(w)
+			}
+			pool.Do(st.bands, s.band)
+		}
+		s.end(0, i)
+	}
+}
+
+// begin points worker's frame at image i.
+func (s *state) begin(worker, i int) *frame {
+	f := &s.frames[worker]
+	if f.arena == nil {
+		f.arena = make([]float32, s.plan.arena)
+	}
+	e := s.plan.in.Elems()
+	f.x = s.x[i*e:][:e]
+	return f
+}
+
+func (s *state) needScratch(worker int) []float32 {
+	if s.scratch[worker] == nil {
+		s.scratch[worker] = make([]float32, s.plan.scratch)
+	}
+	return s.scratch[worker]
+}
+
+func (s *state) runImage(worker, i int) {
+	f, scratch := s.begin(worker, i), s.needScratch(worker)
+	for _, st := range s.plan.steps {
+		for b := range st.bands {
+			if s.cancelled() {
+				return
+			}
+			st.run(s.plan.kernel, f, scratch, b)
+		}
+	}
+	s.end(worker, i)
+}
+
+func (s *state) runBand(worker, b int) {
+	if !s.cancelled() {
+		s.step.run(s.plan.kernel, &s.frames[0], s.scratch[worker], b)
+	}
+}
+
+// end copies the outputs of image i out of its frame.
+func (s *state) end(worker, i int) {
+	f := &s.frames[worker]
+	for o, v := range s.plan.outputs {
+		e := v.shape.Elems()
+		out, row := s.dst[o][i*e:][:e], v.shape.W*v.shape.C
+		for r := range v.shape.H {
+			copy(out[r*row:][:row], v.rows(f, r))
+		}
+	}
+}
+
+func (s *state) cancelled() bool {
+	if s.quit.Load() {
+		return true
+	}
+	select {
+	case <-s.done:
+		s.quit.Store(true)
+		return true
+	default:
+		return false
+	}
+}
