@@ -1,14 +1,17 @@
 package train
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Observer is told how a run gets on. Its functions may be nil; they are called
 // on the goroutine of Run and must be quick.
 type Observer struct {
-	Start func(Progress)    // once, before the first step: where a resumed run stands
-	Step  func(Progress)    // some ten times a second
-	Epoch func(EpochRecord) // after every epoch and its validation
-	Note  func(msg string)  // one line about something unusual
+	Start func(Progress)              // once, before the first step: where a resumed run stands
+	Step  func(Progress)              // some ten times a second
+	Epoch func(EpochRecord, Progress) // after every epoch and its validation
+	Note  func(msg string)            // one line about something unusual
 }
 
 // Progress is a moment of a run.
@@ -40,3 +43,41 @@ type EpochRecord struct {
 	ImagesPerSecond float64 `json:"images_per_second"` // training alone
 	ElapsedSeconds  float64 `json:"elapsed_s"`         // of the whole run
 }
+
+// meter measures the speed of the last few seconds.
+type meter struct {
+	marks []mark // of the last meterSpan of busy time, oldest first
+	now   mark
+}
+
+// mark is what had been done at some moment.
+type mark struct {
+	images int
+	busy   time.Duration
+}
+
+const meterSpan = 5 * time.Second
+
+func (m *meter) add(images int, busy time.Duration) {
+	m.now.images += images
+	m.now.busy += busy
+	if n := len(m.marks); n > 0 && m.now.busy-m.marks[n-1].busy < meterSpan/50 {
+		return
+	}
+	m.marks = append(m.marks, m.now)
+	for len(m.marks) > 2 && m.now.busy-m.marks[1].busy >= meterSpan {
+		m.marks = m.marks[1:]
+	}
+}
+
+// rate is in images a second; 0 while unknown. The very first step, which
+// warms everything up, does not count.
+func (m *meter) rate() float64 {
+	if len(m.marks) == 0 {
+		return 0
+	}
+	return ratio(float64(m.now.images-m.marks[0].images), (m.now.busy - m.marks[0].busy).Seconds())
+}
+
+// round keeps figures of time to what they are worth.
+func round(x float64) float64 { return math.Round(x*1000) / 1000 }

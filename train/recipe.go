@@ -23,7 +23,7 @@ type Recipe struct {
 	Beta2       float64   `yaml:"beta2,omitempty" json:"beta2,omitempty"`
 	Eps         float64   `yaml:"eps,omitempty" json:"eps,omitempty"`
 	WeightDecay float64   `yaml:"weight_decay" json:"weight_decay"` // L2 in the loss; decoupled for AdamW
-	Decay       DecayRule `yaml:"decay" json:"decay"`               // what it reaches: all (but batch norm) or weights (no biases)
+	Decay       DecayRule `yaml:"decay_rule" json:"decay_rule"`     // what it reaches: all (but batch norm) or weights (no biases)
 
 	LR           float64      `yaml:"lr,omitempty" json:"lr,omitempty"`                 // peak; 0: LRPer256*Batch/256
 	LRPer256     float64      `yaml:"lr_per_256,omitempty" json:"lr_per_256,omitempty"` // peak for a batch of 256
@@ -213,7 +213,7 @@ func (r *Recipe) Validate() error {
 		{"beta2", rate(r.Beta2), r.Beta2, "0 to below 1"},
 		{"eps", r.Eps >= 0 && r.Eps <= 1 && (r.Eps > 0 || r.Optimizer == "sgd"), r.Eps, "above 0, at most 1"},
 		{"weight_decay", r.WeightDecay >= 0 && r.WeightDecay <= 1, r.WeightDecay, "0 to 1"},
-		{"decay", r.Decay == DecayAll || r.Decay == DecayWeights, fmt.Sprintf("%q", r.Decay), "all or weights"},
+		{"decay_rule", r.Decay == DecayAll || r.Decay == DecayWeights, fmt.Sprintf("%q", r.Decay), "all or weights"},
 		{"lr", r.LR == 0 && positive(r.LRPer256) || positive(r.LR), r.LR, "above 0"},
 		{"lr_per_256", r.LRPer256 == 0 || positive(r.LRPer256), r.LRPer256, "above 0"},
 		{"schedule", slices.Contains([]ScheduleKind{Constant, Cosine, Exponential}, r.Schedule), fmt.Sprintf("%q", r.Schedule), "constant, cosine or exponential"},

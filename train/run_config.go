@@ -1,14 +1,28 @@
 package train
 
-import "effnet/arch"
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+
+	"github.com/goccy/go-yaml"
+
+	"effnet/arch"
+)
 
 // RunConfig is all that decides the result of a run, and the content of its
 // config.yaml.
 type RunConfig struct {
-	Spec   arch.Spec // with the recipe's dropout and drop path in force
-	Recipe Recipe    // resolved
-	Data   DataID
-	Kernel string // implementation of the arithmetic, by name: others round differently
+	Spec   arch.Spec `yaml:"network"` // with the recipe's dropout and drop path in force
+	Recipe Recipe    `yaml:"recipe"`  // resolved
+	Data   DataID    `yaml:"data"`
+	Kernel string    `yaml:"kernel"` // implementation of the arithmetic, by name: others round differently
 }
 
 // DataID identifies training data.
@@ -18,4 +32,121 @@ type DataID struct {
 	SplitSeed  uint64 `yaml:"split_seed" json:"split_seed"` // of the validation part
 	Train      int    `yaml:"train" json:"train"`           // images
 	Validation int    `yaml:"validation" json:"validation"` // images
+}
+
+const configHead = `# All that decides the result of this run. A changed value makes another run:
+# train it into another folder.
+`
+
+// YAML is the text of config.yaml.
+func (c *RunConfig) YAML() ([]byte, error) {
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	return append([]byte(configHead), text...), nil
+}
+
+// ReadConfig reads the config.yaml of a run folder. The error is
+// fs.ErrNotExist when there is none.
+func ReadConfig(dir string) (*RunConfig, error) {
+	path := filepath.Join(dir, ConfigFile)
+	src, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var c RunConfig
+	if err := yaml.UnmarshalWithOptions(src, &c, yaml.Strict()); err != nil {
+		return nil, yamlError(path, err)
+	}
+	if err := c.Recipe.Validate(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := c.Spec.Validate(); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &c, nil
+}
+
+// Sum identifies c, apart from where its data was found.
+func (c RunConfig) Sum() (string, error) {
+	c.Data.Source = ""
+	text, err := yaml.Marshal(&c)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// DifferError reports a run that was to go on with something changed that
+// would change its result.
+type DifferError struct {
+	Field     string // path in config.yaml, such as recipe.lr
+	Have, Now string
+}
+
+func (e *DifferError) Error() string {
+	return fmt.Sprintf("train: %s: the run has %s, now it would be %s; a run cannot change on the way: train it into another folder", e.Field, e.Have, e.Now)
+}
+
+// Differ reports the first field in which now would be another run than c, as
+// a [*DifferError]. Where the data is found does not matter, its content does.
+func (c *RunConfig) Differ(now *RunConfig) error {
+	a, b := *c, *now
+	a.Data.Source, b.Data.Source = "", ""
+	x, err := tree(&a)
+	if err != nil {
+		return err
+	}
+	y, err := tree(&b)
+	if err != nil {
+		return err
+	}
+	return differ("", x, y)
+}
+
+// tree is c as maps and values.
+func tree(c *RunConfig) (any, error) {
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	var t any
+	return t, yaml.NewDecoder(bytes.NewReader(text)).Decode(&t)
+}
+
+func differ(path string, have, now any) error {
+	x, ok1 := have.(map[string]any)
+	y, ok2 := now.(map[string]any)
+	if !ok1 || !ok2 {
+		if reflect.DeepEqual(have, now) {
+			return nil
+		}
+		return &DifferError{path, shown(have), shown(now)}
+	}
+	keys := slices.Sorted(maps.Keys(x))
+	for k := range y {
+		if _, ok := x[k]; !ok {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		next := k
+		if path != "" {
+			next = path + "." + k
+		}
+		if err := differ(next, x[k], y[k]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func shown(v any) string {
+	if v == nil {
+		return "nothing"
+	}
+	return fmt.Sprint(v)
 }

@@ -2,16 +2,23 @@ package main
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"io"
+	"math"
+	"runtime"
+	"slices"
 	"time"
 
 	"effnet/arch"
 	"effnet/dataset"
+	"effnet/imageprep"
+	"effnet/infer"
+	"effnet/internal/kernel"
 	"effnet/train"
 	"effnet/weights"
 )
 
-// trainJob is one network to train on one data set. The commands that train
+// trainJob is one network trained on one data set. The commands that train
 // all go this way.
 type trainJob struct {
 	Spec      arch.Spec // fits Data; see adaptSpec
@@ -37,6 +44,7 @@ type trainOutcome struct {
 	Config  train.RunConfig
 	Weights *weights.Set // the moving average where the recipe has one
 	Epochs  []train.EpochRecord
+	Steps   int
 	Val     *train.Eval // of Weights; nil without a validation part
 	Test    *train.Eval // nil unless asked for
 	Elapsed time.Duration
@@ -45,12 +53,265 @@ type trainOutcome struct {
 // trainModel trains. When ctx ends it returns an error that wraps
 // train.ErrInterrupted; with a run folder, the same job then goes on.
 func trainModel(ctx context.Context, job trainJob) (*trainOutcome, error) {
-	return nil, errors.New("train: not wired yet")
+	parts, err := job.parts()
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := job.config(parts)
+	if err != nil {
+		return nil, err
+	}
+	g, err := cfg.Spec.Graph()
+	if err != nil {
+		return nil, err
+	}
+	threads := job.Threads
+	if threads == 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	evaluate := func(ctx context.Context, w *weights.Set, part dataset.Set) (train.Eval, error) {
+		return evaluateWeights(ctx, g, w, part, infer.Options{Threads: threads, Kernel: cfg.Kernel})
+	}
+	run := train.Job{
+		Config: cfg, Source: newSource(&cfg, parts.train, threads), Labels: job.Data.Classes, Threads: threads,
+		Dir: job.Dir, CheckpointEvery: job.CheckpointEvery, CheckpointSteps: job.CheckpointSteps, Observer: job.Observer,
+	}
+	if parts.val != nil {
+		run.Evaluate = func(ctx context.Context, w *weights.Set) (train.Eval, error) { return evaluate(ctx, w, parts.val) }
+	}
+	res, err := train.Run(ctx, run)
+	if err != nil {
+		return nil, err
+	}
+	out := &trainOutcome{Config: cfg, Weights: res.Weights, Epochs: res.Epochs, Steps: res.Steps, Elapsed: res.Elapsed}
+	if last := res.Epochs[len(res.Epochs)-1]; last.ValLoss != nil {
+		out.Val = &train.Eval{Images: parts.val.Len(), Loss: *last.ValLoss, Accuracy: *last.ValAccuracy}
+	}
+	if job.Test && parts.test != nil {
+		e, err := evaluate(ctx, res.Weights, parts.test)
+		if ctx.Err() != nil {
+			return nil, train.ErrInterrupted
+		}
+		if err != nil {
+			return nil, err
+		}
+		out.Test = &e
+	}
+	return out, nil
+}
+
+// dataParts are the three uses of a data set; val and test may be nil.
+type dataParts struct{ train, val, test dataset.Set }
+
+// parts takes the validation images from the data set's own validation part,
+// else from its training part.
+func (job *trainJob) parts() (dataParts, error) {
+	p := dataParts{train: job.Data.Train, val: job.Data.Val, test: job.Data.Test}
+	if p.val == nil && job.Recipe.Validation > 0 {
+		p.train, p.val = dataset.Split(job.Data.Train, job.Recipe.Validation, job.SplitSeed)
+		if p.val.Len() == 0 {
+			p.val = nil
+		}
+	}
+	if p.train.Len() == 0 {
+		return p, fmt.Errorf("%s has no training images left: %d in all, %v of them for validation", job.Data.Name, job.Data.Train.Len(), job.Recipe.Validation)
+	}
+	return p, nil
+}
+
+// config settles everything that decides the result.
+func (job *trainJob) config(parts dataParts) (train.RunConfig, error) {
+	s := job.Spec
+	if d := job.Data; s.Classes != len(d.Classes) {
+		return train.RunConfig{}, fmt.Errorf("%s has %d classes, network %s has %d", d.Name, len(d.Classes), s.Name, s.Classes)
+	}
+	r, err := job.Recipe.Resolve(parts.train.Len(), s.Dropout, s.DropPath)
+	if err != nil {
+		return train.RunConfig{}, err
+	}
+	s.Dropout, s.DropPath = *r.Dropout, *r.DropPath
+	impl, err := kernel.Lookup(job.Kernel)
+	if err != nil {
+		return train.RunConfig{}, err
+	}
+	id := train.DataID{Source: job.Source, Checksum: job.Data.Checksum, SplitSeed: job.SplitSeed, Train: parts.train.Len()}
+	if parts.val != nil {
+		id.Validation = parts.val.Len()
+	}
+	return train.RunConfig{Spec: s, Recipe: r, Data: id, Kernel: impl.Name}, nil
 }
 
 // adaptSpec makes s fit the data: classes, channels, normalisation by the
 // data's own statistics, and the resolution where one is given (0: the
 // network's). The notes say what it changed, one line each.
 func adaptSpec(ctx context.Context, s arch.Spec, d *dataset.Data, resolution int) (adapted arch.Spec, notes []string, err error) {
-	return s, nil, errors.New("train: not wired yet")
+	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
+	s.Stages = slices.Clone(s.Stages)
+	if n := len(d.Classes); s.Classes != n {
+		note("classes: %d of the data instead of %d", n, s.Classes)
+		s.Classes = n
+	}
+	if s.Channels != d.Channels {
+		note("image channels: %d of the data instead of %d", d.Channels, s.Channels)
+		s.Channels = d.Channels
+	}
+	if resolution > 0 && s.Resolution != resolution {
+		note("resolution: %d as asked instead of %d", resolution, s.Resolution)
+		s.Resolution = resolution
+	}
+	mean, std, err := dataset.Stats(ctx, d.Train, s.Channels, 10000)
+	if err != nil {
+		return s, nil, err
+	}
+	for i := range mean {
+		mean[i] = math.Round(mean[i]*1000) / 1000
+		std[i] = max(0.001, math.Round(std[i]*1000)/1000)
+	}
+	if !slices.Equal(mean, s.Prep.Mean) || !slices.Equal(std, s.Prep.Std) {
+		note("normalisation: mean %v and std %v of the training images", mean, std)
+		s.Prep.Mean, s.Prep.Std = mean, std
+	}
+	side, err := commonSide(d.Train)
+	if err != nil {
+		return s, nil, err
+	}
+	if side > 0 && s.Prep.Crop != 1 {
+		note("crop: none, as all images are %dx%d", side, side)
+		s.Prep.Crop = 1
+	}
+	if side > 0 && side < s.Resolution {
+		note("the %dx%d images are enlarged to the network's %dx%d; a lower --resolution would cost less", side, side, s.Resolution, s.Resolution)
+	}
+	_, err = s.Graph()
+	return s, notes, err
+}
+
+// commonSide is the side of the images if they are all squares of one size, 0
+// otherwise, by a sample of them.
+func commonSide(set dataset.Set) (int, error) {
+	const sample = 32
+	side := 0
+	for k := range min(sample, set.Len()) {
+		img, err := set.Image(k * (set.Len() - 1) / max(1, min(sample, set.Len())-1))
+		if err != nil {
+			return 0, err
+		}
+		if img.H != img.W || side != 0 && img.H != side {
+			return 0, nil
+		}
+		side = img.H
+	}
+	return side, nil
+}
+
+// pipelineOf feeds images to a network, not augmented.
+func pipelineOf(s *arch.Spec, set dataset.Set) *dataset.Pipeline {
+	p := &dataset.Pipeline{Set: set, Resolution: s.Resolution, Channels: s.Channels, Filter: imageprep.Bicubic, Crop: s.Prep.Crop}
+	if s.Prep.Filter == arch.Bilinear {
+		p.Filter = imageprep.Bilinear
+	}
+	for i := range s.Prep.Mean {
+		p.Mean = append(p.Mean, float32(s.Prep.Mean[i]))
+		p.Std = append(p.Std, float32(s.Prep.Std[i]))
+	}
+	return p
+}
+
+// source is a train.Source over a data set.
+type source struct {
+	pipeline *dataset.Pipeline
+	opt      dataset.LoaderOptions
+}
+
+func newSource(cfg *train.RunConfig, set dataset.Set, threads int) *source {
+	r := &cfg.Recipe
+	p := pipelineOf(&cfg.Spec, set)
+	p.Augment = dataset.Augment{Flip: r.Flip, PadCrop: r.PadCrop, MinArea: r.MinArea}
+	p.Seed = r.Seed
+	return &source{p, dataset.LoaderOptions{
+		Batch: r.Batch, Shuffle: true, Seed: r.Seed, DropLast: true, Workers: threads, Ahead: threads + 1,
+	}}
+}
+
+func (s *source) Len() int { return s.pipeline.Set.Len() }
+
+func (s *source) Epoch(ctx context.Context, epoch, first int) (train.Batches, error) {
+	opt := s.opt
+	opt.Epoch, opt.Start = epoch, first
+	l, err := s.pipeline.Load(ctx, opt)
+	if err != nil {
+		return nil, err
+	}
+	return batches{l}, nil
+}
+
+type batches struct{ *dataset.Loader }
+
+func (b batches) Next() ([]float32, []int32, error) {
+	batch, err := b.Loader.Next()
+	if err != nil {
+		return nil, nil, err
+	}
+	return batch.X, batch.Labels, nil
+}
+
+// evaluateWeights runs the network g with weights w on every image of set.
+func evaluateWeights(ctx context.Context, g *arch.Graph, w *weights.Set, set dataset.Set, opt infer.Options) (train.Eval, error) {
+	plan, err := infer.Compile(g, w, opt)
+	if err != nil {
+		return train.Eval{}, err
+	}
+	defer plan.Close()
+	l, err := pipelineOf(&g.Spec, set).Load(ctx, dataset.LoaderOptions{Batch: evalBatch(g), Workers: opt.Threads})
+	if err != nil {
+		return train.Eval{}, err
+	}
+	defer l.Close()
+	var e train.Eval
+	correct := 0
+	for {
+		b, err := l.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return train.Eval{}, err
+		}
+		logits, err := plan.Run(ctx, b.X, b.N)
+		if err != nil {
+			return train.Eval{}, err
+		}
+		for i, label := range b.Labels {
+			loss, hit := crossEntropy(logits[i*plan.Classes():][:plan.Classes()], label)
+			e.Loss += loss
+			if hit {
+				correct++
+			}
+		}
+		e.Images += b.N
+	}
+	if e.Images > 0 {
+		e.Loss /= float64(e.Images)
+		e.Accuracy = float64(correct) / float64(e.Images)
+	}
+	return e, nil
+}
+
+// evalBatch is a batch of about 4 MiB of input.
+func evalBatch(g *arch.Graph) int { return max(1, min(256, 1<<20/g.Ops[0].Shape.Elems())) }
+
+// crossEntropy is the loss of one image, and whether its label has the largest
+// logit.
+func crossEntropy(logits []float32, label int32) (loss float64, correct bool) {
+	best := 0
+	for i, v := range logits {
+		if v > logits[best] {
+			best = i
+		}
+	}
+	sum := 0.0
+	for _, v := range logits {
+		sum += math.Exp(float64(v) - float64(logits[best]))
+	}
+	return math.Log(sum) + float64(logits[best]) - float64(logits[label]), best == int(label)
 }

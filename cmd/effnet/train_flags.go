@@ -1,0 +1,128 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"effnet/train"
+)
+
+// recipeFlags choose a recipe and change single values of it.
+type recipeFlags struct {
+	set       *pflag.FlagSet
+	recipe    string
+	optimizer string
+	values    []recipeFlag
+}
+
+// recipeFlag is a flag that stands for one value of a recipe.
+type recipeFlag struct {
+	name  string
+	apply func(r *train.Recipe)
+}
+
+// register adds the flags to fs. The flags named in except are left out, for
+// commands that have their own of that name.
+func (f *recipeFlags) register(fs *pflag.FlagSet, except ...string) {
+	f.set = fs
+	fs.StringVar(&f.recipe, "recipe", train.RecipeNames()[0], "how to train: "+strings.Join(train.RecipeNames(), ", ")+", or a YAML `FILE`")
+	type r = train.Recipe
+	skip := func(name string) bool { return slices.Contains(except, name) }
+	bind(f, skip, "epochs", "passes over the training images", fs.IntVar, func(r *r) *int { return &r.Epochs })
+	bind(f, skip, "batch", "images a step", fs.IntVar, func(r *r) *int { return &r.Batch })
+	bind(f, skip, "seed", "seed of weights, order, augmentation and dropout", fs.Uint64Var, func(r *r) *uint64 { return &r.Seed })
+	if !skip("optimizer") {
+		fs.StringVar(&f.optimizer, "optimizer", "", "sgd, rmsprop or adamw, with its usual constants")
+	}
+	bind(f, skip, "momentum", "of sgd and rmsprop", fs.Float64Var, func(r *r) *float64 { return &r.Momentum })
+	bind(f, skip, "rms-decay", "of rmsprop's mean square", fs.Float64Var, func(r *r) *float64 { return &r.RMSDecay })
+	bind(f, skip, "beta1", "of adamw", fs.Float64Var, func(r *r) *float64 { return &r.Beta1 })
+	bind(f, skip, "beta2", "of adamw", fs.Float64Var, func(r *r) *float64 { return &r.Beta2 })
+	bind(f, skip, "eps", "of rmsprop and adamw", fs.Float64Var, func(r *r) *float64 { return &r.Eps })
+	bind(f, skip, "weight-decay", "L2 in the loss; decoupled for adamw", fs.Float64Var, func(r *r) *float64 { return &r.WeightDecay })
+	bind(f, skip, "decay-rule", "what weight decay reaches: all (but batch norm) or weights (no biases)", fs.StringVar, func(r *r) *string { return (*string)(&r.Decay) })
+	bind(f, skip, "lr", "peak learning rate (default: the recipe's for this batch)", fs.Float64Var, func(r *r) *float64 { return &r.LR })
+	bind(f, skip, "schedule", "of the learning rate: constant, cosine or exponential", fs.StringVar, func(r *r) *string { return (*string)(&r.Schedule) })
+	bind(f, skip, "warmup", "`epochs` over which the learning rate rises from 0", fs.Float64Var, func(r *r) *float64 { return &r.WarmupEpochs })
+	bind(f, skip, "decay-rate", "exponential: factor of each step down", fs.Float64Var, func(r *r) *float64 { return &r.DecayRate })
+	bind(f, skip, "decay-epochs", "exponential: `epochs` between steps down", fs.Float64Var, func(r *r) *float64 { return &r.DecayEpochs })
+	bind(f, skip, "label-smoothing", "share of the target spread over all classes", fs.Float64Var, func(r *r) *float64 { return &r.LabelSmoothing })
+	bind(f, skip, "ema", "`decay` of the moving average of the weights, 0 for none", fs.Float64Var, func(r *r) *float64 { return &r.EMADecay })
+	bind(f, skip, "dropout", "`rate` before the classifier (default: the network's)", fs.Float64Var, func(r *r) *float64 { r.Dropout = new(float64); return r.Dropout })
+	bind(f, skip, "drop-path", "`rate` of the last block (default: the network's)", fs.Float64Var, func(r *r) *float64 { r.DropPath = new(float64); return r.DropPath })
+	bind(f, skip, "flip", "mirror half of the training images", fs.BoolVar, func(r *r) *bool { return &r.Flip })
+	bind(f, skip, "pad-crop", "shift training images by up to this many `pixels`", fs.IntVar, func(r *r) *int { return &r.PadCrop })
+	bind(f, skip, "min-area", "random crops of at least this `share` of a training image, 0 for none", fs.Float64Var, func(r *r) *float64 { return &r.MinArea })
+	bind(f, skip, "validation", "`share` of the training images held out", fs.Float64Var, func(r *r) *float64 { return &r.Validation })
+}
+
+// bind defines one flag. define is the method of fs for its type; field points
+// at the value in a recipe.
+func bind[T any](f *recipeFlags, skip func(string) bool, name, usage string, define func(p *T, name string, value T, usage string), field func(*train.Recipe) *T) {
+	if skip(name) {
+		return
+	}
+	var zero T
+	v := new(T)
+	define(v, name, zero, usage)
+	f.values = append(f.values, recipeFlag{name, func(r *train.Recipe) { *field(r) = *v }})
+}
+
+// load reads the recipe that --recipe names and applies the other flags.
+func (f *recipeFlags) load() (train.Recipe, error) {
+	r, err := f.named()
+	if err != nil {
+		return r, err
+	}
+	if err := f.override(&r); err != nil {
+		return r, err
+	}
+	if err := r.Validate(); err != nil {
+		return r, &usageError{err}
+	}
+	return r, nil
+}
+
+func (f *recipeFlags) named() (train.Recipe, error) {
+	if !strings.ContainsRune(f.recipe, filepath.Separator) && !strings.HasSuffix(f.recipe, ".yaml") && !strings.HasSuffix(f.recipe, ".yml") {
+		r, err := train.LookupRecipe(f.recipe)
+		if err != nil {
+			return r, usagef("%w, or a .yaml file", err)
+		}
+		return r, nil
+	}
+	src, err := os.ReadFile(f.recipe)
+	if errors.Is(err, fs.ErrNotExist) {
+		return train.Recipe{}, usagef("recipe: no file %s; the named recipes are %s", f.recipe, strings.Join(train.RecipeNames(), ", "))
+	}
+	if err != nil {
+		return train.Recipe{}, err
+	}
+	r, err := train.ParseRecipe(f.recipe, src)
+	if err != nil {
+		return r, &usageError{err}
+	}
+	return r, nil
+}
+
+// override applies the flags that were given. The optimizer comes first, as it
+// brings constants that other flags may change.
+func (f *recipeFlags) override(r *train.Recipe) error {
+	if f.set.Changed("optimizer") {
+		if err := r.SetOptimizer(f.optimizer); err != nil {
+			return &usageError{err}
+		}
+	}
+	for _, v := range f.values {
+		if f.set.Changed(v.name) {
+			v.apply(r)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,150 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"effnet/internal/atomicfile"
+	"effnet/internal/lockfile"
+)
+
+// A run folder holds
+//
+//	config.yaml        all that decides the result: a RunConfig
+//	metrics.jsonl      how it went
+//	ckpt-STEP.bin      the newest checkpoints, keepCheckpoints of them
+//	model.safetensors  the trained network, once training has ended
+//	lock               held by the process that trains
+//
+// ckpt-STEP.bin.damaged is a checkpoint that could not be read.
+const (
+	ConfigFile  = "config.yaml"
+	MetricsFile = "metrics.jsonl"
+	ModelFile   = "model.safetensors"
+	lockFile    = "lock"
+
+	keepCheckpoints = 2
+)
+
+// folder is a run folder that this process owns; nil keeps nothing on disk.
+type folder struct {
+	dir  string
+	lock *lockfile.Lock
+}
+
+// openFolder makes dir a run folder of c, or takes it up again: then c must
+// be the configuration in it.
+func openFolder(dir string, c *RunConfig) (*folder, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	lock, err := lockfile.Acquire(filepath.Join(dir, lockFile))
+	var held *lockfile.HeldError
+	if errors.As(err, &held) {
+		return nil, fmt.Errorf("train: %w, which is training in it", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f := &folder{dir, lock}
+	if err := f.adopt(c); err != nil {
+		lock.Release()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (f *folder) adopt(c *RunConfig) error {
+	old, err := ReadConfig(f.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		text, err := c.YAML()
+		if err != nil {
+			return err
+		}
+		return atomicfile.WriteBytes(f.path(ConfigFile), text)
+	}
+	if err != nil {
+		return err
+	}
+	return old.Differ(c)
+}
+
+func (f *folder) close() error {
+	if f == nil {
+		return nil
+	}
+	return f.lock.Release()
+}
+
+func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
+
+func checkpointName(step int64) string { return fmt.Sprintf("ckpt-%09d.bin", step) }
+
+// checkpoints lists the checkpoint files of dir, newest first.
+func checkpoints(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "ckpt-") && strings.HasSuffix(e.Name(), ".bin") {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	slices.Reverse(names)
+	return names, nil
+}
+
+// save writes c and removes the checkpoints it makes superfluous.
+func (f *folder) save(c *checkpoint) error {
+	if err := c.write(f.path(checkpointName(c.State.Step))); err != nil {
+		return err
+	}
+	names, err := checkpoints(f.dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names[min(len(names), keepCheckpoints):] {
+		if err := os.Remove(f.path(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load reads the newest checkpoint that is whole and of this run, and sets
+// damaged ones aside. It returns nil when there has not been one yet.
+func (f *folder) load(configSum string, note func(string)) (*checkpoint, error) {
+	names, err := checkpoints(f.dir)
+	if err != nil {
+		return nil, err
+	}
+	for i, name := range names {
+		c, err := readCheckpoint(f.path(name))
+		if err == nil && c.ConfigSum != configSum {
+			return nil, fmt.Errorf("train: %s belongs to another run than %s beside it", f.path(name), ConfigFile)
+		}
+		if err == nil {
+			return c, nil
+		}
+		if !errors.As(err, new(*damagedError)) {
+			return nil, err
+		}
+		next := "starting again from the beginning"
+		if i+1 < len(names) {
+			next = "going back to " + names[i+1]
+		}
+		note(fmt.Sprintf("checkpoint %v; %s", err, next))
+		if err := os.Rename(f.path(name), f.path(name+".damaged")); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}

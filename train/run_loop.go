@@ -1,0 +1,314 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"time"
+
+	"effnet/arch"
+	"effnet/weights"
+)
+
+// stepper is what the loop needs of a [Trainer].
+type stepper interface {
+	Step(ctx context.Context, x []float32, labels []int32, lr float64) (StepStats, error)
+	Weights() *weights.Set
+	EMAWeights() *weights.Set
+	State() State
+	Restore(State) error
+	Close()
+}
+
+// loop is a run under way. Between two steps, step and Position say exactly
+// where it stands, whatever was interrupted there.
+type loop struct {
+	Job
+	Position
+	engine   stepper
+	folder   *folder
+	metrics  *metricsFile
+	schedule Schedule
+
+	step     int // updates made
+	perEpoch int
+	steps    int           // of the whole run
+	epochs   []EpochRecord // finished
+	batches  Batches       // of the current epoch; nil: not open
+
+	started    time.Time     // of this process's part of the run
+	before     time.Duration // Elapsed when it began
+	meter      meter
+	validating time.Duration // the last validation's
+	reported   time.Time
+	saved      struct {
+		at              time.Time
+		step, evaluated int // of the newest checkpoint; -1: none
+		name            string
+	}
+}
+
+// Run trains. When ctx ends it saves a checkpoint and returns ErrInterrupted;
+// called again with the same job, it goes on from there to the same bits that
+// an uninterrupted run ends with.
+func Run(ctx context.Context, job Job) (*Result, error) {
+	g, err := job.Config.Spec.Graph()
+	if err != nil {
+		return nil, err
+	}
+	return run(ctx, job, func() (stepper, error) { return compile(g, job) })
+}
+
+func compile(g *arch.Graph, job Job) (stepper, error) {
+	r := &job.Config.Recipe
+	return Compile(g, weights.Init(g, r.Seed), Config{
+		Batch: r.Batch, Threads: job.Threads, Kernel: job.Config.Kernel, Seed: r.Seed,
+		LabelSmoothing: r.LabelSmoothing, Optimizer: r.engineOptimizer(), EMADecay: r.EMADecay,
+	})
+}
+
+func run(ctx context.Context, job Job, start func() (stepper, error)) (res *Result, err error) {
+	r := &job.Config.Recipe
+	l := &loop{Job: job, perEpoch: r.StepsPerEpoch(job.Source.Len())}
+	l.steps = r.Epochs * l.perEpoch
+	if l.perEpoch < 1 {
+		return nil, fmt.Errorf("train: %d training images do not fill a batch of %d", job.Source.Len(), r.Batch)
+	}
+	l.schedule = r.schedule(l.perEpoch)
+	if err := l.schedule.Check(); err != nil {
+		return nil, err
+	}
+	if l.CheckpointEvery == 0 {
+		l.CheckpointEvery = 30 * time.Second
+	}
+	if l.ConfigSum, err = job.Config.Sum(); err != nil {
+		return nil, err
+	}
+	if job.Dir != "" {
+		if l.folder, err = openFolder(job.Dir, &job.Config); err != nil {
+			return nil, err
+		}
+		defer l.folder.close()
+	}
+	if l.engine, err = start(); err != nil {
+		return nil, err
+	}
+	defer l.engine.Close()
+	if err := l.resume(); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, l.metrics.close()) }()
+	defer l.closeBatches()
+
+	l.started, l.before = time.Now(), l.Elapsed
+	l.saved.at = l.started
+	if l.Observer.Start != nil {
+		l.Observer.Start(l.progress())
+	}
+	for l.Evaluated < r.Epochs {
+		if l.Evaluated < l.step/l.perEpoch {
+			err = l.endEpoch(ctx)
+		} else {
+			err = l.trainStep(ctx)
+		}
+		if err != nil {
+			return nil, l.stopped(ctx, err)
+		}
+	}
+	if err := l.writeModel(); err != nil {
+		return nil, err
+	}
+	return &Result{Weights: l.result(), Epochs: l.epochs, Steps: l.step, Elapsed: l.Elapsed}, nil
+}
+
+// resume brings the engine and the metrics to the newest checkpoint.
+func (l *loop) resume() error {
+	l.saved.step = -1
+	if l.folder == nil {
+		return nil
+	}
+	c, err := l.folder.load(l.ConfigSum, l.note)
+	if err != nil {
+		return err
+	}
+	if c != nil {
+		if c.State.Step < 0 || c.State.Step > int64(l.steps) {
+			return fmt.Errorf("train: %s is at step %d of a run of %d", l.folder.path(checkpointName(c.State.Step)), c.State.Step, l.steps)
+		}
+		if err := l.engine.Restore(c.State); err != nil {
+			return err
+		}
+		l.step, l.Position = int(c.State.Step), c.Position
+		l.saved.step, l.saved.evaluated, l.saved.name = l.step, l.Evaluated, checkpointName(c.State.Step)
+	}
+	l.metrics, l.epochs, err = openMetrics(l.folder.path(MetricsFile), l.step, l.Evaluated)
+	return err
+}
+
+func (l *loop) trainStep(ctx context.Context) error {
+	began := time.Now()
+	if l.batches == nil {
+		b, err := l.Source.Epoch(ctx, l.step/l.perEpoch, l.step%l.perEpoch)
+		if err != nil {
+			return err
+		}
+		l.batches = b
+	}
+	x, labels, err := l.batches.Next()
+	if err != nil {
+		return err
+	}
+	lr := l.schedule.LR(int64(l.step))
+	stats, err := l.engine.Step(ctx, x, labels, lr)
+	if err != nil {
+		return err
+	}
+	l.step++
+	busy := time.Since(began)
+	l.Current.add(len(labels), stats, busy)
+	l.Window.add(len(labels), stats, busy)
+	l.meter.add(len(labels), busy)
+	l.clock()
+	if l.step%metricsSteps == 0 {
+		w := &l.Window
+		err := l.metrics.step(StepRecord{
+			Step: l.step, Epoch: l.epoch(), LR: lr, Loss: w.loss(), Accuracy: w.accuracy(),
+			ImagesPerSecond: round(w.rate()), ElapsedSeconds: round(l.Elapsed.Seconds()),
+		})
+		if err != nil {
+			return err
+		}
+		*w = tally{}
+	}
+	if l.Observer.Step != nil && time.Since(l.reported) > 100*time.Millisecond {
+		l.reported = time.Now()
+		l.Observer.Step(l.progress())
+	}
+	if l.step%l.perEpoch == 0 {
+		l.closeBatches()
+		return nil // endEpoch saves
+	}
+	if l.CheckpointSteps > 0 {
+		if l.step%l.CheckpointSteps != 0 {
+			return nil
+		}
+	} else if time.Since(l.saved.at) < l.CheckpointEvery {
+		return nil
+	}
+	return l.save()
+}
+
+// endEpoch validates and records an epoch whose steps are done.
+func (l *loop) endEpoch(ctx context.Context) error {
+	e := EpochRecord{
+		Epoch: l.Evaluated + 1, Step: l.step, LR: l.schedule.LR(int64(l.step - 1)),
+		TrainLoss: l.Current.loss(), TrainAccuracy: l.Current.accuracy(), ImagesPerSecond: round(l.Current.rate()),
+	}
+	if l.Evaluate != nil {
+		began := time.Now()
+		v, err := l.Evaluate(ctx, l.result())
+		if err != nil {
+			return err
+		}
+		if math.IsNaN(v.Loss) || math.IsInf(v.Loss, 0) {
+			return fmt.Errorf("train: epoch %d: the validation loss is %v: training diverged; lower the learning rate", e.Epoch, v.Loss)
+		}
+		l.validating = time.Since(began)
+		e.ValLoss, e.ValAccuracy = &v.Loss, &v.Accuracy
+	}
+	l.clock()
+	e.ElapsedSeconds = round(l.Elapsed.Seconds())
+	if err := l.metrics.epoch(e); err != nil {
+		return err
+	}
+	l.epochs = append(l.epochs, e)
+	l.Evaluated++
+	l.Current = tally{}
+	if l.Observer.Epoch != nil {
+		l.Observer.Epoch(e, l.progress())
+	}
+	return l.save()
+}
+
+// result is the weights that the run would end with now.
+func (l *loop) result() *weights.Set {
+	if l.Config.Recipe.EMADecay > 0 {
+		return l.engine.EMAWeights()
+	}
+	return l.engine.Weights()
+}
+
+// save writes a checkpoint, unless the newest one says the same.
+func (l *loop) save() error {
+	l.saved.at = time.Now()
+	if l.folder == nil || l.saved.step == l.step && l.saved.evaluated == l.Evaluated {
+		return nil
+	}
+	c := &checkpoint{l.Position, l.engine.State()}
+	if name, ok := c.finite(); !ok {
+		return fmt.Errorf("train: step %d: %s is no longer finite: training diverged", l.step, name)
+	}
+	if err := l.metrics.sync(); err != nil {
+		return err
+	}
+	if err := l.folder.save(c); err != nil {
+		return fmt.Errorf("train: checkpoint: %w", err)
+	}
+	l.saved.step, l.saved.evaluated, l.saved.name = l.step, l.Evaluated, checkpointName(c.State.Step)
+	return nil
+}
+
+// stopped is the end of a run by err: what it says, and what is kept.
+func (l *loop) stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		if err := l.save(); err != nil {
+			return err
+		}
+		return ErrInterrupted
+	}
+	if l.saved.step >= 0 {
+		return fmt.Errorf("%w (epoch %d of %d; the last good checkpoint is %s)", err, l.epoch(), l.Config.Recipe.Epochs, filepath.Join(l.Dir, l.saved.name))
+	}
+	return fmt.Errorf("%w (epoch %d of %d)", err, l.epoch(), l.Config.Recipe.Epochs)
+}
+
+func (l *loop) closeBatches() {
+	if l.batches != nil {
+		l.batches.Close()
+		l.batches = nil
+	}
+}
+
+func (l *loop) clock() { l.Elapsed = l.before + time.Since(l.started) }
+
+// epoch is the number, from 1, of the epoch of the last step.
+func (l *loop) epoch() int { return max(0, l.step-1)/l.perEpoch + 1 }
+
+func (l *loop) note(msg string) {
+	if l.Observer.Note != nil {
+		l.Observer.Note(msg)
+	}
+}
+
+func (l *loop) progress() Progress {
+	p := Progress{
+		Step: l.step, Steps: l.steps, Epoch: l.epoch(), Epochs: l.Config.Recipe.Epochs, Batch: l.Config.Recipe.Batch,
+		Loss: l.Current.loss(), Accuracy: l.Current.accuracy(), LR: l.schedule.LR(int64(max(0, l.step-1))),
+		ImagesPerSecond: l.meter.rate(), Elapsed: l.Elapsed,
+	}
+	if p.ImagesPerSecond > 0 {
+		training := float64((l.steps-l.step)*p.Batch) / p.ImagesPerSecond
+		p.Left = time.Duration(training*float64(time.Second)) + time.Duration(p.Epochs-l.Evaluated)*l.validating
+	}
+	return p
+}
+
+// writeModel writes the trained network to the run folder.
+func (l *loop) writeModel() error {
+	if l.folder == nil {
+		return nil
+	}
+	return l.result().WriteFile(l.folder.path(ModelFile))
+}

@@ -1,0 +1,494 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"effnet/arch"
+	"effnet/weights"
+)
+
+// fakeEngine is an optimiser of four numbers whose result depends on every
+// step's images, labels and learning rate, and on their order.
+type fakeEngine struct {
+	w      [4]float32
+	m      [4]float32
+	step   int64
+	onStep func(step int64) error // before the step that follows step updates
+}
+
+func (e *fakeEngine) Step(ctx context.Context, x []float32, labels []int32, lr float64) (StepStats, error) {
+	if e.onStep != nil {
+		if err := e.onStep(e.step); err != nil {
+			return StepStats{}, err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return StepStats{}, err
+	}
+	var st StepStats
+	for i, v := range x {
+		k := i % 4
+		e.m[k] = 0.9*e.m[k] + v*float32(labels[i%len(labels)]+1)
+		e.w[k] -= float32(lr) * e.m[k]
+		st.Loss += float64(v) / float64(len(x))
+	}
+	if v := e.w[0]; v > 0 {
+		st.Correct = 1
+	}
+	e.step++
+	return st, nil
+}
+
+func (e *fakeEngine) tensor(v [4]float32) weights.Tensor {
+	return weights.Tensor{Shape: []int{4}, Data: append([]float32{}, v[:]...)}
+}
+
+func (e *fakeEngine) Weights() *weights.Set {
+	return &weights.Set{Tensors: map[string]weights.Tensor{"w": e.tensor(e.w)}}
+}
+func (e *fakeEngine) EMAWeights() *weights.Set { return nil }
+func (e *fakeEngine) Close()                   {}
+func (e *fakeEngine) State() State {
+	return State{e.step, map[string]weights.Tensor{"model/w": e.tensor(e.w), "momentum/w": e.tensor(e.m)}}
+}
+func (e *fakeEngine) Restore(s State) error {
+	e.step = s.Step
+	copy(e.w[:], s.Tensors["model/w"].Data)
+	copy(e.m[:], s.Tensors["momentum/w"].Data)
+	return nil
+}
+
+// fakeSource has batches that follow from epoch and index.
+type fakeSource struct{ images, batch int }
+
+func (s fakeSource) Len() int { return s.images }
+func (s fakeSource) Epoch(ctx context.Context, epoch, first int) (Batches, error) {
+	return &fakeBatches{s, epoch, first}, nil
+}
+
+type fakeBatches struct {
+	fakeSource
+	epoch, next int
+}
+
+func (b *fakeBatches) Next() ([]float32, []int32, error) {
+	if b.next >= b.images/b.batch {
+		return nil, nil, errors.New("read past the end of the epoch")
+	}
+	x, labels := make([]float32, 4*b.batch), make([]int32, b.batch)
+	for i := range x {
+		x[i] = float32(math.Sin(float64(1 + i + 100*b.next + 10000*b.epoch)))
+	}
+	for i := range labels {
+		labels[i] = int32((i + b.next) % 3)
+	}
+	b.next++
+	return x, labels, nil
+}
+func (b *fakeBatches) Close() {}
+
+func testSpec(t *testing.T) arch.Spec {
+	t.Helper()
+	s, err := arch.Lookup("small_300k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// fakeJob has 3 epochs of 5 steps and an accuracy that follows from the weights.
+func fakeJob(t *testing.T, dir string) Job {
+	r, err := LookupRecipe("quick")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Epochs, r.Batch = 3, 4
+	r, err = r.Resolve(22, 0.1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Job{
+		Config: RunConfig{Spec: testSpec(t), Recipe: r, Data: DataID{Source: "fake", Checksum: "none", Train: 22}, Kernel: "go"},
+		Source: fakeSource{22, 4},
+		Labels: []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"},
+		Dir:    dir,
+		Evaluate: func(ctx context.Context, w *weights.Set) (Eval, error) {
+			if err := ctx.Err(); err != nil {
+				return Eval{}, err
+			}
+			return Eval{Images: 1, Loss: float64(w.Tensors["w"].Data[0]), Accuracy: 0.5}, nil
+		},
+		CheckpointEvery: time.Hour,
+	}
+}
+
+func runFake(ctx context.Context, job Job, e *fakeEngine) (*Result, error) {
+	return run(ctx, job, func() (stepper, error) { return e, nil })
+}
+
+// timing matches the fields of metrics.jsonl that differ between equal runs.
+var timing = regexp.MustCompile(`,"(images_per_second|elapsed_s)":[0-9.e+-]+`)
+
+// finished is what must be equal between equal runs.
+func finished(t *testing.T, dir string) (model, metrics string) {
+	t.Helper()
+	m, err := os.ReadFile(filepath.Join(dir, ModelFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := os.ReadFile(filepath.Join(dir, MetricsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(m), timing.ReplaceAllString(string(l), "")
+}
+
+// TestResumeEveryStep stops a run at every step, by a signal and by a crash
+// that saves nothing, and lets it go on: the result must be the uninterrupted
+// run's to the byte.
+func TestResumeEveryStep(t *testing.T) {
+	whole := filepath.Join(t.TempDir(), "run")
+	job := fakeJob(t, whole)
+	want, err := runFake(t.Context(), job, &fakeEngine{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want.Steps != 15 || len(want.Epochs) != 3 {
+		t.Fatalf("%d steps, %d epochs, want 15 and 3", want.Steps, len(want.Epochs))
+	}
+	wantModel, wantMetrics := finished(t, whole)
+	crash := errors.New("crash")
+	for stop := int64(0); stop < 15; stop++ {
+		for _, how := range []string{"signal", "crash", "crash with checkpoints"} {
+			t.Run(fmt.Sprintf("%s/%d", how, stop), func(t *testing.T) {
+				dir := filepath.Join(t.TempDir(), "run")
+				job := fakeJob(t, dir)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				wantErr := crash
+				if how == "signal" {
+					wantErr = ErrInterrupted
+				}
+				if how == "crash with checkpoints" {
+					job.CheckpointSteps = 2
+				}
+				_, err := runFake(ctx, job, &fakeEngine{onStep: func(step int64) error {
+					if step != stop {
+						return nil
+					}
+					if how == "signal" {
+						cancel()
+						return nil
+					}
+					return crash
+				}})
+				if !errors.Is(err, wantErr) {
+					t.Fatalf("stopped with %v, want %v", err, wantErr)
+				}
+				resumedAt := int64(-1)
+				got, err := runFake(t.Context(), job, &fakeEngine{onStep: func(step int64) error {
+					if resumedAt < 0 {
+						resumedAt = step
+					}
+					return nil
+				}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				wantAt := map[string]int64{"signal": stop, "crash": stop / 5 * 5, "crash with checkpoints": max(stop/2*2, stop/5*5)}[how]
+				if resumedAt != wantAt {
+					t.Errorf("went on at step %d, want %d", resumedAt, wantAt)
+				}
+				if got.Steps != want.Steps || len(got.Epochs) != len(want.Epochs) {
+					t.Errorf("%d steps and %d epochs, want %d and %d", got.Steps, len(got.Epochs), want.Steps, len(want.Epochs))
+				}
+				model, metrics := finished(t, dir)
+				if model != wantModel {
+					t.Error("the model differs from the uninterrupted run's")
+				}
+				if metrics != wantMetrics {
+					t.Errorf("metrics differ:\n%s\nwant:\n%s", metrics, wantMetrics)
+				}
+			})
+		}
+	}
+}
+
+// TestInterruptedValidation stops a run between an epoch and its record.
+func TestInterruptedValidation(t *testing.T) {
+	whole := filepath.Join(t.TempDir(), "run")
+	if _, err := runFake(t.Context(), fakeJob(t, whole), &fakeEngine{}); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "run")
+	job := fakeJob(t, dir)
+	ctx, cancel := context.WithCancel(t.Context())
+	evaluate := job.Evaluate
+	job.Evaluate = func(ctx context.Context, w *weights.Set) (Eval, error) {
+		cancel()
+		return evaluate(ctx, w)
+	}
+	if _, err := runFake(ctx, job, &fakeEngine{}); !errors.Is(err, ErrInterrupted) {
+		t.Fatalf("got %v, want ErrInterrupted", err)
+	}
+	job.Evaluate = evaluate
+	if _, err := runFake(t.Context(), job, &fakeEngine{}); err != nil {
+		t.Fatal(err)
+	}
+	wantModel, wantMetrics := finished(t, whole)
+	model, metrics := finished(t, dir)
+	if model != wantModel || metrics != wantMetrics {
+		t.Errorf("the resumed run differs; metrics:\n%s\nwant:\n%s", metrics, wantMetrics)
+	}
+}
+
+// TestNoFolder trains without anything on disk.
+func TestNoFolder(t *testing.T) {
+	job := fakeJob(t, "")
+	var epochs []int
+	var notes []string
+	job.Observer = Observer{
+		Epoch: func(e EpochRecord, p Progress) { epochs = append(epochs, e.Epoch) },
+		Note:  func(msg string) { notes = append(notes, msg) },
+	}
+	res, err := runFake(t.Context(), job, &fakeEngine{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.Steps != 15 || fmt.Sprint(epochs) != "[1 2 3]" || notes != nil {
+		t.Errorf("%d steps, epochs %v, notes %q", res.Steps, epochs, notes)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := runFake(ctx, job, &fakeEngine{}); !errors.Is(err, ErrInterrupted) {
+		t.Errorf("got %v, want ErrInterrupted", err)
+	}
+}
+
+// TestDamagedCheckpoint damages the newest checkpoint of a stopped run.
+func TestDamagedCheckpoint(t *testing.T) {
+	whole := filepath.Join(t.TempDir(), "run")
+	if _, err := runFake(t.Context(), fakeJob(t, whole), &fakeEngine{}); err != nil {
+		t.Fatal(err)
+	}
+	wantModel, wantMetrics := finished(t, whole)
+	for _, c := range []struct {
+		name   string
+		damage func(b []byte) []byte
+	}{
+		{"one bit", func(b []byte) []byte { b[len(b)/2] ^= 4; return b }},
+		{"truncated", func(b []byte) []byte { return b[:len(b)-7] }},
+		{"empty", func(b []byte) []byte { return nil }},
+		{"longer", func(b []byte) []byte { return append(b, 0) }},
+		{"huge header", func(b []byte) []byte { copy(b[8:], "\xff\xff\xff\xff"); return b }},
+	} {
+		for _, all := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/all=%v", c.name, all), func(t *testing.T) {
+				dir := filepath.Join(t.TempDir(), "run")
+				job := fakeJob(t, dir)
+				job.CheckpointSteps = 3
+				crash := errors.New("crash")
+				stop := func(step int64) error {
+					if step == 13 {
+						return crash
+					}
+					return nil
+				}
+				if _, err := runFake(t.Context(), job, &fakeEngine{onStep: stop}); !errors.Is(err, crash) {
+					t.Fatal(err)
+				}
+				names, err := checkpoints(dir)
+				if err != nil || fmt.Sprint(names) != "[ckpt-000000012.bin ckpt-000000010.bin]" {
+					t.Fatalf("checkpoints %v, %v", names, err)
+				}
+				if !all {
+					names = names[:1]
+				}
+				for _, name := range names {
+					b, err := os.ReadFile(filepath.Join(dir, name))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := os.WriteFile(filepath.Join(dir, name), c.damage(b), 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+				var notes []string
+				job.Observer.Note = func(msg string) { notes = append(notes, msg) }
+				first := int64(-1)
+				_, err = runFake(t.Context(), job, &fakeEngine{onStep: func(step int64) error {
+					if first < 0 {
+						first = step
+					}
+					return nil
+				}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				want, wantNote := int64(10), "going back to ckpt-000000010.bin"
+				if all {
+					want, wantNote = 0, "starting again from the beginning"
+				}
+				if len(notes) != len(names) || !strings.Contains(notes[len(notes)-1], wantNote) || !strings.Contains(notes[0], names[0]) {
+					t.Errorf("notes %q, want %d, the last with %q", notes, len(names), wantNote)
+				}
+				if first != want {
+					t.Errorf("went on at step %d, want %d", first, want)
+				}
+				if _, err := os.Stat(filepath.Join(dir, names[0]+".damaged")); err != nil {
+					t.Error(err)
+				}
+				model, metrics := finished(t, dir)
+				if model != wantModel || metrics != wantMetrics {
+					t.Error("the result differs from the undamaged run's")
+				}
+			})
+		}
+	}
+}
+
+// TestLocked starts a second run in a folder where one is under way.
+func TestLocked(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	job := fakeJob(t, dir)
+	var second error
+	_, err := runFake(t.Context(), job, &fakeEngine{onStep: func(step int64) error {
+		if step == 7 {
+			_, second = runFake(t.Context(), job, &fakeEngine{})
+		}
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second == nil || !strings.Contains(second.Error(), "locked by process") {
+		t.Errorf("second run: %v", second)
+	}
+}
+
+// TestChanged resumes with a changed configuration.
+func TestChanged(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	job := fakeJob(t, dir)
+	if _, err := runFake(t.Context(), job, &fakeEngine{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		field  string
+		change func(c *RunConfig)
+	}{
+		{"recipe.lr", func(c *RunConfig) { c.Recipe.LR *= 2 }},
+		{"recipe.dropout", func(c *RunConfig) { c.Recipe.Dropout = new(float64) }},
+		{"recipe.epochs", func(c *RunConfig) { c.Recipe.Epochs++ }},
+		{"recipe.momentum", func(c *RunConfig) { c.Recipe.Momentum = 0.5 }},
+		{"data.checksum", func(c *RunConfig) { c.Data.Checksum = "other" }},
+		{"kernel", func(c *RunConfig) { c.Kernel = "avx2" }},
+		{"network.head", func(c *RunConfig) { c.Spec.Head = 64 }},
+	} {
+		changed := job
+		c.change(&changed.Config)
+		_, err := runFake(t.Context(), changed, &fakeEngine{})
+		var d *DifferError
+		if !errors.As(err, &d) || d.Field != c.field {
+			t.Errorf("%s: got %v", c.field, err)
+		}
+	}
+	moved := job
+	moved.Config.Data.Source = "elsewhere"
+	if _, err := runFake(t.Context(), moved, &fakeEngine{}); err != nil {
+		t.Errorf("moved data: %v", err)
+	}
+}
+
+// TestDiverged makes the loss, or a weight, stop being a number.
+func TestDiverged(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "run")
+	job := fakeJob(t, dir)
+	e := &fakeEngine{}
+	e.onStep = func(step int64) error {
+		if step == 7 {
+			return &NonFiniteError{Step: step, Loss: math.NaN()}
+		}
+		return nil
+	}
+	_, err := runFake(t.Context(), job, e)
+	if !errors.As(err, new(*NonFiniteError)) || !strings.Contains(err.Error(), "ckpt-000000005.bin") {
+		t.Errorf("non-finite loss: %v", err)
+	}
+	job.Dir = filepath.Join(t.TempDir(), "run")
+	e = &fakeEngine{}
+	e.onStep = func(step int64) error {
+		if step == 9 {
+			e.m[2] = float32(math.Inf(1))
+		}
+		return nil
+	}
+	_, err = runFake(t.Context(), job, e)
+	if err == nil || !strings.Contains(err.Error(), "model/w is no longer finite") || !strings.Contains(err.Error(), "ckpt-000000005.bin") {
+		t.Errorf("non-finite weight: %v", err)
+	}
+	if names, _ := checkpoints(job.Dir); fmt.Sprint(names) != "[ckpt-000000005.bin]" {
+		t.Errorf("checkpoints %v, want the good one only", names)
+	}
+}
+
+// TestReadOnlyFolder stands for a disk that takes no more.
+func TestReadOnlyFolder(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root writes everywhere")
+	}
+	dir := filepath.Join(t.TempDir(), "run")
+	job := fakeJob(t, dir)
+	defer os.Chmod(dir, 0o755)
+	_, err := runFake(t.Context(), job, &fakeEngine{onStep: func(step int64) error {
+		if step == 7 {
+			return os.Chmod(dir, 0o555)
+		}
+		return nil
+	}})
+	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "the last good checkpoint is") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTooFewImages(t *testing.T) {
+	job := fakeJob(t, "")
+	job.Source = fakeSource{3, 4}
+	if _, err := runFake(t.Context(), job, &fakeEngine{}); err == nil || !strings.Contains(err.Error(), "3 training images do not fill a batch of 4") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func FuzzDecodeCheckpoint(f *testing.F) {
+	dir := f.TempDir()
+	path := filepath.Join(dir, "c")
+	e := &fakeEngine{w: [4]float32{1, 2, 3, 4}}
+	c := &checkpoint{Position{ConfigSum: "x", Evaluated: 1}, e.State()}
+	if err := c.write(path); err != nil {
+		f.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Add(whole[:40])
+	f.Add([]byte(checkpointMagic))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := decodeCheckpoint(bytes.NewReader(b), int64(len(b)))
+		if err == nil && c.State.Tensors == nil {
+			t.Error("no tensors and no error")
+		}
+	})
+}
