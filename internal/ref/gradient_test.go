@@ -266,13 +266,13 @@ func TestRunningStatistics(t *testing.T) {
 	}
 }
 
-// TestEMA: constant parameters are reached at the rate of the ramp 2/11, 3/12,
+// TestEMA: constant parameters are reached at the rate of the ramp 1/10, 2/11,
 // and so on, then of Decay.
 func TestEMA(t *testing.T) {
 	e := ref.EMA{Decay: 0.3, Avg: ref.Tensors{"w": {1}}}
 	p := ref.Tensors{"w": {0}}
 	want := 1.0
-	for _, d := range []float64{2. / 11, 3. / 12, 0.3, 0.3} {
+	for _, d := range []float64{1. / 10, 2. / 11, 3. / 12, 0.3, 0.3} {
 		e.Update(p)
 		want *= d
 		near(t, "average", e.Avg["w"], []float64{want}, 1e-15)

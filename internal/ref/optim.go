@@ -142,8 +142,8 @@ func (o *AdamW) Step(g *arch.Graph, p, grads Tensors, lr float64) {
 }
 
 // EMA averages weights and running statistics over the steps of a training
-// run: avg = d*avg + (1-d)*p with d = min(Decay, (1+t)/(10+t)) at the t-th
-// update, so that the average forgets the starting weights quickly.
+// run: avg = d*avg + (1-d)*p with d = min(Decay, (1+t)/(10+t)) after t earlier
+// updates, so that the average forgets the starting weights quickly.
 type EMA struct {
 	Decay float64
 	Avg   Tensors // starts as the weights before training
@@ -152,8 +152,8 @@ type EMA struct {
 
 // Update takes the parameters and buffers after a step.
 func (e *EMA) Update(p Tensors) {
-	e.t++
 	d := min(e.Decay, float64(1+e.t)/float64(10+e.t))
+	e.t++
 	for name, avg := range e.Avg {
 		for i, v := range p[name] {
 			avg[i] = d*avg[i] + (1-d)*v
