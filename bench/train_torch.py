@@ -46,10 +46,16 @@ def main():
     forward = torch.compile(net) if a.mode == "compile" else net
 
     size, channels = spec["resolution"], spec["channels"]
+    def laid_out(t):
+        # A tensor of one channel counts as channels_last already, so that
+        # contiguous(memory_format=...) would leave strides the convolutions
+        # take for NCHW; a copy into a fresh tensor has the right ones.
+        return torch.empty(t.shape, dtype=t.dtype, memory_format=layout).copy_(t)
+
     x = np.fromfile(a.images, "<f4").reshape(-1, a.batch, size, size, channels)
     y = np.fromfile(a.labels, "<i4").reshape(-1, a.batch).astype(np.int64)
     batches = [
-        (torch.from_numpy(x[i]).permute(0, 3, 1, 2).contiguous(memory_format=layout), torch.from_numpy(y[i]))
+        (laid_out(torch.from_numpy(x[i]).permute(0, 3, 1, 2)), torch.from_numpy(y[i]))
         for i in range(len(x))
     ]
     step = 0
