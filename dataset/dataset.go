@@ -1,12 +1,20 @@
 // Package dataset is many images with labels: Fashion-MNIST and other IDX
 // files, CIFAR, folders of images and a built-in synthetic set; split,
 // shuffled, augmented and made into batches.
+//
+// Everything random follows from a seed and from what is asked for, never from
+// the number of goroutines or from what was asked before.
 package dataset
 
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"effnet/imageprep"
 )
@@ -27,16 +35,21 @@ type Data struct {
 	Val     Set // nil where the data set has no validation part of its own
 	Test    Set
 	Classes []string
-	// Channels of the images: 1 when all are grey, else 3.
+	// Channels of the images: 1 when they are grey, else 3. Of a folder a
+	// sample of files is looked at.
 	Channels int
-	// Checksum identifies the content ("sha256:..."), for ledgers and checkpoints.
+	// Checksum identifies the content ("sha256:..."), for ledgers and
+	// checkpoints.
 	Checksum string
+	// Notes say in words what was decided about the data: files left out, a
+	// test part held out.
+	Notes []string
 }
 
 // Options are the choices of [Open]; the zero value is sensible.
 type Options struct {
 	Progress func(file string, done, total int64) // of downloads, in bytes; total is -1 while unknown
-	Client   *http.Client                         // for downloads; nil: a client with idle timeouts
+	Client   *http.Client                         // for downloads; nil: http.DefaultClient
 	Offline  bool                                 // never download
 
 	// Image folders only.
@@ -47,10 +60,68 @@ type Options struct {
 	Limits       imageprep.Limits // of one file; zero fields: the defaults
 }
 
+// builtin are the data sets known by name.
+var builtin = map[string]func(ctx context.Context, opt Options) (*Data, error){
+	"fashion-mnist": openFashionMNIST,
+	"cifar10":       func(ctx context.Context, opt Options) (*Data, error) { return openCIFAR(ctx, cifar10, opt) },
+	"cifar100":      func(ctx context.Context, opt Options) (*Data, error) { return openCIFAR(ctx, cifar100, opt) },
+}
+
 // Open opens a data set: "fashion-mnist", "cifar10", "cifar100", "synthetic"
 // (or "synthetic:classes=10,size=28,channels=1,train=2000,test=500,seed=1"),
 // or the path of a folder: IDX files, CIFAR binary files, class/image or
 // train/class/image with test/ or val/ beside it.
+//
+// A data set known by name is looked for in $EFFNET_DATA, in the system's
+// share/datasets and in the user's cache, and downloaded from its own site
+// when it is nowhere.
 func Open(ctx context.Context, spec string, opt Options) (*Data, error) {
-	return nil, errors.New("dataset: Open: under construction")
+	if open, ok := builtin[spec]; ok {
+		return open(ctx, opt)
+	}
+	if spec == "synthetic" || strings.HasPrefix(spec, "synthetic:") {
+		return openSynthetic(ctx, spec)
+	}
+	st, err := os.Stat(spec)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("dataset: %q is neither a folder nor one of fashion-mnist, cifar10, cifar100, synthetic", spec)
+	case err != nil:
+		return nil, fmt.Errorf("dataset: %w", err)
+	case !st.IsDir():
+		return nil, fmt.Errorf("dataset: %s is a file; want a folder of class/image files, of IDX files or of CIFAR files", spec)
+	case hasIDX(spec):
+		return openIDX(ctx, spec)
+	}
+	for _, v := range []*cifar{cifar10, cifar100} {
+		if v.in(spec) {
+			return v.open(ctx, spec)
+		}
+	}
+	return openFolder(ctx, spec, opt)
+}
+
+// systemFolder holds data sets installed by packages of the system.
+const systemFolder = "/usr/share/datasets"
+
+// folders lists where the data set called name may lie, best first, and where
+// a download goes.
+func folders(name string) (search []string, download string, err error) {
+	if root := os.Getenv("EFFNET_DATA"); root != "" {
+		download = filepath.Join(root, name)
+		search = append(search, download, root)
+	}
+	search = append(search, filepath.Join(systemFolder, name))
+	cache, err := os.UserCacheDir()
+	if err == nil {
+		cached := filepath.Join(cache, "effnet", "datasets", name)
+		search = append(search, cached)
+		if download == "" {
+			download = cached
+		}
+	}
+	if download == "" {
+		return search, "", fmt.Errorf("dataset: no place to keep %s: set EFFNET_DATA (%w)", name, err)
+	}
+	return search, download, nil
 }

@@ -1,7 +1,10 @@
 package dataset
 
 import (
-	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
 
 	"effnet/imageprep"
 )
@@ -11,18 +14,24 @@ import (
 // the fields must not change after the first call. All methods are safe for
 // concurrent use.
 //
-// The order is fixed: augment at the source's size, resize the short side to
-// Resolution/Crop, take the centre, normalise.
+// The order is fixed: convert to Channels, augment at the source's size,
+// resize the short side to Resolution/Crop, take the centre, normalise. So the
+// same seed shows networks of different resolutions the same crops and flips.
 type Pipeline struct {
 	Set        Set
 	Resolution int              // height and width of the output
-	Channels   int              // of the output, 1 or 3; images are converted
+	Channels   int              // of the output, 1 or 3
 	Mean, Std  []float32        // per channel, of pixels in [0,1]; nil: 0 and 1
-	Filter     imageprep.Filter // of every resize
+	Filter     imageprep.Filter // of every resize; 0: bilinear
 	Crop       float64          // side of the centre crop over the short side; 0: 1
 	Squash     bool             // resize both sides to Resolution instead, aspect not kept
 	Augment    Augment          // zero: none
 	Seed       uint64           // of the augmentation
+
+	once sync.Once
+	err  error
+	norm *imageprep.Normalizer
+	pool sync.Pool // of *buffers
 }
 
 // Augment is the random change of training images. The zero value is none.
@@ -30,55 +39,174 @@ type Augment struct {
 	Flip    bool // mirror left-right with probability 1/2
 	PadCrop int  // pad this many black pixels on every side, then crop the original size at random
 	// MinArea > 0 crops a random box of MinArea to 1 times the image's area
-	// and aspect 3/4 to 4/3, then resizes it to the output, aspect not kept.
+	// and aspect 3/4 to 4/3 and resizes it to the output, aspect not kept.
 	MinArea float64
 }
 
+// buffers hold one image between the steps.
+type buffers struct{ convert, augment, resize, crop []byte }
+
+// setup checks the fields and makes what they imply, once.
+func (p *Pipeline) setup() error {
+	p.once.Do(func() {
+		p.err = p.check()
+		if p.err != nil {
+			return
+		}
+		mean, std := p.Mean, p.Std
+		if mean == nil {
+			mean = make([]float32, p.Channels)
+		}
+		if std == nil {
+			std = make([]float32, p.Channels)
+			for c := range std {
+				std[c] = 1
+			}
+		}
+		p.norm = imageprep.NewNormalizer(mean, std)
+		p.pool.New = func() any { return new(buffers) }
+	})
+	return p.err
+}
+
+func (p *Pipeline) check() error {
+	a := p.Augment
+	switch {
+	case p.Set == nil:
+		return errors.New("dataset: pipeline without a set")
+	case p.Resolution < 1:
+		return fmt.Errorf("dataset: pipeline: resolution is %d, want at least 1", p.Resolution)
+	case p.Channels != 1 && p.Channels != 3:
+		return fmt.Errorf("dataset: pipeline: %d channels, want 1 or 3", p.Channels)
+	case p.Mean != nil && len(p.Mean) != p.Channels, p.Std != nil && len(p.Std) != p.Channels:
+		return fmt.Errorf("dataset: pipeline: %d means and %d standard deviations for %d channels", len(p.Mean), len(p.Std), p.Channels)
+	case p.Filter > imageprep.Bicubic:
+		return fmt.Errorf("dataset: pipeline: no such filter: %v", p.Filter)
+	case !(p.Crop >= 0 && p.Crop <= 1):
+		return fmt.Errorf("dataset: pipeline: crop is %g, want a fraction of the short side", p.Crop)
+	case a.PadCrop < 0 || a.PadCrop > 1024:
+		return fmt.Errorf("dataset: pipeline: padding is %d pixels, want 0 to 1024", a.PadCrop)
+	case !(a.MinArea >= 0 && a.MinArea <= 1):
+		return fmt.Errorf("dataset: pipeline: smallest crop is %g of the area, want 0 to 1", a.MinArea)
+	case a.MinArea > 0 && a.PadCrop > 0:
+		return errors.New("dataset: pipeline: choose one of padded crops and crops by area")
+	}
+	for _, s := range p.Std {
+		if !(s > 0) {
+			return fmt.Errorf("dataset: pipeline: standard deviation is %g, want above 0", s)
+		}
+	}
+	return nil
+}
+
+// size is the number of float32 of one output image.
+func (p *Pipeline) size() int { return p.Resolution * p.Resolution * p.Channels }
+
 // Fill writes images idx[j] into x [len(idx),Resolution,Resolution,Channels]
-// and their labels into labels. The randomness of image j depends only on
-// (Seed, epoch, idx[j]).
-func (p *Pipeline) Fill(x []float32, labels []int32, idx []int, epoch int) error { return nil }
-
-// LoaderOptions are the choices of [Pipeline.Load].
-type LoaderOptions struct {
-	Batch    int    // images a batch
-	Epoch    int    // of the order and the augmentation
-	Start    int    // first batch to deliver: where a resumed run goes on
-	Shuffle  bool   // visit images in Order(n, Seed, Epoch), else in the order of the set
-	Seed     uint64 // of the order
-	DropLast bool   // leave out a last, partial batch
-	Workers  int    // goroutines; 0: 1
-	Ahead    int    // batches prepared ahead of Next; 0: 2 a worker
+// and their labels into labels [len(idx)]. The randomness of image j depends
+// only on (Seed, epoch, idx[j]).
+func (p *Pipeline) Fill(x []float32, labels []int32, idx []int, epoch int) error {
+	if err := p.setup(); err != nil {
+		return err
+	}
+	n := p.size()
+	if len(x) != n*len(idx) || len(labels) != len(idx) {
+		panic(fmt.Sprintf("dataset: Fill: %d floats and %d labels for %d images of %d floats", len(x), len(labels), len(idx), n))
+	}
+	b := p.pool.Get().(*buffers)
+	defer p.pool.Put(b)
+	for j, i := range idx {
+		im, err := p.Set.Image(i)
+		if err != nil {
+			return err
+		}
+		if err := p.apply(x[j*n:(j+1)*n], im, i, epoch, b); err != nil {
+			return err
+		}
+		labels[j] = p.Set.Label(i)
+	}
+	return nil
 }
 
-// Batch is N images ready for a network. Its slices are valid until the next
-// call of Next.
-type Batch struct {
-	Index  int       // of the batch in its epoch
-	N      int       // images
-	X      []float32 // [N,Resolution,Resolution,Channels]
-	Labels []int32   // [N]
-	IDs    []int     // [N], indices into the Set
+// apply writes image i to x.
+func (p *Pipeline) apply(x []float32, im imageprep.Image, i, epoch int, b *buffers) error {
+	if im.H < 1 || im.W < 1 || im.C != 1 && im.C != 3 || len(im.Pix) != im.H*im.W*im.C {
+		return fmt.Errorf("dataset: image %d has %d bytes for [%d,%d,%d]", i, len(im.Pix), im.H, im.W, im.C)
+	}
+	if im.C != p.Channels {
+		im = imageprep.Convert(b.convert, im, p.Channels)
+		b.convert = im.Pix
+	}
+	if p.Augment != (Augment{}) {
+		im = p.Augment.apply(b.augment, im, newRNG(forAugment, p.Seed, uint64(epoch), uint64(i)))
+		b.augment = im.Pix
+	}
+	im = p.fit(im, b)
+	p.norm.Apply(x, im)
+	return nil
 }
 
-// Loader delivers the batches of one epoch in order, prepared by goroutines in
-// bounded memory. Next and Close are for one goroutine.
-type Loader struct{}
+// fit resizes and crops im to the output's size.
+func (p *Pipeline) fit(im imageprep.Image, b *buffers) imageprep.Image {
+	r := p.Resolution
+	h, w := r, r
+	if !p.Squash && p.Augment.MinArea == 0 {
+		short := r
+		if p.Crop > 0 {
+			short = int(math.Floor(float64(r) / p.Crop))
+		}
+		h, w = imageprep.ShortSide(im.H, im.W, short)
+	}
+	if h != im.H || w != im.W {
+		f := p.Filter
+		if f == 0 {
+			f = imageprep.Bilinear
+		}
+		im = imageprep.Resize(b.resize, im, h, w, f)
+		b.resize = im.Pix
+	}
+	if h != r || w != r {
+		y, x := imageprep.CenterBox(h, w, r, r)
+		im = imageprep.Crop(b.crop, im, y, x, r, r)
+		b.crop = im.Pix
+	}
+	return im
+}
 
-// Load starts a Loader. Close it, or read it to its end.
-func (p *Pipeline) Load(ctx context.Context, opt LoaderOptions) (*Loader, error) { return nil, nil }
+// apply returns im changed at random, in dst.
+func (a Augment) apply(dst []byte, im imageprep.Image, r rng) imageprep.Image {
+	flip := a.Flip && r.next()>>63 == 1
+	y, x, h, w := 0, 0, im.H, im.W
+	switch {
+	case a.MinArea > 0:
+		y, x, h, w = a.box(im.H, im.W, &r)
+	case a.PadCrop > 0:
+		y = r.intn(2*a.PadCrop+1) - a.PadCrop
+		x = r.intn(2*a.PadCrop+1) - a.PadCrop
+	}
+	return imageprep.CropPadded(dst, im, y, x, h, w, flip)
+}
 
-// Len is the number of batches of the epoch, those before Start included.
-func (l *Loader) Len() int { return 0 }
-
-// Next returns the next batch, and io.EOF after the last.
-func (l *Loader) Next() (*Batch, error) { return nil, nil }
-
-// Close stops the goroutines and waits for them. It may be called twice.
-func (l *Loader) Close() {}
-
-// Stats returns the mean and standard deviation of every channel, of pixels in
-// [0,1] converted to channels, over at most max images (0: all) spread evenly.
-func Stats(ctx context.Context, s Set, channels, max int) (mean, std []float64, err error) {
-	return nil, nil, nil
+// box chooses a random box as torchvision's RandomResizedCrop does: ten tries,
+// then the largest centre box of a permitted aspect.
+func (a Augment) box(H, W int, r *rng) (y, x, h, w int) {
+	const lo, hi = 3.0 / 4, 4.0 / 3
+	area := float64(H) * float64(W)
+	for range 10 {
+		target := area * (a.MinArea + (1-a.MinArea)*r.float64())
+		aspect := math.Exp(math.Log(lo) + (math.Log(hi)-math.Log(lo))*r.float64())
+		w = int(math.RoundToEven(math.Sqrt(target * aspect)))
+		h = int(math.RoundToEven(math.Sqrt(target / aspect)))
+		if w >= 1 && w <= W && h >= 1 && h <= H {
+			return r.intn(H - h + 1), r.intn(W - w + 1), h, w
+		}
+	}
+	h, w = H, W
+	switch aspect := float64(W) / float64(H); {
+	case aspect < lo:
+		h = max(int(math.RoundToEven(float64(W)/lo)), 1)
+	case aspect > hi:
+		w = max(int(math.RoundToEven(float64(H)*hi)), 1)
+	}
+	return (H - h) / 2, (W - w) / 2, h, w
 }

@@ -114,39 +114,55 @@ func Decode(data []byte, lim Limits) (Image, error) {
 
 // ReadFile decodes the image in a file.
 func ReadFile(path string, lim Limits) (Image, error) {
-	data, err := readLimited(path, lim.withDefaults().MaxBytes)
+	f, err := os.Open(path)
 	if err != nil {
 		return Image{}, err
 	}
-	im, err := Decode(data, lim)
+	defer f.Close()
+	return DecodeFile(f, lim)
+}
+
+// DecodeFile decodes the image in an open file. Its errors name the file.
+func DecodeFile(f *os.File, lim Limits) (Image, error) {
+	var im Image
+	data, err := readAll(f, lim.withDefaults().MaxBytes)
+	if err == nil {
+		im, err = Decode(data, lim)
+	}
 	if err != nil {
-		return Image{}, fmt.Errorf("%s: %w", path, err)
+		return Image{}, fmt.Errorf("%s: %w", f.Name(), err)
 	}
 	return im, nil
 }
 
-// readLimited reads a regular file of at most limit bytes.
-func readLimited(path string, limit int64) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
+// ConfigOfFile is DecodeConfig of an open file. Its errors name the file.
+func ConfigOfFile(f *os.File, lim Limits) (Config, error) {
+	var cfg Config
+	data, err := readAll(f, lim.withDefaults().MaxBytes)
+	if err == nil {
+		cfg, err = DecodeConfig(data, lim)
 	}
-	defer file.Close()
-	st, err := file.Stat()
+	if err != nil {
+		return Config{}, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	return cfg, nil
+}
+
+// readAll reads a regular file of at most limit bytes.
+func readAll(f *os.File, limit int64) ([]byte, error) {
+	st, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
 	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", path)
+		return nil, errors.New("not a regular file")
 	}
 	if st.Size() > limit {
-		return nil, fmt.Errorf("%s: %w", path, &LimitError{"bytes", st.Size(), limit})
+		return nil, &LimitError{"bytes", st.Size(), limit}
 	}
 	data := make([]byte, st.Size())
-	if _, err := io.ReadFull(file, data); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return data, nil
+	_, err = io.ReadFull(f, data)
+	return data, notEOF(err)
 }
 
 // checkHeader finds the format of data and applies every limit that can be
