@@ -2,42 +2,139 @@ package train
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"math"
 
 	"effnet/arch"
+	"effnet/internal/kernel"
 	"effnet/weights"
 )
 
 // Trainer is a network in training. It is not safe for concurrent use. Close
 // it to end its worker goroutines.
-type Trainer struct{}
+type Trainer struct {
+	engine
+	params  *params
+	cfg     Config
+	classes int
+	arena   []float32
 
-var errUnbuilt = errors.New("train: the engine is not built yet")
+	// The update that runs.
+	chunks     []updateChunk
+	rule       updateRule
+	updateLoop func(worker, i int)
+}
 
 // Compile prepares g with the weights w, which are copied, for training.
-func Compile(g *arch.Graph, w *weights.Set, cfg Config) (*Trainer, error) { return nil, errUnbuilt }
+func Compile(g *arch.Graph, w *weights.Set, cfg Config) (*Trainer, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	k, err := kernel.Lookup(cfg.Kernel)
+	if err != nil {
+		return nil, err
+	}
+	p, err := newParams(g, w)
+	if err != nil {
+		return nil, err
+	}
+	pl := newPlanner(g, p)
+	if err := pl.build(); err != nil {
+		return nil, err
+	}
+	passes, err := pl.order()
+	if err != nil {
+		return nil, err
+	}
+	t := &Trainer{params: p, cfg: cfg, classes: g.Ops[g.Output()].Shape.C}
+	t.engine = engine{
+		k: k, passes: passes, norms: pl.norms, filters: pl.filters, input: pl.input,
+		seed: cfg.Seed, smoothing: cfg.LabelSmoothing,
+	}
+	if t.arena, err = layOut(pl.buffers(), cfg.Batch); err != nil {
+		return nil, err
+	}
+	t.initUpdate()
+	t.engine.init(cfg.Threads)
+	return t, nil
+}
+
+func (c *Config) check() error {
+	switch {
+	case c.Batch < 1:
+		return fmt.Errorf("train: batch is %d, want 1 or more", c.Batch)
+	case c.Threads < 0 || c.Threads > 1024:
+		return fmt.Errorf("train: threads is %d, want 0 (all) to 1024", c.Threads)
+	case !(c.LabelSmoothing >= 0 && c.LabelSmoothing < 1):
+		return fmt.Errorf("train: label smoothing is %v, want 0 to below 1", c.LabelSmoothing)
+	case !(c.EMADecay >= 0 && c.EMADecay < 1):
+		return fmt.Errorf("train: decay of the moving average is %v, want 0 to below 1", c.EMADecay)
+	}
+	return c.Optimizer.check()
+}
 
 // Close ends the workers. The weights and the state stay readable.
-func (t *Trainer) Close() {}
+func (t *Trainer) Close() { t.pool.Close() }
 
 // Step trains on images x [n,H,W,C], n at most Config.Batch, and their labels
 // [n] at learning rate lr. When it returns an error, the trainer is as before.
 func (t *Trainer) Step(ctx context.Context, x []float32, labels []int32, lr float64) (StepStats, error) {
-	return StepStats{}, errUnbuilt
+	if err := t.checkBatch(x, labels); err != nil {
+		return StepStats{}, err
+	}
+	if !(lr >= 0) || math.IsInf(lr, 0) {
+		return StepStats{}, fmt.Errorf("train: step %d: the learning rate is %v, want 0 or more", t.step, lr)
+	}
+	stats, err := t.run(ctx, x, labels)
+	if err != nil {
+		return stats, err
+	}
+	t.update(lr)
+	return stats, nil
+}
+
+func (t *Trainer) checkBatch(x []float32, labels []int32) error {
+	n := len(labels)
+	switch in := t.input; {
+	case n < 1 || n > t.cfg.Batch:
+		return fmt.Errorf("train: step %d: %d images, want 1 to %d", t.step, n, t.cfg.Batch)
+	case len(x) != n*in.elems():
+		return fmt.Errorf("train: step %d: %d values for %d images, want %dx%dx%d each", t.step, len(x), n, in.h, in.w, in.c)
+	}
+	for i, l := range labels {
+		if l < 0 || int(l) >= t.classes {
+			return fmt.Errorf("train: step %d: image %d has label %d, want 0 to %d", t.step, i, l, t.classes-1)
+		}
+	}
+	return nil
 }
 
 // Steps is the number of updates made so far.
-func (t *Trainer) Steps() int64 { return 0 }
+func (t *Trainer) Steps() int64 { return t.step }
 
 // Weights copies the parameters and running statistics, under timm's names.
-func (t *Trainer) Weights() *weights.Set { return nil }
+func (t *Trainer) Weights() *weights.Set { return t.params.set(t.params.values) }
 
 // EMAWeights copies their moving average; nil where Config.EMADecay is 0.
-func (t *Trainer) EMAWeights() *weights.Set { return nil }
+func (t *Trainer) EMAWeights() *weights.Set {
+	if t.params.ema == nil {
+		return nil
+	}
+	return t.params.set(t.params.ema)
+}
 
 // State copies everything that decides the steps to come.
-func (t *Trainer) State() State { return State{} }
+func (t *Trainer) State() State { return State{Step: t.step, Tensors: t.params.state()} }
 
 // Restore continues from s, which a trainer of the same network and
 // configuration made.
-func (t *Trainer) Restore(s State) error { return errUnbuilt }
+func (t *Trainer) Restore(s State) error {
+	if s.Step < 0 {
+		return fmt.Errorf("train: state: step is %d, want 0 or more", s.Step)
+	}
+	if err := t.params.restore(s.Tensors); err != nil {
+		return err
+	}
+	t.step = s.Step
+	return nil
+}

@@ -1,0 +1,109 @@
+package train
+
+// pointwise is a 1x1 convolution of stride 1, or a linear layer: a matrix
+// product over rows, x [m,cin] times w [cin,cout], in chunks of rows.
+type pointwise struct {
+	in, out *value
+	f       *filter
+	bn      *batchNorm // of out; nil: none
+	acc     bool       // backward adds to in.grad
+	chunk   int        // rows at a time
+}
+
+func (n *pointwise) forward(e *engine, w *worker, t *tile) {
+	f := n.f
+	r0, r1 := t.rows(n.out)
+	for a := r0; a < r1; a += n.chunk {
+		b := min(a+n.chunk, r1)
+		mark := w.used
+		x := w.rows(n.in, a, b)
+		y := n.out.at(a, b)
+		w.k.Gemm(b-a, f.cout, f.cin, x, f.cin, 1, f.fwd, f.cout, y, f.cout, false)
+		f.addBias(w, y)
+		if n.bn != nil {
+			n.bn.observe(w, t.lane, y)
+		}
+		w.used = mark
+	}
+}
+
+func (n *pointwise) backward(e *engine, w *worker, t *tile) {
+	f := n.f
+	r0, r1 := t.rows(n.out)
+	for a := r0; a < r1; a += n.chunk {
+		b := min(a+n.chunk, r1)
+		mark := w.used
+		x := w.rows(n.in, a, b)
+		dy := gradRows(w, n.out, n.bn, a, b)
+		f.addGrad(w.k, e.blocks[t.lane], x, dy)
+		if n.in.grad != nil {
+			w.k.Gemm(b-a, f.cin, f.cout, dy, f.cout, 1, f.bwd, f.cin, n.in.gradAt(a, b), f.cin, n.acc)
+		}
+		w.used = mark
+	}
+}
+
+// window is where a convolution with a kernel above 1x1 reads: each image is
+// copied into scratch with its zeros around it, so that kernels see no borders.
+type window struct {
+	in             *value
+	kernel, stride int
+	top, left      int
+	padH, padW     int // of the padded image
+	outH, outW     int
+	fused          bool // in has this reader alone, and follows from a batch norm: its activation is undone on the way
+	acc            bool // backward adds to in.grad
+}
+
+func newWindow(in, out *value) window {
+	op := out.op
+	g := window{
+		in: in, kernel: op.Kernel, stride: op.Stride, top: op.Pad.Top, left: op.Pad.Left,
+		outH: out.h, outW: out.w,
+	}
+	// At a stride the last rows may be out of reach, or the padding unread.
+	g.padH = max((g.outH-1)*g.stride+g.kernel, g.top+in.h)
+	g.padW = max((g.outW-1)*g.stride+g.kernel, g.left+in.w)
+	return g
+}
+
+// row is where row y of the image lies in its padded copy.
+func (g *window) row(padded []float32, y int) []float32 {
+	c := g.in.c
+	return padded[((y+g.top)*g.padW+g.left)*c:][:g.in.w*c]
+}
+
+func (g *window) elems() int { return g.padH * g.padW * g.in.c }
+
+// pad copies an image into padded, whose border is zero already.
+func (g *window) pad(w *worker, padded []float32, img int) {
+	v := g.in
+	for y := range v.h {
+		r := img*v.hw() + y*v.w
+		w.load(g.row(padded, y), v, r, r+v.w)
+	}
+}
+
+// unpad delivers the gradient of an image from that of its padded copy.
+func (g *window) unpad(w *worker, dpadded []float32, img, lane int) {
+	v := g.in
+	var sums []float32
+	if g.fused {
+		sums = w.takeZeros(2 * v.c)
+	}
+	for y := range v.h {
+		d := g.row(dpadded, y)
+		r := img*v.hw() + y*v.w
+		switch {
+		case g.fused:
+			v.bn.actBackward(w, d, r, r+v.w, sums)
+		case g.acc:
+			w.k.Add(v.gradAt(r, r+v.w), d)
+		default:
+			copy(v.gradAt(r, r+v.w), d)
+		}
+	}
+	if g.fused {
+		v.bn.lanes[lane].add(sums[:v.c], sums[v.c:])
+	}
+}

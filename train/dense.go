@@ -1,0 +1,100 @@
+package train
+
+// dense is any convolution that is neither depthwise nor 1x1 of stride 1: the
+// k*k*cin inputs of each output pixel are copied into a row (im2col), and the
+// rows meet the weight in a matrix product.
+type dense struct {
+	window
+	out   *value
+	f     *filter
+	bn    *batchNorm
+	chunk int // rows at a time
+}
+
+// columns fills cols [b-a, k*k*cin] for output pixels [a,b) of a padded image.
+func (n *dense) columns(cols, padded []float32, a, b int) {
+	run := n.kernel * n.in.c // contiguous in both
+	for p := a; p < b; p++ {
+		at := ((p/n.outW)*n.stride*n.padW + (p%n.outW)*n.stride) * n.in.c
+		for range n.kernel {
+			for i, v := range padded[at:][:run] {
+				cols[i] = v
+			}
+			cols = cols[run:]
+			at += n.padW * n.in.c
+		}
+	}
+}
+
+// addColumns is the transpose of columns: it adds cols back into the padded image.
+func (n *dense) addColumns(cols, padded []float32, a, b int) {
+	run := n.kernel * n.in.c
+	for p := a; p < b; p++ {
+		at := ((p/n.outW)*n.stride*n.padW + (p%n.outW)*n.stride) * n.in.c
+		for range n.kernel {
+			dst := padded[at:][:run]
+			for i, v := range cols[:run] {
+				dst[i] += v
+			}
+			cols = cols[run:]
+			at += n.padW * n.in.c
+		}
+	}
+}
+
+func (n *dense) forward(e *engine, w *worker, t *tile) {
+	mark := w.used
+	f := n.f
+	k := f.k2 * f.cin
+	padded := w.takeZeros(n.elems())
+	cols := w.take(n.chunk * k)
+	hw := n.out.hw()
+	for i := t.i0; i < t.i1; i++ {
+		n.pad(w, padded, i)
+		for a := 0; a < hw; a += n.chunk {
+			b := min(a+n.chunk, hw)
+			n.columns(cols, padded, a, b)
+			y := n.out.at(i*hw+a, i*hw+b)
+			w.k.Gemm(b-a, f.cout, k, cols, k, 1, f.fwd, f.cout, y, f.cout, false)
+			f.addBias(w, y)
+			if n.bn != nil {
+				n.bn.observe(w, t.lane, y)
+			}
+		}
+	}
+	w.used = mark
+}
+
+func (n *dense) backward(e *engine, w *worker, t *tile) {
+	mark := w.used
+	f := n.f
+	k := f.k2 * f.cin
+	padded := w.takeZeros(n.elems())
+	cols := w.take(n.chunk * k)
+	var dpadded []float32
+	if n.in.grad != nil {
+		dpadded = w.take(n.elems())
+	}
+	hw := n.out.hw()
+	for i := t.i0; i < t.i1; i++ {
+		n.pad(w, padded, i)
+		clear(dpadded)
+		inner := w.used
+		for a := 0; a < hw; a += n.chunk {
+			b := min(a+n.chunk, hw)
+			n.columns(cols, padded, a, b)
+			dy := gradRows(w, n.out, n.bn, i*hw+a, i*hw+b)
+			f.addGrad(w.k, e.blocks[t.lane], cols[:(b-a)*k], dy)
+			if dpadded != nil {
+				w.k.Gemm(b-a, k, f.cout, dy, f.cout, 1, f.bwd, k, cols, k, false)
+				n.addColumns(cols, dpadded, a, b)
+			}
+			w.used = inner
+		}
+		if dpadded != nil {
+			n.unpad(w, dpadded, i, t.lane)
+		}
+		w.used = inner
+	}
+	w.used = mark
+}

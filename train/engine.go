@@ -1,0 +1,202 @@
+package train
+
+import (
+	"context"
+	"math"
+
+	"effnet/internal/kernel"
+	"effnet/internal/par"
+)
+
+// maxLanes is how many ways the batch is cut. Each lane runs its images in
+// order and sums on its own; lanes are combined in order. Threads only choose
+// who runs which lane, so their number changes no bit of the result.
+const maxLanes = 8
+
+// engine runs the passes of a network over a batch.
+type engine struct {
+	k         *kernel.Impl
+	pool      *par.Pool
+	workers   []worker
+	passes    []*pass
+	norms     []*batchNorm
+	filters   []*filter
+	input     *value
+	blocks    [][]float32 // by lane: gradients of the running pass's filters
+	losses    [maxLanes]lossSum
+	seed      uint64
+	smoothing float64
+
+	// The step that runs.
+	step     int64
+	labels   []int32
+	n, lanes int
+	p        *pass
+	last     bool // p is the last pass
+
+	// Bodies of parallel loops, made once: closures would be garbage every step.
+	packLoop, forwardLoop, backwardLoop, reduceLoop func(worker, i int)
+}
+
+func (e *engine) init(threads int) {
+	e.pool = par.New(threads)
+	e.workers = make([]worker, e.pool.Threads())
+	widest, memos, block := 0, 0, 0
+	for _, p := range e.passes {
+		memos = max(memos, len(p.memos))
+		block = max(block, p.block)
+	}
+	for _, f := range e.filters {
+		widest = max(widest, f.cin, f.cout)
+	}
+	zeros, ones := make([]float32, widest), make([]float32, widest)
+	for i := range ones {
+		ones[i] = 1
+	}
+	for i := range e.workers {
+		e.workers[i] = worker{k: e.k, zeros: zeros, ones: ones, memos: make([]memo, memos)}
+	}
+	e.blocks = make([][]float32, maxLanes)
+	for l := range e.blocks {
+		e.blocks[l] = make([]float32, block)
+	}
+	e.packLoop = func(_, i int) { e.filters[i].pack() }
+	e.forwardLoop = e.forwardLane
+	e.backwardLoop = e.backwardLane
+	e.reduceLoop = func(_, i int) {
+		j := e.p.jobs[i]
+		j.reduce(e.k, e.blocks[:e.lanes], j.job)
+	}
+}
+
+// run computes the loss and all gradients of a batch.
+func (e *engine) run(ctx context.Context, x []float32, labels []int32) (StepStats, error) {
+	e.input.store.data = x
+	e.labels = labels
+	e.n = len(labels)
+	e.lanes = min(e.n, maxLanes)
+	e.losses = [maxLanes]lossSum{}
+	defer e.settle()
+	e.pool.Do(len(e.filters), e.packLoop)
+	for i, p := range e.passes {
+		if err := ctx.Err(); err != nil {
+			return StepStats{}, err
+		}
+		e.p, e.last = p, i == len(e.passes)-1
+		e.pool.Do(e.lanes, e.forwardLoop)
+		for _, b := range p.norms {
+			if err := b.finishForward(e.lanes); err != nil {
+				return StepStats{}, err
+			}
+		}
+	}
+	var s StepStats
+	for _, l := range e.losses[:e.lanes] {
+		s.Loss += l.loss
+		s.Correct += l.correct
+	}
+	s.Loss /= float64(e.n)
+	if math.IsNaN(s.Loss) || math.IsInf(s.Loss, 0) {
+		return s, &NonFiniteError{Step: e.step, Loss: s.Loss}
+	}
+	for i := len(e.passes) - 1; i >= 0; i-- {
+		if err := ctx.Err(); err != nil {
+			return s, err
+		}
+		e.p = e.passes[i]
+		if i < len(e.passes)-1 { // the last pass went backward with its forward
+			e.pool.Do(e.lanes, e.backwardLoop)
+		}
+		e.finishBackward()
+	}
+	return s, nil
+}
+
+// finishBackward completes the gradients of the running pass's parameters.
+func (e *engine) finishBackward() {
+	for _, b := range e.p.grads {
+		b.finishBackward(e.lanes)
+	}
+	if e.p.block*e.lanes < 4*reduceElems { // less work than waking the workers
+		for i := range e.p.jobs {
+			e.reduceLoop(0, i)
+		}
+		return
+	}
+	e.pool.Do(len(e.p.jobs), e.reduceLoop)
+}
+
+// settle ends a step: the caller's slices are let go, and every worker's
+// scratch grows to what the neediest took, so that later steps allocate nothing.
+func (e *engine) settle() {
+	e.input.store.data, e.labels = nil, nil
+	high := 0
+	for i := range e.workers {
+		high = max(high, e.workers[i].high)
+	}
+	for i := range e.workers {
+		if w := &e.workers[i]; len(w.slab) < high {
+			w.slab = make([]float32, high)
+		}
+	}
+}
+
+// images is the range of the lane.
+func (e *engine) images(lane int) (a, b int) {
+	return lane * e.n / e.lanes, (lane + 1) * e.n / e.lanes
+}
+
+func (e *engine) forwardLane(wi, lane int) {
+	for _, b := range e.p.norms {
+		b.lanes[lane].reset()
+	}
+	if e.last {
+		e.beginBackward(lane)
+	}
+	e.tiles(&e.workers[wi], lane, true, e.last)
+}
+
+func (e *engine) backwardLane(wi, lane int) {
+	e.beginBackward(lane)
+	e.tiles(&e.workers[wi], lane, false, true)
+}
+
+func (e *engine) beginBackward(lane int) {
+	clear(e.blocks[lane][:e.p.block])
+	for _, b := range e.p.grads {
+		b.lanes[lane].reset()
+	}
+}
+
+// tiles runs the lane tile by tile.
+func (e *engine) tiles(w *worker, lane int, forward, backward bool) {
+	p := e.p
+	i0, i1 := e.images(lane)
+	t := tile{lane: lane, chunk: p.chunk > 0}
+	if t.chunk {
+		t.i0, t.i1 = i0, i1
+		for r := i0 * p.hw; r < i1*p.hw; r += p.chunk {
+			t.r0, t.r1 = r, min(r+p.chunk, i1*p.hw)
+			e.runTile(w, &t, forward, backward)
+		}
+		return
+	}
+	for i := i0; i < i1; i += p.group {
+		t.i0, t.i1 = i, min(i+p.group, i1)
+		e.runTile(w, &t, forward, backward)
+	}
+}
+
+func (e *engine) runTile(w *worker, t *tile, forward, backward bool) {
+	w.begin(e.p, t)
+	if forward {
+		for _, n := range e.p.nodes {
+			n.forward(e, w, t)
+		}
+	}
+	if backward {
+		for i := len(e.p.nodes) - 1; i >= 0; i-- {
+			e.p.nodes[i].backward(e, w, t)
+		}
+	}
+}

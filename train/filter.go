@@ -1,0 +1,139 @@
+package train
+
+import (
+	"effnet/arch"
+	"effnet/internal/kernel"
+)
+
+// filter is the weight [cout, cin, k, k] of a convolution or linear layer, in
+// the orders that the kernels want it, with its gradient. A depthwise filter
+// has cin 1 and cout channels.
+type filter struct {
+	w, dw     []float32
+	cin, cout int
+	k2        int       // k*k
+	fwd       []float32 // [k2*cin, cout]
+	bwd       []float32 // [cout, k2*cin]; nil where no gradient goes to the input
+	grad      partial
+	bias      []float32 // [cout]; nil: none
+	biasGrad  partial
+}
+
+func newFilter(op *arch.Op, p *params, wantInput bool) *filter {
+	shape := op.Params[0].Shape
+	f := &filter{cout: shape[0], cin: shape[1], k2: 1}
+	if len(shape) == 4 {
+		f.k2 = shape[2] * shape[3]
+	}
+	f.w, f.dw = p.get(op, arch.ConvWeight, arch.DepthwiseWeight, arch.LinearWeight)
+	f.fwd = make([]float32, len(f.w))
+	if wantInput && op.Groups <= 1 {
+		f.bwd = f.w
+		if f.k2 > 1 {
+			f.bwd = make([]float32, len(f.w))
+		}
+	}
+	f.grad = partial{rows: f.k2 * f.cin, cols: f.cout, cin: f.cin, k2: f.k2, dst: f.dw}
+	if f.k2 == 1 && f.cin >= f.cout {
+		f.grad.rows, f.grad.cols, f.grad.direct = f.cout, f.cin, true
+	}
+	if op.Bias {
+		var db []float32
+		f.bias, db = p.get(op, arch.BiasVector)
+		f.biasGrad = partial{rows: 1, cols: f.cout, direct: true, dst: db}
+	}
+	return f
+}
+
+// pack brings the weight into kernel order.
+func (f *filter) pack() {
+	n := f.cin * f.k2
+	for o := range f.cout {
+		for ci := range f.cin {
+			for k := range f.k2 {
+				v := f.w[o*n+ci*f.k2+k]
+				f.fwd[(k*f.cin+ci)*f.cout+o] = v
+				if f.k2 > 1 && f.bwd != nil {
+					f.bwd[o*n+k*f.cin+ci] = v
+				}
+			}
+		}
+	}
+}
+
+// partials lists the gradients that lanes sum on their own.
+func (f *filter) partials() []*partial {
+	ps := []*partial{&f.grad}
+	if f.bias != nil {
+		ps = append(ps, &f.biasGrad)
+	}
+	return ps
+}
+
+// addGrad adds the gradient of a lane: x [m, k2*cin] are the rows that met the
+// weight in forward, dy [m, cout] the gradient of what they made.
+func (f *filter) addGrad(k *kernel.Impl, block, x, dy []float32) {
+	n := f.k2 * f.cin
+	m := len(dy) / f.cout
+	d := f.grad.in(block)
+	if f.grad.direct {
+		k.Gemm(f.cout, n, m, dy, 1, f.cout, x, n, d, n, true)
+	} else {
+		k.Gemm(n, f.cout, m, x, 1, n, dy, f.cout, d, f.cout, true)
+	}
+	f.addBiasGrad(k, block, dy)
+}
+
+func (f *filter) addBiasGrad(k *kernel.Impl, block, dy []float32) {
+	if f.bias != nil {
+		k.SumRows(dy, f.biasGrad.in(block))
+	}
+}
+
+func (f *filter) addBias(w *worker, y []float32) {
+	if f.bias != nil {
+		w.k.ScaleAct(y, y, w.ones[:f.cout], f.bias, kernel.Identity)
+	}
+}
+
+// partial is a gradient [rows, cols] of which every lane sums its images' part
+// in its own block of memory. Its rows are (ky, kx, cin) and its columns cout,
+// unless it is direct: then it has the parameter's own layout.
+type partial struct {
+	off        int // in a lane's block
+	rows, cols int
+	cin, k2    int
+	direct     bool
+	dst        []float32
+}
+
+func (p *partial) in(block []float32) []float32 { return block[p.off:][:p.rows*p.cols] }
+
+// reduceElems is about how many elements one job of a reduction has.
+const reduceElems = 1 << 14
+
+// rowsPerJob is the number of rows of one job of the reduction.
+func (p *partial) rowsPerJob() int { return max(1, reduceElems/p.cols) }
+
+func (p *partial) jobs() int { return (p.rows + p.rowsPerJob() - 1) / p.rowsPerJob() }
+
+// reduce sums the lanes in their order and stores the job's rows as the
+// parameter's gradient.
+func (p *partial) reduce(k *kernel.Impl, blocks [][]float32, job int) {
+	a := job * p.rowsPerJob()
+	b := min(a+p.rowsPerJob(), p.rows)
+	sum := p.in(blocks[0])[a*p.cols : b*p.cols]
+	for _, block := range blocks[1:] {
+		k.Add(sum, p.in(block)[a*p.cols:b*p.cols])
+	}
+	if p.direct {
+		copy(p.dst[a*p.cols:], sum)
+		return
+	}
+	for r := a; r < b; r++ {
+		kk, ci := r/p.cin, r%p.cin
+		for o, v := range sum[(r-a)*p.cols:][:p.cols] {
+			p.dst[(o*p.cin+ci)*p.k2+kk] = v
+		}
+	}
+}

@@ -1,0 +1,333 @@
+package train
+
+import (
+	"cmp"
+	"slices"
+
+	"effnet/internal/kernel"
+)
+
+// Sizes of tiles, in floats. They decide rounding, so they are fixed numbers
+// and not this machine's caches.
+const (
+	tileFloats = 96 << 10  // what one tile of images reads and writes in a node
+	rowFloats  = 48 << 10  // what one chunk of rows does
+	memoFloats = 256 << 10 // a value of one image larger than this is made again instead of kept
+	chunkStep  = 48        // rows: a multiple of every kernel's tile
+	maxChunk   = 960
+)
+
+// chunkRows is how many rows of the given width make a chunk.
+func chunkRows(width int) int {
+	return min(max(rowFloats/width/chunkStep, 1)*chunkStep, maxChunk)
+}
+
+// order settles in which pass each node goes backward, which gradients share
+// memory, who writes one first, and how long every buffer lives.
+func (pl *planner) order() ([]*pass, error) {
+	if err := pl.finishes(); err != nil {
+		return nil, err
+	}
+	passes := make([]*pass, pl.pass+1)
+	for i := range passes {
+		passes[i] = &pass{}
+	}
+	slices.SortFunc(pl.nodes, func(a, b node) int {
+		p, q := pl.places[a], pl.places[b]
+		return cmp.Or(cmp.Compare(p.pass, q.pass), cmp.Compare(p.index, q.index))
+	})
+	pl.keepAll()
+	for _, n := range slices.Backward(pl.nodes) {
+		if !pl.planBackward(n) {
+			continue
+		}
+		p := passes[pl.places[n].pass]
+		p.nodes = append(p.nodes, n)
+	}
+	for _, p := range passes {
+		slices.Reverse(p.nodes)
+	}
+	for _, b := range pl.norms {
+		made, done := passes[pl.places[b.out.src.maker].pass], passes[b.out.finish]
+		made.norms = append(made.norms, b)
+		done.grads = append(done.grads, b)
+	}
+	for i, p := range passes {
+		pl.tiles(p, i == len(passes)-1)
+		p.reductions()
+	}
+	return passes, nil
+}
+
+// back is the time at which pass p goes backward. The last pass does so as
+// soon as a tile has gone forward.
+func (pl *planner) back(p int) int { return 2*pl.pass - p }
+
+// finishes finds for every value the earliest pass that reads it: in backward
+// that is the last to add to its gradient. Values made on demand get the node
+// that takes their gradient on from there.
+func (pl *planner) finishes() error {
+	seen := map[*value]bool{}
+	for i := len(pl.values) - 1; i >= 0; i-- {
+		v := pl.values[i]
+		if seen[v] || pl.under[v] {
+			continue // a batch norm's value, met as its activation, or a convolution whose gradient follows from it
+		}
+		seen[v] = true
+		if len(v.readers) == 0 {
+			return pl.fail(v.op, "nothing reads its value")
+		}
+		v.finish = pl.pass
+		for _, n := range v.readers {
+			v.finish = min(v.finish, pl.places[n].pass)
+		}
+		switch {
+		case v.gate != nil:
+			for n, at := range pl.places {
+				if g, ok := n.(*gate); ok && g.out == v {
+					pl.places[n] = place{v.finish, at.index}
+				}
+			}
+		case v.src != nil:
+			n := &activation{v: v}
+			pl.nodes = append(pl.nodes, n)
+			pl.places[n] = place{v.finish, i}
+			v.src.readers = append(v.src.readers, n)
+		}
+	}
+	return nil
+}
+
+// keepAll settles the lives of kept values and makes buffers for gradients.
+func (pl *planner) keepAll() {
+	pl.values[pl.g.Output()].store.live(pl.back(0)) // logits stay readable after the step
+	for _, v := range pl.values {
+		if v.store != nil {
+			v.store.live(pl.back(v.store.first))
+		}
+		if v.grad != nil || !v.needsGrad || pl.under[v] {
+			continue
+		}
+		v.grad = &buffer{elems: v.elems(), first: pl.back(v.finish), last: pl.back(v.finish)}
+	}
+}
+
+// buffers lists what needs memory, each once.
+func (pl *planner) buffers() []*buffer {
+	var bufs []*buffer
+	seen := map[*buffer]bool{nil: true, pl.input.store: true}
+	for _, v := range pl.values {
+		for _, b := range []*buffer{v.store, v.grad} {
+			if !seen[b] {
+				seen[b] = true
+				bufs = append(bufs, b)
+			}
+		}
+	}
+	return bufs
+}
+
+// contribute notes that a node of pass p writes v's gradient, and reports
+// whether it has to add to what is there.
+func (pl *planner) contribute(v *value, p int) (acc bool) {
+	acc = v.touched
+	v.touched = true
+	if v.grad != nil {
+		v.grad.live(pl.back(p))
+	}
+	return acc
+}
+
+// only reports whether v is read by the given nodes and no others.
+func (v *value) only(ns ...node) bool {
+	for _, r := range v.readers {
+		if !slices.Contains(ns, r) {
+			return false
+		}
+	}
+	return true
+}
+
+// planBackward is called for nodes in the order of their backward. It reports
+// whether the node has anything to do.
+func (pl *planner) planBackward(n node) bool {
+	p := pl.places[n].pass
+	switch n := n.(type) {
+	case *crossEntropy:
+		pl.contribute(n.logits, p)
+	case *pointwise:
+		n.acc = pl.contribute(n.in, p)
+		pl.readGrad(n.out, n.bn, p)
+	case *depthwise:
+		pl.planWindow(&n.window, n, p)
+		pl.readGrad(n.out, n.bn, p)
+	case *dense:
+		pl.planWindow(&n.window, n, p)
+		pl.readGrad(n.out, n.bn, p)
+	case *activation:
+		v := n.v
+		if v.bn == nil {
+			n.acc = pl.contribute(v.src, p)
+		} else if w, ok := v.readers[0].(interface{ undoes() bool }); ok && w.undoes() {
+			return false
+		}
+	case *pool:
+		n.out.grad.live(pl.back(p))
+		if n.gate == nil {
+			n.acc = pl.contribute(n.in, p)
+		}
+	case *gate:
+		pl.planGate(n, p)
+	case *add:
+		pl.planAdd(n, p)
+	case *dropout:
+		n.out.grad.live(pl.back(p))
+		n.acc = pl.contribute(n.in, p)
+	}
+	return true
+}
+
+// readGrad notes that the maker of y, in pass p, reads its gradient.
+func (pl *planner) readGrad(y *value, bn *batchNorm, p int) {
+	if bn != nil {
+		y = bn.out
+	}
+	y.grad.live(pl.back(p))
+}
+
+func (pl *planner) planWindow(g *window, n node, p int) {
+	g.fused = g.in.bn != nil && g.in.grad != nil && g.in.only(n)
+	g.acc = pl.contribute(g.in, p)
+}
+
+// undoes reports whether the node goes back through its input's activation.
+func (g *window) undoes() bool { return g.fused }
+
+// planGate lets the pool of a squeeze-and-excite complete the gradient of the
+// map that both read, in the memory of the gated map's gradient.
+func (pl *planner) planGate(n *gate, p int) {
+	n.vecAcc = pl.contribute(n.vec, p)
+	n.out.grad.live(pl.back(p))
+	v := n.in
+	if v.grad != nil && !v.touched && v.bn != nil {
+		for _, r := range v.readers {
+			if q, ok := r.(*pool); ok && v.only(n, q) && pl.places[r].pass == p {
+				v.grad = n.out.grad
+				v.touched = true
+				n.pooled, q.gate = true, n
+				return
+			}
+		}
+	}
+	n.inAcc = pl.contribute(v, p)
+}
+
+// planAdd hands the memory of the sum's gradient on to its inputs where no
+// write to one can come before the last read of another.
+func (pl *planner) planAdd(n *add, p int) {
+	g := n.out.grad
+	g.live(pl.back(p))
+	b, s := n.branch, n.short
+	sameBranch := b.bn != nil && b.act == kernel.Identity && n.rate == 0 && b.only(n) && b != s && !b.touched
+	readUntil := p // the lowest pass in which the branch reads g
+	if sameBranch {
+		readUntil = pl.places[b.src.maker].pass
+	}
+	sameShort := s.grad != nil && s.gate == nil && b != s && !s.touched && (!sameBranch || s.finish < readUntil)
+	for _, r := range s.readers {
+		if r != n && sameBranch && pl.places[r].pass >= readUntil {
+			sameShort = false
+		}
+	}
+	if sameBranch {
+		b.grad, n.branchSame = g, true
+	}
+	n.branchAcc = pl.contribute(b, p)
+	if sameShort {
+		s.grad, n.shortSame = g, true
+	}
+	n.shortAcc = pl.contribute(s, p)
+}
+
+// tiles chooses how a pass cuts its work.
+func (pl *planner) tiles(p *pass, last bool) {
+	pointwiseOnly := !last
+	width, image := 0, 0
+	hws := map[int]bool{}
+	readers := map[*value]int{}
+	for _, n := range p.nodes {
+		var in, out *value
+		switch n := n.(type) {
+		case *pointwise:
+			in, out = n.in, n.out
+			n.chunk = chunkRows(in.c + out.c)
+		case *add:
+			in, out = n.branch, n.out
+		case *activation:
+			in, out = n.v, n.v
+		case *dense:
+			in, out = n.in, n.out
+			n.chunk = chunkRows(n.f.k2*in.c + out.c)
+		case *depthwise:
+			in, out = n.in, n.out
+		case *pool:
+			in, out = n.in, n.out
+		case *gate:
+			in, out = n.in, n.out
+		case *dropout:
+			in, out = n.in, n.out
+		case *crossEntropy:
+			in, out = n.logits, n.logits
+		}
+		switch n.(type) {
+		case *pointwise, *add, *activation:
+			hws[out.hw()] = true
+		default:
+			pointwiseOnly = false
+		}
+		width = max(width, in.c+out.c)
+		image = max(image, in.elems()+out.elems())
+		if in.store == nil {
+			readers[in]++
+		}
+	}
+	if pointwiseOnly && len(hws) == 1 {
+		p.chunk = chunkRows(width)
+		for hw := range hws {
+			p.hw = hw
+		}
+		return
+	}
+	p.group = max(1, tileFloats/image)
+	for _, n := range p.nodes {
+		if g, ok := n.(*gate); ok && readers[g.in] > 1 && g.in.elems() <= memoFloats && g.in.memo < 0 {
+			g.in.memo = len(p.memos)
+			p.memos = append(p.memos, g.in)
+		}
+	}
+}
+
+// reductions lays out a lane's block of gradients and the jobs that sum them.
+func (p *pass) reductions() {
+	for _, n := range p.nodes {
+		var f *filter
+		switch n := n.(type) {
+		case *pointwise:
+			f = n.f
+		case *depthwise:
+			f = n.f
+		case *dense:
+			f = n.f
+		default:
+			continue
+		}
+		for _, q := range f.partials() {
+			q.off = p.block
+			p.block += align(q.rows * q.cols)
+			p.partials = append(p.partials, q)
+			for j := range q.jobs() {
+				p.jobs = append(p.jobs, reduction{q, j})
+			}
+		}
+	}
+}
