@@ -2,9 +2,9 @@
 
 //go:build !purego
 
+#include "go_asm.h"
 #include "textflag.h"
 
-// func gemmAVX512
 TEXT ·gemmAVX512(SB), NOSPLIT, $0-96
 	MOVQ tiles+0(FP), R15
 	MOVQ a+32(FP), AX
@@ -22,35 +22,19 @@ TEXT ·gemmAVX512(SB), NOSPLIT, $0-96
 	SHLL CX, SI
 	DECL SI
 	KMOVW SI, K1
-	CMPQ DI, $12
-	JEQ tile12x32_3
-	CMPQ DI, $11
-	JEQ tile11x32_4
-	CMPQ DI, $10
-	JEQ tile10x32_5
-	CMPQ DI, $9
-	JEQ tile9x32_6
-	CMPQ DI, $8
-	JEQ tile8x32_7
 	CMPQ DI, $7
-	JEQ tile7x32_8
-	CMPQ DI, $6
-	JEQ tile6x32_9
-	CMPQ DI, $5
-	JEQ tile5x32_10
+	JGE upper_3
 	CMPQ DI, $4
-	JEQ tile4x32_11
-	CMPQ DI, $3
-	JEQ tile3x32_12
+	JGE upper_4
 	CMPQ DI, $2
-	JEQ tile2x32_13
-tile_14:
+	JGE upper_5
+tile_6:
 	MOVQ AX, SI
 	MOVQ b+56(FP), DI
 	MOVQ k+24(FP), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-step_15:
+step_7:
 	VMOVUPS (DI), Z2
 	VMOVUPS.Z 64(DI), K1, Z3
 	VBROADCASTSS (SI), Z4
@@ -59,15 +43,15 @@ step_15:
 	ADDQ R13, DI
 	ADDQ R12, SI
 	DECQ CX
-	JNZ step_15
+	JNZ step_7
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_16
+	JNE add_8
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, K1, 64(DI)
 	ADDQ BX, DI
-	JMP next_17
-add_16:
+	JMP next_9
+add_8:
 	VMOVUPS (DI), Z2
 	VADDPS Z2, Z0, Z0
 	VMOVUPS Z0, (DI)
@@ -75,17 +59,19 @@ add_16:
 	VADDPS Z3, Z1, Z1
 	VMOVUPS Z1, K1, 64(DI)
 	ADDQ BX, DI
-next_17:
+next_9:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $1, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_14
+	JNZ tile_6
 	VZEROUPPER
 	RET
-tile2x32_13:
-tile_18:
+upper_5:
+	CMPQ DI, $3
+	JGE upper_10
+tile_11:
 	MOVQ AX, SI
 	MOVQ b+56(FP), DI
 	MOVQ k+24(FP), CX
@@ -93,7 +79,7 @@ tile_18:
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-step_19:
+step_12:
 	VMOVUPS (DI), Z4
 	VMOVUPS.Z 64(DI), K1, Z5
 	VBROADCASTSS (SI), Z6
@@ -105,18 +91,18 @@ step_19:
 	ADDQ R13, DI
 	ADDQ R12, SI
 	DECQ CX
-	JNZ step_19
+	JNZ step_12
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_20
+	JNE add_13
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, K1, 64(DI)
 	ADDQ BX, DI
 	VMOVUPS Z2, (DI)
 	VMOVUPS Z3, K1, 64(DI)
 	ADDQ BX, DI
-	JMP next_21
-add_20:
+	JMP next_14
+add_13:
 	VMOVUPS (DI), Z4
 	VADDPS Z4, Z0, Z0
 	VMOVUPS Z0, (DI)
@@ -131,17 +117,17 @@ add_20:
 	VADDPS Z5, Z3, Z3
 	VMOVUPS Z3, K1, 64(DI)
 	ADDQ BX, DI
-next_21:
+next_14:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $2, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_18
+	JNZ tile_11
 	VZEROUPPER
 	RET
-tile3x32_12:
-tile_22:
+upper_10:
+tile_15:
 	MOVQ AX, SI
 	MOVQ b+56(FP), DI
 	MOVQ k+24(FP), CX
@@ -151,7 +137,7 @@ tile_22:
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
-step_23:
+step_16:
 	VMOVUPS (DI), Z6
 	VMOVUPS.Z 64(DI), K1, Z7
 	VBROADCASTSS (SI), Z8
@@ -166,10 +152,10 @@ step_23:
 	ADDQ R13, DI
 	ADDQ R12, SI
 	DECQ CX
-	JNZ step_23
+	JNZ step_16
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_24
+	JNE add_17
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, K1, 64(DI)
 	ADDQ BX, DI
@@ -179,8 +165,8 @@ step_23:
 	VMOVUPS Z4, (DI)
 	VMOVUPS Z5, K1, 64(DI)
 	ADDQ BX, DI
-	JMP next_25
-add_24:
+	JMP next_18
+add_17:
 	VMOVUPS (DI), Z6
 	VADDPS Z6, Z0, Z0
 	VMOVUPS Z0, (DI)
@@ -202,17 +188,19 @@ add_24:
 	VADDPS Z7, Z5, Z5
 	VMOVUPS Z5, K1, 64(DI)
 	ADDQ BX, DI
-next_25:
+next_18:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $3, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_22
+	JNZ tile_15
 	VZEROUPPER
 	RET
-tile4x32_11:
-tile_26:
+upper_4:
+	CMPQ DI, $5
+	JGE upper_19
+tile_20:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
 	ADDQ R11, R8
@@ -226,7 +214,7 @@ tile_26:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-step_27:
+step_21:
 	VMOVUPS (DI), Z8
 	VMOVUPS.Z 64(DI), K1, Z9
 	VBROADCASTSS (SI), Z10
@@ -245,10 +233,10 @@ step_27:
 	ADDQ R12, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ step_27
+	JNZ step_21
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_28
+	JNE add_22
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, K1, 64(DI)
 	ADDQ BX, DI
@@ -261,8 +249,8 @@ step_27:
 	VMOVUPS Z6, (DI)
 	VMOVUPS Z7, K1, 64(DI)
 	ADDQ BX, DI
-	JMP next_29
-add_28:
+	JMP next_23
+add_22:
 	VMOVUPS (DI), Z8
 	VADDPS Z8, Z0, Z0
 	VMOVUPS Z0, (DI)
@@ -291,17 +279,19 @@ add_28:
 	VADDPS Z9, Z7, Z7
 	VMOVUPS Z7, K1, 64(DI)
 	ADDQ BX, DI
-next_29:
+next_23:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $4, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_26
+	JNZ tile_20
 	VZEROUPPER
 	RET
-tile5x32_10:
-tile_30:
+upper_19:
+	CMPQ DI, $6
+	JGE upper_24
+tile_25:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
 	ADDQ R11, R8
@@ -317,7 +307,7 @@ tile_30:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
-step_31:
+step_26:
 	VMOVUPS (DI), Z10
 	VMOVUPS.Z 64(DI), K1, Z11
 	VBROADCASTSS (SI), Z12
@@ -339,10 +329,10 @@ step_31:
 	ADDQ R12, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ step_31
+	JNZ step_26
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_32
+	JNE add_27
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, K1, 64(DI)
 	ADDQ BX, DI
@@ -358,8 +348,8 @@ step_31:
 	VMOVUPS Z8, (DI)
 	VMOVUPS Z9, K1, 64(DI)
 	ADDQ BX, DI
-	JMP next_33
-add_32:
+	JMP next_28
+add_27:
 	VMOVUPS (DI), Z10
 	VADDPS Z10, Z0, Z0
 	VMOVUPS Z0, (DI)
@@ -395,17 +385,17 @@ add_32:
 	VADDPS Z11, Z9, Z9
 	VMOVUPS Z9, K1, 64(DI)
 	ADDQ BX, DI
-next_33:
+next_28:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $5, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_30
+	JNZ tile_25
 	VZEROUPPER
 	RET
-tile6x32_9:
-tile_34:
+upper_24:
+tile_29:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
 	ADDQ R11, R8
@@ -423,7 +413,7 @@ tile_34:
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 	VPXORD Z11, Z11, Z11
-step_35:
+step_30:
 	VMOVUPS (DI), Z12
 	VMOVUPS.Z 64(DI), K1, Z13
 	VBROADCASTSS (SI), Z14
@@ -448,10 +438,10 @@ step_35:
 	ADDQ R12, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ step_35
+	JNZ step_30
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_36
+	JNE add_31
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, K1, 64(DI)
 	ADDQ BX, DI
@@ -470,8 +460,8 @@ step_35:
 	VMOVUPS Z10, (DI)
 	VMOVUPS Z11, K1, 64(DI)
 	ADDQ BX, DI
-	JMP next_37
-add_36:
+	JMP next_32
+add_31:
 	VMOVUPS (DI), Z12
 	VADDPS Z12, Z0, Z0
 	VMOVUPS Z0, (DI)
@@ -514,17 +504,21 @@ add_36:
 	VADDPS Z13, Z11, Z11
 	VMOVUPS Z11, K1, 64(DI)
 	ADDQ BX, DI
-next_37:
+next_32:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $6, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_34
+	JNZ tile_29
 	VZEROUPPER
 	RET
-tile7x32_8:
-tile_38:
+upper_3:
+	CMPQ DI, $10
+	JGE upper_33
+	CMPQ DI, $8
+	JGE upper_34
+tile_35:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
 	ADDQ R11, R8
@@ -546,7 +540,7 @@ tile_38:
 	VPXORD Z11, Z11, Z11
 	VPXORD Z12, Z12, Z12
 	VPXORD Z13, Z13, Z13
-step_39:
+step_36:
 	VMOVUPS (DI), Z14
 	VMOVUPS.Z 64(DI), K1, Z15
 	VBROADCASTSS (SI), Z16
@@ -575,10 +569,10 @@ step_39:
 	ADDQ R12, R8
 	ADDQ R12, R9
 	DECQ CX
-	JNZ step_39
+	JNZ step_36
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_40
+	JNE add_37
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, K1, 64(DI)
 	ADDQ BX, DI
@@ -600,8 +594,8 @@ step_39:
 	VMOVUPS Z12, (DI)
 	VMOVUPS Z13, K1, 64(DI)
 	ADDQ BX, DI
-	JMP next_41
-add_40:
+	JMP next_38
+add_37:
 	VMOVUPS (DI), Z14
 	VADDPS Z14, Z0, Z0
 	VMOVUPS Z0, (DI)
@@ -651,17 +645,19 @@ add_40:
 	VADDPS Z15, Z13, Z13
 	VMOVUPS Z13, K1, 64(DI)
 	ADDQ BX, DI
-next_41:
+next_38:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $7, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_38
+	JNZ tile_35
 	VZEROUPPER
 	RET
-tile8x32_7:
-tile_42:
+upper_34:
+	CMPQ DI, $9
+	JGE upper_39
+tile_40:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
 	ADDQ R11, R8
@@ -685,7 +681,7 @@ tile_42:
 	VPXORD Z13, Z13, Z13
 	VPXORD Z14, Z14, Z14
 	VPXORD Z15, Z15, Z15
-step_43:
+step_41:
 	VMOVUPS (DI), Z16
 	VMOVUPS.Z 64(DI), K1, Z17
 	VBROADCASTSS (SI), Z18
@@ -717,10 +713,10 @@ step_43:
 	ADDQ R12, R8
 	ADDQ R12, R9
 	DECQ CX
-	JNZ step_43
+	JNZ step_41
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_44
+	JNE add_42
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, K1, 64(DI)
 	ADDQ BX, DI
@@ -745,8 +741,8 @@ step_43:
 	VMOVUPS Z14, (DI)
 	VMOVUPS Z15, K1, 64(DI)
 	ADDQ BX, DI
-	JMP next_45
-add_44:
+	JMP next_43
+add_42:
 	VMOVUPS (DI), Z16
 	VADDPS Z16, Z0, Z0
 	VMOVUPS Z0, (DI)
@@ -803,17 +799,17 @@ add_44:
 	VADDPS Z17, Z15, Z15
 	VMOVUPS Z15, K1, 64(DI)
 	ADDQ BX, DI
-next_45:
+next_43:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $8, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_42
+	JNZ tile_40
 	VZEROUPPER
 	RET
-tile9x32_6:
-tile_46:
+upper_39:
+tile_44:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
 	ADDQ R11, R8
@@ -839,7 +835,7 @@ tile_46:
 	VPXORD Z15, Z15, Z15
 	VPXORD Z16, Z16, Z16
 	VPXORD Z17, Z17, Z17
-step_47:
+step_45:
 	VMOVUPS (DI), Z18
 	VMOVUPS.Z 64(DI), K1, Z19
 	VBROADCASTSS (SI), Z20
@@ -874,10 +870,10 @@ step_47:
 	ADDQ R12, R8
 	ADDQ R12, R9
 	DECQ CX
-	JNZ step_47
+	JNZ step_45
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_48
+	JNE add_46
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, K1, 64(DI)
 	ADDQ BX, DI
@@ -905,8 +901,8 @@ step_47:
 	VMOVUPS Z16, (DI)
 	VMOVUPS Z17, K1, 64(DI)
 	ADDQ BX, DI
-	JMP next_49
-add_48:
+	JMP next_47
+add_46:
 	VMOVUPS (DI), Z18
 	VADDPS Z18, Z0, Z0
 	VMOVUPS Z0, (DI)
@@ -970,17 +966,19 @@ add_48:
 	VADDPS Z19, Z17, Z17
 	VMOVUPS Z17, K1, 64(DI)
 	ADDQ BX, DI
-next_49:
+next_47:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $9, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_46
+	JNZ tile_44
 	VZEROUPPER
 	RET
-tile10x32_5:
-tile_50:
+upper_33:
+	CMPQ DI, $11
+	JGE upper_48
+tile_49:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
 	ADDQ R11, R8
@@ -1010,7 +1008,7 @@ tile_50:
 	VPXORD Z17, Z17, Z17
 	VPXORD Z18, Z18, Z18
 	VPXORD Z19, Z19, Z19
-step_51:
+step_50:
 	VMOVUPS (DI), Z20
 	VMOVUPS.Z 64(DI), K1, Z21
 	VBROADCASTSS (SI), Z22
@@ -1049,10 +1047,10 @@ step_51:
 	ADDQ R12, R9
 	ADDQ R12, R10
 	DECQ CX
-	JNZ step_51
+	JNZ step_50
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_52
+	JNE add_51
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, K1, 64(DI)
 	ADDQ BX, DI
@@ -1083,8 +1081,8 @@ step_51:
 	VMOVUPS Z18, (DI)
 	VMOVUPS Z19, K1, 64(DI)
 	ADDQ BX, DI
-	JMP next_53
-add_52:
+	JMP next_52
+add_51:
 	VMOVUPS (DI), Z20
 	VADDPS Z20, Z0, Z0
 	VMOVUPS Z0, (DI)
@@ -1155,16 +1153,18 @@ add_52:
 	VADDPS Z21, Z19, Z19
 	VMOVUPS Z19, K1, 64(DI)
 	ADDQ BX, DI
-next_53:
+next_52:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $10, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_50
+	JNZ tile_49
 	VZEROUPPER
 	RET
-tile11x32_4:
+upper_48:
+	CMPQ DI, $12
+	JGE upper_53
 tile_54:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
@@ -1364,7 +1364,7 @@ next_57:
 	JNZ tile_54
 	VZEROUPPER
 	RET
-tile12x32_3:
+upper_53:
 tile_58:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
@@ -1584,84 +1584,70 @@ one_1:
 	SHLL CX, SI
 	DECL SI
 	KMOVW SI, K1
-	CMPQ DI, $12
-	JEQ tile12x16_63
-	CMPQ DI, $11
-	JEQ tile11x16_64
-	CMPQ DI, $10
-	JEQ tile10x16_65
-	CMPQ DI, $9
-	JEQ tile9x16_66
-	CMPQ DI, $8
-	JEQ tile8x16_67
 	CMPQ DI, $7
-	JEQ tile7x16_68
-	CMPQ DI, $6
-	JEQ tile6x16_69
-	CMPQ DI, $5
-	JEQ tile5x16_70
+	JGE upper_63
 	CMPQ DI, $4
-	JEQ tile4x16_71
-	CMPQ DI, $3
-	JEQ tile3x16_72
+	JGE upper_64
 	CMPQ DI, $2
-	JEQ tile2x16_73
-tile_74:
+	JGE upper_65
+tile_66:
 	MOVQ AX, SI
 	MOVQ b+56(FP), DI
 	MOVQ k+24(FP), CX
 	VPXORD Z0, Z0, Z0
-step_75:
+step_67:
 	VMOVUPS.Z (DI), K1, Z1
 	VFMADD231PS.BCST (SI), Z1, Z0
 	ADDQ R13, DI
 	ADDQ R12, SI
 	DECQ CX
-	JNZ step_75
+	JNZ step_67
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_76
+	JNE add_68
 	VMOVUPS Z0, K1, (DI)
 	ADDQ BX, DI
-	JMP next_77
-add_76:
+	JMP next_69
+add_68:
 	VMOVUPS.Z (DI), K1, Z1
 	VADDPS Z1, Z0, Z0
 	VMOVUPS Z0, K1, (DI)
 	ADDQ BX, DI
-next_77:
+next_69:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $1, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_74
+	JNZ tile_66
 	VZEROUPPER
 	RET
-tile2x16_73:
-tile_78:
+upper_65:
+	CMPQ DI, $3
+	JGE upper_70
+tile_71:
 	MOVQ AX, SI
 	MOVQ b+56(FP), DI
 	MOVQ k+24(FP), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-step_79:
+step_72:
 	VMOVUPS.Z (DI), K1, Z2
 	VFMADD231PS.BCST (SI), Z2, Z0
 	VFMADD231PS.BCST (SI)(R11*1), Z2, Z1
 	ADDQ R13, DI
 	ADDQ R12, SI
 	DECQ CX
-	JNZ step_79
+	JNZ step_72
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_80
+	JNE add_73
 	VMOVUPS Z0, K1, (DI)
 	ADDQ BX, DI
 	VMOVUPS Z1, K1, (DI)
 	ADDQ BX, DI
-	JMP next_81
-add_80:
+	JMP next_74
+add_73:
 	VMOVUPS.Z (DI), K1, Z2
 	VADDPS Z2, Z0, Z0
 	VMOVUPS Z0, K1, (DI)
@@ -1670,24 +1656,24 @@ add_80:
 	VADDPS Z2, Z1, Z1
 	VMOVUPS Z1, K1, (DI)
 	ADDQ BX, DI
-next_81:
+next_74:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $2, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_78
+	JNZ tile_71
 	VZEROUPPER
 	RET
-tile3x16_72:
-tile_82:
+upper_70:
+tile_75:
 	MOVQ AX, SI
 	MOVQ b+56(FP), DI
 	MOVQ k+24(FP), CX
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-step_83:
+step_76:
 	VMOVUPS.Z (DI), K1, Z3
 	VFMADD231PS.BCST (SI), Z3, Z0
 	VFMADD231PS.BCST (SI)(R11*1), Z3, Z1
@@ -1695,18 +1681,18 @@ step_83:
 	ADDQ R13, DI
 	ADDQ R12, SI
 	DECQ CX
-	JNZ step_83
+	JNZ step_76
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_84
+	JNE add_77
 	VMOVUPS Z0, K1, (DI)
 	ADDQ BX, DI
 	VMOVUPS Z1, K1, (DI)
 	ADDQ BX, DI
 	VMOVUPS Z2, K1, (DI)
 	ADDQ BX, DI
-	JMP next_85
-add_84:
+	JMP next_78
+add_77:
 	VMOVUPS.Z (DI), K1, Z3
 	VADDPS Z3, Z0, Z0
 	VMOVUPS Z0, K1, (DI)
@@ -1719,17 +1705,19 @@ add_84:
 	VADDPS Z3, Z2, Z2
 	VMOVUPS Z2, K1, (DI)
 	ADDQ BX, DI
-next_85:
+next_78:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $3, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_82
+	JNZ tile_75
 	VZEROUPPER
 	RET
-tile4x16_71:
-tile_86:
+upper_64:
+	CMPQ DI, $5
+	JGE upper_79
+tile_80:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
 	ADDQ R11, R8
@@ -1739,7 +1727,7 @@ tile_86:
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-step_87:
+step_81:
 	VMOVUPS.Z (DI), K1, Z4
 	VFMADD231PS.BCST (SI), Z4, Z0
 	VFMADD231PS.BCST (SI)(R11*1), Z4, Z1
@@ -1749,10 +1737,10 @@ step_87:
 	ADDQ R12, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ step_87
+	JNZ step_81
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_88
+	JNE add_82
 	VMOVUPS Z0, K1, (DI)
 	ADDQ BX, DI
 	VMOVUPS Z1, K1, (DI)
@@ -1761,8 +1749,8 @@ step_87:
 	ADDQ BX, DI
 	VMOVUPS Z3, K1, (DI)
 	ADDQ BX, DI
-	JMP next_89
-add_88:
+	JMP next_83
+add_82:
 	VMOVUPS.Z (DI), K1, Z4
 	VADDPS Z4, Z0, Z0
 	VMOVUPS Z0, K1, (DI)
@@ -1779,17 +1767,19 @@ add_88:
 	VADDPS Z4, Z3, Z3
 	VMOVUPS Z3, K1, (DI)
 	ADDQ BX, DI
-next_89:
+next_83:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $4, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_86
+	JNZ tile_80
 	VZEROUPPER
 	RET
-tile5x16_70:
-tile_90:
+upper_79:
+	CMPQ DI, $6
+	JGE upper_84
+tile_85:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
 	ADDQ R11, R8
@@ -1800,7 +1790,7 @@ tile_90:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
-step_91:
+step_86:
 	VMOVUPS.Z (DI), K1, Z5
 	VFMADD231PS.BCST (SI), Z5, Z0
 	VFMADD231PS.BCST (SI)(R11*1), Z5, Z1
@@ -1811,10 +1801,10 @@ step_91:
 	ADDQ R12, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ step_91
+	JNZ step_86
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_92
+	JNE add_87
 	VMOVUPS Z0, K1, (DI)
 	ADDQ BX, DI
 	VMOVUPS Z1, K1, (DI)
@@ -1825,8 +1815,8 @@ step_91:
 	ADDQ BX, DI
 	VMOVUPS Z4, K1, (DI)
 	ADDQ BX, DI
-	JMP next_93
-add_92:
+	JMP next_88
+add_87:
 	VMOVUPS.Z (DI), K1, Z5
 	VADDPS Z5, Z0, Z0
 	VMOVUPS Z0, K1, (DI)
@@ -1847,17 +1837,17 @@ add_92:
 	VADDPS Z5, Z4, Z4
 	VMOVUPS Z4, K1, (DI)
 	ADDQ BX, DI
-next_93:
+next_88:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $5, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_90
+	JNZ tile_85
 	VZEROUPPER
 	RET
-tile6x16_69:
-tile_94:
+upper_84:
+tile_89:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
 	ADDQ R11, R8
@@ -1869,7 +1859,7 @@ tile_94:
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
-step_95:
+step_90:
 	VMOVUPS.Z (DI), K1, Z6
 	VFMADD231PS.BCST (SI), Z6, Z0
 	VFMADD231PS.BCST (SI)(R11*1), Z6, Z1
@@ -1881,10 +1871,10 @@ step_95:
 	ADDQ R12, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ step_95
+	JNZ step_90
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_96
+	JNE add_91
 	VMOVUPS Z0, K1, (DI)
 	ADDQ BX, DI
 	VMOVUPS Z1, K1, (DI)
@@ -1897,8 +1887,8 @@ step_95:
 	ADDQ BX, DI
 	VMOVUPS Z5, K1, (DI)
 	ADDQ BX, DI
-	JMP next_97
-add_96:
+	JMP next_92
+add_91:
 	VMOVUPS.Z (DI), K1, Z6
 	VADDPS Z6, Z0, Z0
 	VMOVUPS Z0, K1, (DI)
@@ -1923,17 +1913,21 @@ add_96:
 	VADDPS Z6, Z5, Z5
 	VMOVUPS Z5, K1, (DI)
 	ADDQ BX, DI
-next_97:
+next_92:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $6, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_94
+	JNZ tile_89
 	VZEROUPPER
 	RET
-tile7x16_68:
-tile_98:
+upper_63:
+	CMPQ DI, $10
+	JGE upper_93
+	CMPQ DI, $8
+	JGE upper_94
+tile_95:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
 	ADDQ R11, R8
@@ -1948,7 +1942,7 @@ tile_98:
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
-step_99:
+step_96:
 	VMOVUPS.Z (DI), K1, Z7
 	VFMADD231PS.BCST (SI), Z7, Z0
 	VFMADD231PS.BCST (SI)(R11*1), Z7, Z1
@@ -1962,10 +1956,10 @@ step_99:
 	ADDQ R12, R8
 	ADDQ R12, R9
 	DECQ CX
-	JNZ step_99
+	JNZ step_96
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_100
+	JNE add_97
 	VMOVUPS Z0, K1, (DI)
 	ADDQ BX, DI
 	VMOVUPS Z1, K1, (DI)
@@ -1980,8 +1974,8 @@ step_99:
 	ADDQ BX, DI
 	VMOVUPS Z6, K1, (DI)
 	ADDQ BX, DI
-	JMP next_101
-add_100:
+	JMP next_98
+add_97:
 	VMOVUPS.Z (DI), K1, Z7
 	VADDPS Z7, Z0, Z0
 	VMOVUPS Z0, K1, (DI)
@@ -2010,17 +2004,19 @@ add_100:
 	VADDPS Z7, Z6, Z6
 	VMOVUPS Z6, K1, (DI)
 	ADDQ BX, DI
-next_101:
+next_98:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $7, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_98
+	JNZ tile_95
 	VZEROUPPER
 	RET
-tile8x16_67:
-tile_102:
+upper_94:
+	CMPQ DI, $9
+	JGE upper_99
+tile_100:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
 	ADDQ R11, R8
@@ -2036,7 +2032,7 @@ tile_102:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
-step_103:
+step_101:
 	VMOVUPS.Z (DI), K1, Z8
 	VFMADD231PS.BCST (SI), Z8, Z0
 	VFMADD231PS.BCST (SI)(R11*1), Z8, Z1
@@ -2051,10 +2047,10 @@ step_103:
 	ADDQ R12, R8
 	ADDQ R12, R9
 	DECQ CX
-	JNZ step_103
+	JNZ step_101
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_104
+	JNE add_102
 	VMOVUPS Z0, K1, (DI)
 	ADDQ BX, DI
 	VMOVUPS Z1, K1, (DI)
@@ -2071,8 +2067,8 @@ step_103:
 	ADDQ BX, DI
 	VMOVUPS Z7, K1, (DI)
 	ADDQ BX, DI
-	JMP next_105
-add_104:
+	JMP next_103
+add_102:
 	VMOVUPS.Z (DI), K1, Z8
 	VADDPS Z8, Z0, Z0
 	VMOVUPS Z0, K1, (DI)
@@ -2105,17 +2101,17 @@ add_104:
 	VADDPS Z8, Z7, Z7
 	VMOVUPS Z7, K1, (DI)
 	ADDQ BX, DI
-next_105:
+next_103:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $8, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_102
+	JNZ tile_100
 	VZEROUPPER
 	RET
-tile9x16_66:
-tile_106:
+upper_99:
+tile_104:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
 	ADDQ R11, R8
@@ -2132,7 +2128,7 @@ tile_106:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
-step_107:
+step_105:
 	VMOVUPS.Z (DI), K1, Z9
 	VFMADD231PS.BCST (SI), Z9, Z0
 	VFMADD231PS.BCST (SI)(R11*1), Z9, Z1
@@ -2148,10 +2144,10 @@ step_107:
 	ADDQ R12, R8
 	ADDQ R12, R9
 	DECQ CX
-	JNZ step_107
+	JNZ step_105
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_108
+	JNE add_106
 	VMOVUPS Z0, K1, (DI)
 	ADDQ BX, DI
 	VMOVUPS Z1, K1, (DI)
@@ -2170,8 +2166,8 @@ step_107:
 	ADDQ BX, DI
 	VMOVUPS Z8, K1, (DI)
 	ADDQ BX, DI
-	JMP next_109
-add_108:
+	JMP next_107
+add_106:
 	VMOVUPS.Z (DI), K1, Z9
 	VADDPS Z9, Z0, Z0
 	VMOVUPS Z0, K1, (DI)
@@ -2208,17 +2204,19 @@ add_108:
 	VADDPS Z9, Z8, Z8
 	VMOVUPS Z8, K1, (DI)
 	ADDQ BX, DI
-next_109:
+next_107:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $9, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_106
+	JNZ tile_104
 	VZEROUPPER
 	RET
-tile10x16_65:
-tile_110:
+upper_93:
+	CMPQ DI, $11
+	JGE upper_108
+tile_109:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
 	ADDQ R11, R8
@@ -2238,7 +2236,7 @@ tile_110:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
-step_111:
+step_110:
 	VMOVUPS.Z (DI), K1, Z10
 	VFMADD231PS.BCST (SI), Z10, Z0
 	VFMADD231PS.BCST (SI)(R11*1), Z10, Z1
@@ -2256,10 +2254,10 @@ step_111:
 	ADDQ R12, R9
 	ADDQ R12, R10
 	DECQ CX
-	JNZ step_111
+	JNZ step_110
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_112
+	JNE add_111
 	VMOVUPS Z0, K1, (DI)
 	ADDQ BX, DI
 	VMOVUPS Z1, K1, (DI)
@@ -2280,8 +2278,8 @@ step_111:
 	ADDQ BX, DI
 	VMOVUPS Z9, K1, (DI)
 	ADDQ BX, DI
-	JMP next_113
-add_112:
+	JMP next_112
+add_111:
 	VMOVUPS.Z (DI), K1, Z10
 	VADDPS Z10, Z0, Z0
 	VMOVUPS Z0, K1, (DI)
@@ -2322,16 +2320,18 @@ add_112:
 	VADDPS Z10, Z9, Z9
 	VMOVUPS Z9, K1, (DI)
 	ADDQ BX, DI
-next_113:
+next_112:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $10, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_110
+	JNZ tile_109
 	VZEROUPPER
 	RET
-tile11x16_64:
+upper_108:
+	CMPQ DI, $12
+	JGE upper_113
 tile_114:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
@@ -2453,7 +2453,7 @@ next_117:
 	JNZ tile_114
 	VZEROUPPER
 	RET
-tile12x16_63:
+upper_113:
 tile_118:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
@@ -2584,7 +2584,6 @@ next_121:
 	VZEROUPPER
 	RET
 
-// func gemmAVX2
 TEXT ·gemmAVX2(SB), NOSPLIT, $0-96
 	MOVQ tiles+0(FP), R15
 	MOVQ a+32(FP), AX
@@ -2604,23 +2603,17 @@ TEXT ·gemmAVX2(SB), NOSPLIT, $0-96
 	SHLQ $2, CX
 	SUBQ CX, SI
 	VMOVDQU (SI), Y15
-	CMPQ DI, $6
-	JEQ tile6x16_124
-	CMPQ DI, $5
-	JEQ tile5x16_125
 	CMPQ DI, $4
-	JEQ tile4x16_126
-	CMPQ DI, $3
-	JEQ tile3x16_127
+	JGE upper_124
 	CMPQ DI, $2
-	JEQ tile2x16_128
-tile_129:
+	JGE upper_125
+tile_126:
 	MOVQ AX, SI
 	MOVQ b+56(FP), DI
 	MOVQ k+24(FP), CX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-step_130:
+step_127:
 	VMOVUPS (DI), Y2
 	VMASKMOVPS 32(DI), Y15, Y3
 	VBROADCASTSS (SI), Y4
@@ -2629,15 +2622,15 @@ step_130:
 	ADDQ R13, DI
 	ADDQ R12, SI
 	DECQ CX
-	JNZ step_130
+	JNZ step_127
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_131
+	JNE add_128
 	VMOVUPS Y0, (DI)
 	VMASKMOVPS Y1, Y15, 32(DI)
 	ADDQ BX, DI
-	JMP next_132
-add_131:
+	JMP next_129
+add_128:
 	VMOVUPS (DI), Y2
 	VADDPS Y2, Y0, Y0
 	VMOVUPS Y0, (DI)
@@ -2645,17 +2638,19 @@ add_131:
 	VADDPS Y3, Y1, Y1
 	VMASKMOVPS Y1, Y15, 32(DI)
 	ADDQ BX, DI
-next_132:
+next_129:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $1, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_129
+	JNZ tile_126
 	VZEROUPPER
 	RET
-tile2x16_128:
-tile_133:
+upper_125:
+	CMPQ DI, $3
+	JGE upper_130
+tile_131:
 	MOVQ AX, SI
 	MOVQ b+56(FP), DI
 	MOVQ k+24(FP), CX
@@ -2663,7 +2658,7 @@ tile_133:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-step_134:
+step_132:
 	VMOVUPS (DI), Y4
 	VMASKMOVPS 32(DI), Y15, Y5
 	VBROADCASTSS (SI), Y6
@@ -2675,18 +2670,18 @@ step_134:
 	ADDQ R13, DI
 	ADDQ R12, SI
 	DECQ CX
-	JNZ step_134
+	JNZ step_132
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_135
+	JNE add_133
 	VMOVUPS Y0, (DI)
 	VMASKMOVPS Y1, Y15, 32(DI)
 	ADDQ BX, DI
 	VMOVUPS Y2, (DI)
 	VMASKMOVPS Y3, Y15, 32(DI)
 	ADDQ BX, DI
-	JMP next_136
-add_135:
+	JMP next_134
+add_133:
 	VMOVUPS (DI), Y4
 	VADDPS Y4, Y0, Y0
 	VMOVUPS Y0, (DI)
@@ -2701,17 +2696,17 @@ add_135:
 	VADDPS Y5, Y3, Y3
 	VMASKMOVPS Y3, Y15, 32(DI)
 	ADDQ BX, DI
-next_136:
+next_134:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $2, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_133
+	JNZ tile_131
 	VZEROUPPER
 	RET
-tile3x16_127:
-tile_137:
+upper_130:
+tile_135:
 	MOVQ AX, SI
 	MOVQ b+56(FP), DI
 	MOVQ k+24(FP), CX
@@ -2721,7 +2716,7 @@ tile_137:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-step_138:
+step_136:
 	VMOVUPS (DI), Y6
 	VMASKMOVPS 32(DI), Y15, Y7
 	VBROADCASTSS (SI), Y8
@@ -2736,10 +2731,10 @@ step_138:
 	ADDQ R13, DI
 	ADDQ R12, SI
 	DECQ CX
-	JNZ step_138
+	JNZ step_136
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_139
+	JNE add_137
 	VMOVUPS Y0, (DI)
 	VMASKMOVPS Y1, Y15, 32(DI)
 	ADDQ BX, DI
@@ -2749,8 +2744,8 @@ step_138:
 	VMOVUPS Y4, (DI)
 	VMASKMOVPS Y5, Y15, 32(DI)
 	ADDQ BX, DI
-	JMP next_140
-add_139:
+	JMP next_138
+add_137:
 	VMOVUPS (DI), Y6
 	VADDPS Y6, Y0, Y0
 	VMOVUPS Y0, (DI)
@@ -2772,17 +2767,19 @@ add_139:
 	VADDPS Y7, Y5, Y5
 	VMASKMOVPS Y5, Y15, 32(DI)
 	ADDQ BX, DI
-next_140:
+next_138:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $3, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_137
+	JNZ tile_135
 	VZEROUPPER
 	RET
-tile4x16_126:
-tile_141:
+upper_124:
+	CMPQ DI, $5
+	JGE upper_139
+tile_140:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
 	ADDQ R11, R8
@@ -2796,7 +2793,7 @@ tile_141:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-step_142:
+step_141:
 	VMOVUPS (DI), Y8
 	VMASKMOVPS 32(DI), Y15, Y9
 	VBROADCASTSS (SI), Y10
@@ -2815,10 +2812,10 @@ step_142:
 	ADDQ R12, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ step_142
+	JNZ step_141
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_143
+	JNE add_142
 	VMOVUPS Y0, (DI)
 	VMASKMOVPS Y1, Y15, 32(DI)
 	ADDQ BX, DI
@@ -2831,8 +2828,8 @@ step_142:
 	VMOVUPS Y6, (DI)
 	VMASKMOVPS Y7, Y15, 32(DI)
 	ADDQ BX, DI
-	JMP next_144
-add_143:
+	JMP next_143
+add_142:
 	VMOVUPS (DI), Y8
 	VADDPS Y8, Y0, Y0
 	VMOVUPS Y0, (DI)
@@ -2861,16 +2858,18 @@ add_143:
 	VADDPS Y9, Y7, Y7
 	VMASKMOVPS Y7, Y15, 32(DI)
 	ADDQ BX, DI
-next_144:
+next_143:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $4, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_141
+	JNZ tile_140
 	VZEROUPPER
 	RET
-tile5x16_125:
+upper_139:
+	CMPQ DI, $6
+	JGE upper_144
 tile_145:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
@@ -2974,7 +2973,7 @@ next_148:
 	JNZ tile_145
 	VZEROUPPER
 	RET
-tile6x16_124:
+upper_144:
 tile_149:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
@@ -3094,23 +3093,17 @@ next_152:
 	VZEROUPPER
 	RET
 whole_123:
-	CMPQ DI, $6
-	JEQ tile6x16_153
-	CMPQ DI, $5
-	JEQ tile5x16_154
 	CMPQ DI, $4
-	JEQ tile4x16_155
-	CMPQ DI, $3
-	JEQ tile3x16_156
+	JGE upper_153
 	CMPQ DI, $2
-	JEQ tile2x16_157
-tile_158:
+	JGE upper_154
+tile_155:
 	MOVQ AX, SI
 	MOVQ b+56(FP), DI
 	MOVQ k+24(FP), CX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-step_159:
+step_156:
 	VMOVUPS (DI), Y2
 	VMOVUPS 32(DI), Y3
 	VBROADCASTSS (SI), Y4
@@ -3119,15 +3112,15 @@ step_159:
 	ADDQ R13, DI
 	ADDQ R12, SI
 	DECQ CX
-	JNZ step_159
+	JNZ step_156
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_160
+	JNE add_157
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 32(DI)
 	ADDQ BX, DI
-	JMP next_161
-add_160:
+	JMP next_158
+add_157:
 	VMOVUPS (DI), Y2
 	VADDPS Y2, Y0, Y0
 	VMOVUPS Y0, (DI)
@@ -3135,17 +3128,19 @@ add_160:
 	VADDPS Y3, Y1, Y1
 	VMOVUPS Y1, 32(DI)
 	ADDQ BX, DI
-next_161:
+next_158:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $1, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_158
+	JNZ tile_155
 	VZEROUPPER
 	RET
-tile2x16_157:
-tile_162:
+upper_154:
+	CMPQ DI, $3
+	JGE upper_159
+tile_160:
 	MOVQ AX, SI
 	MOVQ b+56(FP), DI
 	MOVQ k+24(FP), CX
@@ -3153,7 +3148,7 @@ tile_162:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-step_163:
+step_161:
 	VMOVUPS (DI), Y4
 	VMOVUPS 32(DI), Y5
 	VBROADCASTSS (SI), Y6
@@ -3165,18 +3160,18 @@ step_163:
 	ADDQ R13, DI
 	ADDQ R12, SI
 	DECQ CX
-	JNZ step_163
+	JNZ step_161
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_164
+	JNE add_162
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 32(DI)
 	ADDQ BX, DI
 	VMOVUPS Y2, (DI)
 	VMOVUPS Y3, 32(DI)
 	ADDQ BX, DI
-	JMP next_165
-add_164:
+	JMP next_163
+add_162:
 	VMOVUPS (DI), Y4
 	VADDPS Y4, Y0, Y0
 	VMOVUPS Y0, (DI)
@@ -3191,17 +3186,17 @@ add_164:
 	VADDPS Y5, Y3, Y3
 	VMOVUPS Y3, 32(DI)
 	ADDQ BX, DI
-next_165:
+next_163:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $2, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_162
+	JNZ tile_160
 	VZEROUPPER
 	RET
-tile3x16_156:
-tile_166:
+upper_159:
+tile_164:
 	MOVQ AX, SI
 	MOVQ b+56(FP), DI
 	MOVQ k+24(FP), CX
@@ -3211,7 +3206,7 @@ tile_166:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-step_167:
+step_165:
 	VMOVUPS (DI), Y6
 	VMOVUPS 32(DI), Y7
 	VBROADCASTSS (SI), Y8
@@ -3226,10 +3221,10 @@ step_167:
 	ADDQ R13, DI
 	ADDQ R12, SI
 	DECQ CX
-	JNZ step_167
+	JNZ step_165
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_168
+	JNE add_166
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 32(DI)
 	ADDQ BX, DI
@@ -3239,8 +3234,8 @@ step_167:
 	VMOVUPS Y4, (DI)
 	VMOVUPS Y5, 32(DI)
 	ADDQ BX, DI
-	JMP next_169
-add_168:
+	JMP next_167
+add_166:
 	VMOVUPS (DI), Y6
 	VADDPS Y6, Y0, Y0
 	VMOVUPS Y0, (DI)
@@ -3262,17 +3257,19 @@ add_168:
 	VADDPS Y7, Y5, Y5
 	VMOVUPS Y5, 32(DI)
 	ADDQ BX, DI
-next_169:
+next_167:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $3, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_166
+	JNZ tile_164
 	VZEROUPPER
 	RET
-tile4x16_155:
-tile_170:
+upper_153:
+	CMPQ DI, $5
+	JGE upper_168
+tile_169:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
 	ADDQ R11, R8
@@ -3286,7 +3283,7 @@ tile_170:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-step_171:
+step_170:
 	VMOVUPS (DI), Y8
 	VMOVUPS 32(DI), Y9
 	VBROADCASTSS (SI), Y10
@@ -3305,10 +3302,10 @@ step_171:
 	ADDQ R12, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ step_171
+	JNZ step_170
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_172
+	JNE add_171
 	VMOVUPS Y0, (DI)
 	VMOVUPS Y1, 32(DI)
 	ADDQ BX, DI
@@ -3321,8 +3318,8 @@ step_171:
 	VMOVUPS Y6, (DI)
 	VMOVUPS Y7, 32(DI)
 	ADDQ BX, DI
-	JMP next_173
-add_172:
+	JMP next_172
+add_171:
 	VMOVUPS (DI), Y8
 	VADDPS Y8, Y0, Y0
 	VMOVUPS Y0, (DI)
@@ -3351,16 +3348,18 @@ add_172:
 	VADDPS Y9, Y7, Y7
 	VMOVUPS Y7, 32(DI)
 	ADDQ BX, DI
-next_173:
+next_172:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $4, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_170
+	JNZ tile_169
 	VZEROUPPER
 	RET
-tile5x16_154:
+upper_168:
+	CMPQ DI, $6
+	JGE upper_173
 tile_174:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
@@ -3464,7 +3463,7 @@ next_177:
 	JNZ tile_174
 	VZEROUPPER
 	RET
-tile6x16_153:
+upper_173:
 tile_178:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
@@ -3590,57 +3589,53 @@ one_122:
 	SHLQ $2, CX
 	SUBQ CX, SI
 	VMOVDQU (SI), Y15
-	CMPQ DI, $6
-	JEQ tile6x8_183
-	CMPQ DI, $5
-	JEQ tile5x8_184
 	CMPQ DI, $4
-	JEQ tile4x8_185
-	CMPQ DI, $3
-	JEQ tile3x8_186
+	JGE upper_183
 	CMPQ DI, $2
-	JEQ tile2x8_187
-tile_188:
+	JGE upper_184
+tile_185:
 	MOVQ AX, SI
 	MOVQ b+56(FP), DI
 	MOVQ k+24(FP), CX
 	VXORPS Y0, Y0, Y0
-step_189:
+step_186:
 	VMASKMOVPS (DI), Y15, Y1
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS Y2, Y1, Y0
 	ADDQ R13, DI
 	ADDQ R12, SI
 	DECQ CX
-	JNZ step_189
+	JNZ step_186
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_190
+	JNE add_187
 	VMASKMOVPS Y0, Y15, (DI)
 	ADDQ BX, DI
-	JMP next_191
-add_190:
+	JMP next_188
+add_187:
 	VMASKMOVPS (DI), Y15, Y1
 	VADDPS Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)
 	ADDQ BX, DI
-next_191:
+next_188:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $1, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_188
+	JNZ tile_185
 	VZEROUPPER
 	RET
-tile2x8_187:
-tile_192:
+upper_184:
+	CMPQ DI, $3
+	JGE upper_189
+tile_190:
 	MOVQ AX, SI
 	MOVQ b+56(FP), DI
 	MOVQ k+24(FP), CX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-step_193:
+step_191:
 	VMASKMOVPS (DI), Y15, Y2
 	VBROADCASTSS (SI), Y3
 	VFMADD231PS Y3, Y2, Y0
@@ -3649,16 +3644,16 @@ step_193:
 	ADDQ R13, DI
 	ADDQ R12, SI
 	DECQ CX
-	JNZ step_193
+	JNZ step_191
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_194
+	JNE add_192
 	VMASKMOVPS Y0, Y15, (DI)
 	ADDQ BX, DI
 	VMASKMOVPS Y1, Y15, (DI)
 	ADDQ BX, DI
-	JMP next_195
-add_194:
+	JMP next_193
+add_192:
 	VMASKMOVPS (DI), Y15, Y2
 	VADDPS Y2, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)
@@ -3667,24 +3662,24 @@ add_194:
 	VADDPS Y2, Y1, Y1
 	VMASKMOVPS Y1, Y15, (DI)
 	ADDQ BX, DI
-next_195:
+next_193:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $2, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_192
+	JNZ tile_190
 	VZEROUPPER
 	RET
-tile3x8_186:
-tile_196:
+upper_189:
+tile_194:
 	MOVQ AX, SI
 	MOVQ b+56(FP), DI
 	MOVQ k+24(FP), CX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-step_197:
+step_195:
 	VMASKMOVPS (DI), Y15, Y3
 	VBROADCASTSS (SI), Y4
 	VFMADD231PS Y4, Y3, Y0
@@ -3695,18 +3690,18 @@ step_197:
 	ADDQ R13, DI
 	ADDQ R12, SI
 	DECQ CX
-	JNZ step_197
+	JNZ step_195
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_198
+	JNE add_196
 	VMASKMOVPS Y0, Y15, (DI)
 	ADDQ BX, DI
 	VMASKMOVPS Y1, Y15, (DI)
 	ADDQ BX, DI
 	VMASKMOVPS Y2, Y15, (DI)
 	ADDQ BX, DI
-	JMP next_199
-add_198:
+	JMP next_197
+add_196:
 	VMASKMOVPS (DI), Y15, Y3
 	VADDPS Y3, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)
@@ -3719,17 +3714,19 @@ add_198:
 	VADDPS Y3, Y2, Y2
 	VMASKMOVPS Y2, Y15, (DI)
 	ADDQ BX, DI
-next_199:
+next_197:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $3, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_196
+	JNZ tile_194
 	VZEROUPPER
 	RET
-tile4x8_185:
-tile_200:
+upper_183:
+	CMPQ DI, $5
+	JGE upper_198
+tile_199:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
 	ADDQ R11, R8
@@ -3739,7 +3736,7 @@ tile_200:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-step_201:
+step_200:
 	VMASKMOVPS (DI), Y15, Y4
 	VBROADCASTSS (SI), Y5
 	VFMADD231PS Y5, Y4, Y0
@@ -3753,10 +3750,10 @@ step_201:
 	ADDQ R12, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ step_201
+	JNZ step_200
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_202
+	JNE add_201
 	VMASKMOVPS Y0, Y15, (DI)
 	ADDQ BX, DI
 	VMASKMOVPS Y1, Y15, (DI)
@@ -3765,8 +3762,8 @@ step_201:
 	ADDQ BX, DI
 	VMASKMOVPS Y3, Y15, (DI)
 	ADDQ BX, DI
-	JMP next_203
-add_202:
+	JMP next_202
+add_201:
 	VMASKMOVPS (DI), Y15, Y4
 	VADDPS Y4, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)
@@ -3783,16 +3780,18 @@ add_202:
 	VADDPS Y4, Y3, Y3
 	VMASKMOVPS Y3, Y15, (DI)
 	ADDQ BX, DI
-next_203:
+next_202:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $4, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_200
+	JNZ tile_199
 	VZEROUPPER
 	RET
-tile5x8_184:
+upper_198:
+	CMPQ DI, $6
+	JGE upper_203
 tile_204:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
@@ -3865,7 +3864,7 @@ next_207:
 	JNZ tile_204
 	VZEROUPPER
 	RET
-tile6x8_183:
+upper_203:
 tile_208:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
@@ -3948,57 +3947,53 @@ next_211:
 	VZEROUPPER
 	RET
 whole_182:
-	CMPQ DI, $6
-	JEQ tile6x8_212
-	CMPQ DI, $5
-	JEQ tile5x8_213
 	CMPQ DI, $4
-	JEQ tile4x8_214
-	CMPQ DI, $3
-	JEQ tile3x8_215
+	JGE upper_212
 	CMPQ DI, $2
-	JEQ tile2x8_216
-tile_217:
+	JGE upper_213
+tile_214:
 	MOVQ AX, SI
 	MOVQ b+56(FP), DI
 	MOVQ k+24(FP), CX
 	VXORPS Y0, Y0, Y0
-step_218:
+step_215:
 	VMOVUPS (DI), Y1
 	VBROADCASTSS (SI), Y2
 	VFMADD231PS Y2, Y1, Y0
 	ADDQ R13, DI
 	ADDQ R12, SI
 	DECQ CX
-	JNZ step_218
+	JNZ step_215
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_219
+	JNE add_216
 	VMOVUPS Y0, (DI)
 	ADDQ BX, DI
-	JMP next_220
-add_219:
+	JMP next_217
+add_216:
 	VMOVUPS (DI), Y1
 	VADDPS Y1, Y0, Y0
 	VMOVUPS Y0, (DI)
 	ADDQ BX, DI
-next_220:
+next_217:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $1, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_217
+	JNZ tile_214
 	VZEROUPPER
 	RET
-tile2x8_216:
-tile_221:
+upper_213:
+	CMPQ DI, $3
+	JGE upper_218
+tile_219:
 	MOVQ AX, SI
 	MOVQ b+56(FP), DI
 	MOVQ k+24(FP), CX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-step_222:
+step_220:
 	VMOVUPS (DI), Y2
 	VBROADCASTSS (SI), Y3
 	VFMADD231PS Y3, Y2, Y0
@@ -4007,16 +4002,16 @@ step_222:
 	ADDQ R13, DI
 	ADDQ R12, SI
 	DECQ CX
-	JNZ step_222
+	JNZ step_220
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_223
+	JNE add_221
 	VMOVUPS Y0, (DI)
 	ADDQ BX, DI
 	VMOVUPS Y1, (DI)
 	ADDQ BX, DI
-	JMP next_224
-add_223:
+	JMP next_222
+add_221:
 	VMOVUPS (DI), Y2
 	VADDPS Y2, Y0, Y0
 	VMOVUPS Y0, (DI)
@@ -4025,24 +4020,24 @@ add_223:
 	VADDPS Y2, Y1, Y1
 	VMOVUPS Y1, (DI)
 	ADDQ BX, DI
-next_224:
+next_222:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $2, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_221
+	JNZ tile_219
 	VZEROUPPER
 	RET
-tile3x8_215:
-tile_225:
+upper_218:
+tile_223:
 	MOVQ AX, SI
 	MOVQ b+56(FP), DI
 	MOVQ k+24(FP), CX
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-step_226:
+step_224:
 	VMOVUPS (DI), Y3
 	VBROADCASTSS (SI), Y4
 	VFMADD231PS Y4, Y3, Y0
@@ -4053,18 +4048,18 @@ step_226:
 	ADDQ R13, DI
 	ADDQ R12, SI
 	DECQ CX
-	JNZ step_226
+	JNZ step_224
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_227
+	JNE add_225
 	VMOVUPS Y0, (DI)
 	ADDQ BX, DI
 	VMOVUPS Y1, (DI)
 	ADDQ BX, DI
 	VMOVUPS Y2, (DI)
 	ADDQ BX, DI
-	JMP next_228
-add_227:
+	JMP next_226
+add_225:
 	VMOVUPS (DI), Y3
 	VADDPS Y3, Y0, Y0
 	VMOVUPS Y0, (DI)
@@ -4077,17 +4072,19 @@ add_227:
 	VADDPS Y3, Y2, Y2
 	VMOVUPS Y2, (DI)
 	ADDQ BX, DI
-next_228:
+next_226:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $3, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_225
+	JNZ tile_223
 	VZEROUPPER
 	RET
-tile4x8_214:
-tile_229:
+upper_212:
+	CMPQ DI, $5
+	JGE upper_227
+tile_228:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
 	ADDQ R11, R8
@@ -4097,7 +4094,7 @@ tile_229:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-step_230:
+step_229:
 	VMOVUPS (DI), Y4
 	VBROADCASTSS (SI), Y5
 	VFMADD231PS Y5, Y4, Y0
@@ -4111,10 +4108,10 @@ step_230:
 	ADDQ R12, SI
 	ADDQ R12, R8
 	DECQ CX
-	JNZ step_230
+	JNZ step_229
 	MOVQ DX, DI
 	CMPQ acc+88(FP), $0
-	JNE add_231
+	JNE add_230
 	VMOVUPS Y0, (DI)
 	ADDQ BX, DI
 	VMOVUPS Y1, (DI)
@@ -4123,8 +4120,8 @@ step_230:
 	ADDQ BX, DI
 	VMOVUPS Y3, (DI)
 	ADDQ BX, DI
-	JMP next_232
-add_231:
+	JMP next_231
+add_230:
 	VMOVUPS (DI), Y4
 	VADDPS Y4, Y0, Y0
 	VMOVUPS Y0, (DI)
@@ -4141,16 +4138,18 @@ add_231:
 	VADDPS Y4, Y3, Y3
 	VMOVUPS Y3, (DI)
 	ADDQ BX, DI
-next_232:
+next_231:
 	MOVQ DI, DX
 	MOVQ R11, SI
 	IMULQ $4, SI
 	ADDQ SI, AX
 	DECQ R15
-	JNZ tile_229
+	JNZ tile_228
 	VZEROUPPER
 	RET
-tile5x8_213:
+upper_227:
+	CMPQ DI, $6
+	JGE upper_232
 tile_233:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8
@@ -4223,7 +4222,7 @@ next_236:
 	JNZ tile_233
 	VZEROUPPER
 	RET
-tile6x8_212:
+upper_232:
 tile_237:
 	MOVQ AX, SI
 	LEAQ (SI)(R11*2), R8

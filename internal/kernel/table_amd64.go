@@ -35,5 +35,16 @@ func asmImpl(t isa, name string) Impl {
 	impl.Gemm = func(m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c []float32, ldc int, acc bool) {
 		gemmAsm(t, m, n, k, a, ars, acs, b, ldb, c, ldc, acc)
 	}
+	impl.ScaleAct = func(dst, src, scale, shift []float32, act Act) { scaleActAsm(t, dst, src, scale, shift, act) }
+	impl.Moments = func(x, center, sum, sumsq []float32) { momentsAsm(t, x, center, sum, sumsq) }
+	impl.ActBackward = func(g, dz, y, scale, shift, center []float32, act Act, sumG, sumGY []float32) {
+		actBackwardAsm(t, g, dz, y, scale, shift, center, act, sumG, sumGY)
+	}
+	impl.Affine2 = func(dst, g, y, a, b, c []float32) { affine2Asm(t, dst, g, y, a, b, c) }
+	impl.SumRows = func(x, sum []float32) { sumRowsAsm(t, x, sum) }
+	impl.DotRows = func(x, y, sum []float32) { dotRowsAsm(t, x, y, sum) }
+	impl.Add = func(dst, src []float32) { addAsm(t, dst, src) }
+	impl.Axpy = func(alpha float32, dst, src []float32) { axpyAsm(t, alpha, dst, src) }
+	impl.Apply = func(dst, src []float32, act Act) { applyAsm(t, dst, src, act) }
 	return impl
 }

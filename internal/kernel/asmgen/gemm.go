@@ -1,7 +1,5 @@
 package main
 
-import "fmt"
-
 // gemmFile writes gemmAVX512 and gemmAVX2: C = A B or C += A B for a column
 // of tiles, each of some rows and of one or two vectors of columns.
 //
@@ -60,18 +58,11 @@ func gemmDispatch(a *asm, vecs int) {
 }
 
 func gemmKernels(a *asm, vecs int, last tail) {
-	labels := make([]string, gemmRows(a.isa)+1)
-	for r := len(labels) - 1; r > 1; r-- {
-		labels[r] = a.label(fmt.Sprintf("tile%dx%d", r, vecs*a.lanes))
-		a.ins("CMPQ", "DI", r)
-		a.ins("JEQ", labels[r])
+	var rows []int
+	for r := range gemmRows(a.isa) {
+		rows = append(rows, r+1)
 	}
-	for r := 1; r < len(labels); r++ {
-		if r > 1 {
-			a.at(labels[r])
-		}
-		gemmTiles(a, r, vecs, last)
-	}
+	choose(a, "DI", 1, rows, func(r int) { gemmTiles(a, r, vecs, last) })
 }
 
 // gemmTiles is the loop over tiles of one size, and returns.

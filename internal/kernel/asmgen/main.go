@@ -12,6 +12,7 @@ import (
 func files() map[string][]byte {
 	return map[string][]byte{
 		"gemm_amd64.s": gemmFile(),
+		"rows_amd64.s": rowsFile(),
 	}
 }
 

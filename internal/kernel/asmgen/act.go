@@ -1,0 +1,115 @@
+package main
+
+// Activations, in the order of kernel.Act.
+const (
+	identity = iota
+	relu
+	relu6
+	swish
+	sigmoid
+	acts
+)
+
+// The exponential is exp(-z) = 2^n 2^f with n the integer nearest to
+// t = -z log2(e) and f = t - n, |f| <= 1/2. Adding expMagic to t leaves n + 127
+// in the low bits of the sum, which shifted up is the float 2^n; log2(e) in two
+// parts keeps f exact; 2^f is a polynomial of least maximal relative error.
+// The same numbers stand in act.go of package kernel.
+const (
+	log2eHi  = 1.442695
+	log2eLo  = 1.925963e-08
+	expMagic = 3<<22 + 127
+	expMin   = -89 // below, exp(-z) is +Inf for us
+	expMax   = 88  // above, 1 + exp(-z) is 1
+)
+
+var exp2Poly = []float32{1, 0.6931472, 0.24022648, 0.05550332, 0.009618439, 0.0013399004, 0.00015353254}
+
+// actConstants are the constants of an activation and its derivative.
+func actConstants(act int) []float32 {
+	switch act {
+	case relu, relu6:
+		return []float32{0, 6}
+	case swish, sigmoid:
+		return append([]float32{-log2eHi, -log2eLo, expMagic, expMin, expMax}, exp2Poly...)
+	}
+	return nil
+}
+
+// expNeg1 computes den = 1 + exp(-z) for z in [expMin, expMax] or NaN.
+// z is kept; f and n are overwritten.
+func (a *asm) expNeg1(z, den, f, n vec) {
+	a.ins("VMOVUPS", a.k(-log2eHi), n)
+	a.ins("VMOVAPS", n, f)
+	a.ins("VFMADD213PS", a.k(expMagic), z, n)
+	a.ins("VSUBPS", a.k(expMagic), n, den) // the integer n
+	a.ins("VFMSUB213PS", den, z, f)
+	a.ins("VFMADD231PS", a.k(-log2eLo), z, f)
+	a.ins("VMOVUPS", a.k(exp2Poly[6]), den)
+	for i := 5; i >= 0; i-- {
+		a.ins("VFMADD213PS", a.k(exp2Poly[i]), f, den)
+	}
+	a.ins("VPSLLD", 23, n, n) // the float 2^n
+	a.ins("VFMADD213PS", a.k(1), n, den)
+}
+
+// clamp puts z, cut to the range of the exponential from below, into low, and
+// from both sides into both. Of two operands, the second comes out of a
+// maximum or minimum if one is NaN.
+func (a *asm) clamp(z, low, both, tmp vec) {
+	a.ins("VMAXPS", z, a.kreg(expMin, tmp), low)
+	a.ins("VMINPS", low, a.kreg(expMax, tmp), both)
+}
+
+// act replaces z by its activation.
+func (a *asm) act(act int, z vec, t [4]vec) {
+	switch act {
+	case relu, relu6:
+		a.ins("VMAXPS", z, a.kreg(0, t[0]), z)
+		if act == relu6 {
+			a.ins("VMINPS", z, a.kreg(6, t[0]), z)
+		}
+	case swish:
+		a.clamp(z, z, t[0], t[1])
+		a.expNeg1(t[0], t[1], t[2], t[3])
+		a.ins("VDIVPS", t[1], z, z)
+	case sigmoid:
+		a.clamp(z, z, z, t[1])
+		a.expNeg1(z, t[1], t[2], t[3])
+		a.ins("VDIVPS", t[1], a.kreg(1, z), z)
+	}
+}
+
+// actGrad multiplies g by the derivative of the activation at z, which is
+// overwritten.
+func (a *asm) actGrad(act int, g, z vec, t [4]vec) {
+	switch act {
+	case relu, relu6:
+		const gt, lt = 30, 17 // ordered, quiet
+		if a.lanes == 16 {
+			a.ins("VCMPPS", gt, a.kreg(0, t[0]), z, "K2")
+			if act == relu6 {
+				a.ins("VCMPPS", lt, a.kreg(6, t[0]), z, "K2", "K2")
+			}
+			a.ins("VMOVAPS.Z", g, "K2", g)
+			return
+		}
+		a.ins("VCMPPS", gt, a.k(0), z, t[0])
+		a.ins("VANDPS", t[0], g, g)
+		if act == relu6 {
+			a.ins("VCMPPS", lt, a.k(6), z, t[0])
+			a.ins("VANDPS", t[0], g, g)
+		}
+	case swish, sigmoid:
+		a.clamp(z, z, z, t[1])
+		a.expNeg1(z, t[1], t[2], t[3])
+		one := a.kreg(1, t[2])
+		a.ins("VDIVPS", t[1], one, t[1]) // s
+		a.ins("VSUBPS", t[1], one, t[0]) // 1 - s
+		if act == swish {
+			a.ins("VFMADD213PS", one, z, t[0])
+		}
+		a.ins("VMULPS", t[1], t[0], t[0])
+		a.ins("VMULPS", t[0], g, g)
+	}
+}

@@ -1,0 +1,271 @@
+package main
+
+import "fmt"
+
+// rowsFile writes rowsAVX512 and rowsAVX2: the kernels over rows of channels,
+// element-wise functions with coefficients per channel and sums per channel.
+//
+//	func rows(args *rowArgs)
+//
+// args.op chooses the kernel.
+func rowsFile() []byte {
+	a := newAsm()
+	for _, a.isa = range isas {
+		a.fn("rows", "args")
+		a.ins("MOVQ", a.arg("args"), "R15")
+		a.ins("MOVQ", "rowArgs_op(R15)", "AX")
+		choose(a, "AX", 0, rowLoops, func(l rowLoop) {
+			a.comment("%s", l.name)
+			l.emit(a)
+		})
+	}
+	return a.finish()
+}
+
+// A rowLoop describes a kernel over matrices [rows, n] of contiguous rows.
+//
+// Groups of four rows, then single ones, are walked column by column: the
+// coefficients and sums of a vector of channels are loaded once a group.
+type rowLoop struct {
+	name string
+	data int // matrices: args.data
+	coef int // arrays [n] that are read: args.coef
+	sum  int // arrays [n] that are added to: args.sum
+	num  int // numbers at args.num
+	hold []float32
+	// body does the work of one vector of one row: it reads and writes data
+	// at the addresses given. The registers of r hold coefficients, sums and
+	// numbers, in this order; t are free.
+	body func(a *asm, cut tail, data []string, r, t []vec)
+}
+
+// rowRegs hold the pointers of a rowLoop: data, coef, sum. The other
+// registers of the loop are
+//
+//	AX, BX  bytes of a row, and thrice that
+//	CX      bytes of a row's whole vectors
+//	DX      offset of the column
+//	R15     rows left
+var rowRegs = []string{"SI", "DI", "R8", "R9", "R10", "R11", "R12", "R13"}
+
+// emit writes the loop and the return. R15 is args.
+func (l rowLoop) emit(a *asm) {
+	a.hold(l.hold...)
+	regs := rowRegs
+	for _, f := range []struct {
+		field string
+		n     int
+	}{{"data", l.data}, {"coef", l.coef}, {"sum", l.sum}} {
+		for i := range f.n {
+			a.ins("MOVQ", fmt.Sprintf("(rowArgs_%s+%d)(R15)", f.field, 8*i), regs[i])
+		}
+		regs = regs[f.n:]
+	}
+	if l.num > 0 {
+		a.ins("MOVQ", "rowArgs_num(R15)", "AX")
+	}
+	for i := range l.num {
+		a.ins("VBROADCASTSS", mem("AX", 4*i), vec(l.coef+l.sum+i))
+	}
+	a.ins("MOVQ", "rowArgs_n(R15)", "CX")
+	a.ins("LEAQ", "(CX*4)", "AX")
+	a.ins("LEAQ", "(AX)(AX*2)", "BX")
+	a.ins("ANDQ", a.lanes-1, "CX")
+	a.setMask("DX")
+	a.ins("MOVQ", "AX", "CX")
+	a.ins("ANDQ", -a.bytes(), "CX")
+	a.ins("MOVQ", "rowArgs_rows(R15)", "R15")
+
+	four, one, done := a.label("four"), a.label("one"), a.label("done")
+	rest := a.label("rest")
+	a.ins("SUBQ", 4, "R15")
+	a.ins("JLT", rest)
+	a.at(four)
+	l.group(a, 4)
+	a.ins("SUBQ", 4, "R15")
+	a.ins("JGE", four)
+	a.at(rest)
+	a.ins("ADDQ", 4, "R15")
+	a.ins("JZ", done)
+	a.at(one)
+	l.group(a, 1)
+	a.ins("DECQ", "R15")
+	a.ins("JNZ", one)
+	a.at(done)
+	a.ret()
+}
+
+// group walks the columns of some rows.
+func (l rowLoop) group(a *asm, rows int) {
+	column, cut, next := a.label("column"), a.label("cut"), a.label("next")
+	a.ins("XORQ", "DX", "DX")
+	a.ins("CMPQ", "DX", "CX")
+	a.ins("JGE", cut)
+	a.at(column)
+	l.column(a, rows, false)
+	for i := range l.data {
+		a.ins("ADDQ", a.bytes(), rowRegs[i])
+	}
+	a.ins("ADDQ", a.bytes(), "DX")
+	a.ins("CMPQ", "DX", "CX")
+	a.ins("JLT", column)
+	a.at(cut)
+	a.ins("CMPQ", "AX", "CX")
+	a.ins("JEQ", next)
+	l.column(a, rows, true)
+	a.at(next)
+	a.ins("MOVQ", "AX", "DX")
+	if rows == 4 {
+		a.ins("ADDQ", "BX", "DX")
+	}
+	a.ins("SUBQ", "CX", "DX")
+	for i := range l.data {
+		a.ins("ADDQ", "DX", rowRegs[i])
+	}
+}
+
+func (l rowLoop) column(a *asm, rows int, cut tail) {
+	nc, ns := l.coef, l.sum
+	channel := func(i int) string { return memx(rowRegs[l.data+i], "DX", 1, 0) }
+	for i := range nc + ns {
+		a.load(cut, channel(i), vec(i))
+	}
+	var regs, free []vec
+	for i := range a.regs - b2i(a.lanes == 8) {
+		if i < nc+ns+l.num {
+			regs = append(regs, vec(i))
+		} else {
+			free = append(free, vec(i))
+		}
+	}
+	for r := range rows {
+		var data []string
+		for i := range l.data {
+			if r == 3 {
+				data = append(data, memx(rowRegs[i], "BX", 1, 0))
+			} else {
+				data = append(data, memx(rowRegs[i], "AX", r, 0))
+			}
+		}
+		l.body(a, cut, data, regs, free)
+	}
+	for i := nc; i < nc+ns; i++ {
+		a.store(cut, vec(i), channel(i))
+	}
+}
+
+// rowLoops are the kernels in the order of package kernel's rowOp.
+var rowLoops = func() []rowLoop {
+	var loops []rowLoop
+	for _, f := range []func(act int) rowLoop{scaleAct, actBackward, apply} {
+		for act := range acts {
+			l := f(act)
+			l.name += []string{"Identity", "ReLU", "ReLU6", "Swish", "Sigmoid"}[act]
+			l.hold = actConstants(act)
+			loops = append(loops, l)
+		}
+	}
+	return append(loops, moments, affine2, sumRows, dotRows, add, axpy)
+}()
+
+func scaleAct(act int) rowLoop {
+	return rowLoop{name: "scaleAct", data: 2, coef: 2,
+		// dst, src; scale, shift
+		body: func(a *asm, cut tail, data []string, r, t []vec) {
+			z := t[0]
+			a.load(cut, data[1], z)
+			a.ins("VFMADD213PS", r[1], r[0], z)
+			a.act(act, z, [4]vec(t[1:]))
+			a.store(cut, z, data[0])
+		},
+	}
+}
+
+func actBackward(act int) rowLoop {
+	return rowLoop{name: "actBackward", data: 3, coef: 3, sum: 2,
+		// g, dz, y; scale, shift, center; sumG, sumGY
+		body: func(a *asm, cut tail, data []string, r, t []vec) {
+			g, z := t[0], t[1]
+			a.load(cut, data[1], g)
+			if act != identity {
+				a.load(cut, data[2], z)
+				a.ins("VFMADD213PS", r[1], r[0], z)
+				a.actGrad(act, g, z, [4]vec(t[2:]))
+			}
+			a.load(cut, data[2], z)
+			a.ins("VSUBPS", r[2], z, z)
+			a.ins("VADDPS", g, r[3], r[3])
+			a.ins("VFMADD231PS", g, z, r[4])
+			a.store(cut, g, data[0])
+		},
+	}
+}
+
+func apply(act int) rowLoop {
+	return rowLoop{name: "apply", data: 2,
+		// dst, src
+		body: func(a *asm, cut tail, data []string, r, t []vec) {
+			a.load(cut, data[1], t[0])
+			a.act(act, t[0], [4]vec(t[1:]))
+			a.store(cut, t[0], data[0])
+		},
+	}
+}
+
+// x; center; sum, sumsq
+var moments = rowLoop{name: "moments", data: 1, coef: 1, sum: 2,
+	body: func(a *asm, cut tail, data []string, r, t []vec) {
+		a.load(cut, data[0], t[0])
+		a.ins("VSUBPS", r[0], t[0], t[0])
+		a.ins("VADDPS", t[0], r[1], r[1])
+		a.ins("VFMADD231PS", t[0], t[0], r[2])
+	},
+}
+
+// dst, g, y; a, b, c
+var affine2 = rowLoop{name: "affine2", data: 3, coef: 3,
+	body: func(a *asm, cut tail, data []string, r, t []vec) {
+		a.load(cut, data[2], t[0])
+		a.ins("VFMADD213PS", r[2], r[1], t[0])
+		a.load(cut, data[1], t[1])
+		a.ins("VFMADD231PS", t[1], r[0], t[0])
+		a.store(cut, t[0], data[0])
+	},
+}
+
+// x; sum
+var sumRows = rowLoop{name: "sumRows", data: 1, sum: 1,
+	body: func(a *asm, cut tail, data []string, r, t []vec) {
+		a.load(cut, data[0], t[0])
+		a.ins("VADDPS", t[0], r[0], r[0])
+	},
+}
+
+// x, y; sum
+var dotRows = rowLoop{name: "dotRows", data: 2, sum: 1,
+	body: func(a *asm, cut tail, data []string, r, t []vec) {
+		a.load(cut, data[0], t[0])
+		a.load(cut, data[1], t[1])
+		a.ins("VFMADD231PS", t[0], t[1], r[0])
+	},
+}
+
+// dst, src
+var add = rowLoop{name: "add", data: 2,
+	body: func(a *asm, cut tail, data []string, r, t []vec) {
+		a.load(cut, data[0], t[0])
+		a.load(cut, data[1], t[1])
+		a.ins("VADDPS", t[1], t[0], t[0])
+		a.store(cut, t[0], data[0])
+	},
+}
+
+// dst, src; alpha
+var axpy = rowLoop{name: "axpy", data: 2, num: 1,
+	body: func(a *asm, cut tail, data []string, r, t []vec) {
+		a.load(cut, data[0], t[0])
+		a.load(cut, data[1], t[1])
+		a.ins("VFMADD231PS", t[1], r[0], t[0])
+		a.store(cut, t[0], data[0])
+	},
+}
