@@ -1,0 +1,313 @@
+package search
+
+import (
+	"errors"
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"effnet/arch"
+)
+
+// Stage is the part of a search a network belongs to.
+type Stage string
+
+const (
+	StageBase    Stage = "base"
+	StageExplore Stage = "explore"
+	StageFinal   Stage = "final"
+)
+
+// Role is what a network stands for; most explored ones stand for themselves.
+type Role string
+
+const (
+	RoleBase       Role = "base"
+	RoleDepth      Role = "depth"
+	RoleWidth      Role = "width"
+	RoleResolution Role = "resolution"
+	RoleB0         Role = "b0"
+	RoleCompound   Role = "compound" // explored: the chosen one
+	RoleMixed      Role = "mixed"
+)
+
+// Stat sums up accuracies of one network over seeds, as shares of one.
+type Stat struct {
+	N    int
+	Mean float64
+	SD   float64 // over this network's own seeds; NaN for one
+	SE   float64 // of Mean, from the noise pooled over all networks; NaN where there is no estimate
+}
+
+// NetworkResult is one network with its scores.
+type NetworkResult struct {
+	*Network
+	Stage      Stage
+	Role       Role
+	Seeds      []uint64 // of the finished trials, which the slices below follow
+	Accuracies []float64
+	Tests      []float64 // empty where the test images were not used
+	Validation Stat
+	Test       Stat
+	// Shrunk is the validation mean of an explored network pulled towards the
+	// mean of all, as far as noise explains their spread.
+	Shrunk float64
+	Failed int // trials that diverged
+}
+
+// Noise is how much a training of the same network varies with its seed.
+type Noise struct {
+	SD float64
+	DF int
+}
+
+// Comparison is the difference in test accuracy of two networks, in shares of
+// one, first less second.
+type Comparison struct {
+	First, Second string
+	Seeds         int // both have
+	Diff          float64
+	SE, DF        float64
+	Lo, Hi        float64 // 95 % interval
+	P             float64 // two-sided, of no difference
+	SignFlip      float64 // two-sided sign-flip p-value; NaN below pairedSeeds seeds
+	BootLo        float64 // bootstrap interval over seeds; NaN below pairedSeeds seeds
+	BootHi        float64
+	ImageSE       float64 // the part of SE due to the draw of test images
+}
+
+// Half is half the width of the interval.
+func (c *Comparison) Half() float64 { return (c.Hi - c.Lo) / 2 }
+
+// Analysis is everything derived from a result.
+type Analysis struct {
+	*Result
+	Nets       []NetworkResult
+	Validation Noise // over all networks
+	Test       Noise // over the networks scored on the test images
+	Best       string
+	Between    float64 // standard deviation of the explored networks' true accuracies; NaN if unknown
+	Differ     float64 // p-value of all explored networks being equally good; NaN if unknown
+	Luck       float64 // by how much the best of as many equal networks would look better than it is
+	Compare    []Comparison
+	Verdict    Verdict
+}
+
+// Analyse derives. It may be called on an unfinished search.
+func (r *Result) Analyse() *Analysis {
+	a := &Analysis{Result: r, Between: math.NaN(), Differ: math.NaN(), Luck: math.NaN()}
+	if r.Plan == nil {
+		a.Verdict = Verdict{Kind: Unfinished, Text: "The search has not begun its trials yet."}
+		return a
+	}
+	for _, n := range r.Networks() {
+		a.Nets = append(a.Nets, r.networkResult(n))
+	}
+	a.pool()
+	a.explore()
+	a.compare()
+	a.Verdict = a.verdict()
+	return a
+}
+
+// Net finds a network by name; nil if there is none.
+func (a *Analysis) Net(id string) *NetworkResult {
+	for i := range a.Nets {
+		if a.Nets[i].ID == id {
+			return &a.Nets[i]
+		}
+	}
+	return nil
+}
+
+// Of lists the networks of a stage.
+func (a *Analysis) Of(stage Stage) []*NetworkResult {
+	var out []*NetworkResult
+	for i := range a.Nets {
+		if a.Nets[i].Stage == stage {
+			out = append(out, &a.Nets[i])
+		}
+	}
+	return out
+}
+
+func (r *Result) networkResult(n *Network) NetworkResult {
+	res := NetworkResult{Network: n, Stage: r.stage(n.ID), Shrunk: math.NaN()}
+	res.Role = r.role(n, res.Stage)
+	for _, seed := range r.Plan.Seeds {
+		t := r.Trials[trialID(n.ID, seed)]
+		switch {
+		case t == nil || !t.Ended():
+			continue
+		case t.Outcome == nil:
+			res.Failed++
+			continue
+		}
+		res.Seeds = append(res.Seeds, seed)
+		res.Accuracies = append(res.Accuracies, t.Outcome.Validation.Accuracy())
+		if t.Outcome.Test != nil {
+			res.Tests = append(res.Tests, t.Outcome.Test.Accuracy())
+		}
+	}
+	return res
+}
+
+func (r *Result) stage(id string) Stage {
+	is := func(n Network) bool { return n.ID == id }
+	switch {
+	case id == r.Plan.BaseNet.ID:
+		return StageBase
+	case slices.ContainsFunc(r.Plan.Networks, is):
+		return StageExplore
+	}
+	return StageFinal
+}
+
+func (r *Result) role(n *Network, stage Stage) Role {
+	c := r.Choice
+	switch {
+	case stage == StageBase:
+		return RoleBase
+	case n.Realised.D == 1:
+		return RoleDepth
+	case n.Realised.W == 1:
+		return RoleWidth
+	case n.Realised.R == 1:
+		return RoleResolution
+	case c != nil && (n.ID == c.Winner || n.ID == c.Compound):
+		return RoleCompound
+	case n.ID == prefix(r.Config.Factor)+"b0", n.ID == prefix(r.Config.ValidateFactor)+"b0":
+		return RoleB0
+	}
+	return RoleMixed
+}
+
+// pool estimates the noise and with it every mean's standard error.
+func (a *Analysis) pool() {
+	var vals, tests [][]float64
+	for i := range a.Nets {
+		vals = append(vals, a.Nets[i].Accuracies)
+		tests = append(tests, a.Nets[i].Tests)
+	}
+	a.Validation.SD, a.Validation.DF = pooledSD(vals)
+	a.Test.SD, a.Test.DF = pooledSD(tests)
+	of := func(xs []float64, noise Noise) Stat {
+		s := Stat{N: len(xs)}
+		s.Mean, s.SD = meanSD(xs)
+		s.SE = noise.SD / math.Sqrt(float64(len(xs)))
+		return s
+	}
+	for i := range a.Nets {
+		a.Nets[i].Validation = of(a.Nets[i].Accuracies, a.Validation)
+		a.Nets[i].Test = of(a.Nets[i].Tests, a.Test)
+	}
+}
+
+// explore ranks the explored networks.
+func (a *Analysis) explore() {
+	var nets []*NetworkResult
+	var means, se2 []float64
+	for _, n := range a.Of(StageExplore) {
+		if n.Validation.N > 0 {
+			nets = append(nets, n)
+			means = append(means, n.Validation.Mean)
+			se2 = append(se2, n.Validation.SE*n.Validation.SE)
+		}
+	}
+	if len(nets) == 0 {
+		return
+	}
+	shrunk := means
+	if a.Validation.DF > 0 {
+		var tau2 float64
+		shrunk, tau2 = shrink(means, se2)
+		a.Between = math.Sqrt(tau2)
+		a.Luck = expectedMax(len(nets)) * math.Sqrt(stat.Mean(se2, nil))
+		a.Differ = anova(nets, a.Validation)
+	}
+	best := -1
+	for i, n := range nets {
+		n.Shrunk = shrunk[i]
+		// Equal networks collapse onto one value: their means still rank them.
+		if best < 0 || means[i] > means[best] {
+			best = i
+		}
+	}
+	a.Best = nets[best].ID
+}
+
+// anova is the p-value of the hypothesis that the networks' true accuracies
+// are all the same: the spread of their means against the pooled noise.
+func anova(nets []*NetworkResult, noise Noise) float64 {
+	if len(nets) < 2 || noise.DF == 0 {
+		return math.NaN()
+	}
+	var n, sum float64
+	for _, r := range nets {
+		n += float64(r.Validation.N)
+		sum += float64(r.Validation.N) * r.Validation.Mean
+	}
+	var between float64
+	for _, r := range nets {
+		d := r.Validation.Mean - sum/n
+		between += float64(r.Validation.N) * d * d
+	}
+	df := float64(len(nets) - 1)
+	if noise.SD == 0 {
+		if between > 0 {
+			return 0
+		}
+		return 1
+	}
+	return 1 - distuv.F{D1: df, D2: float64(noise.DF)}.CDF(between/df/(noise.SD*noise.SD))
+}
+
+// mixed reports whether more than one dimension grew.
+func (n *Network) mixed() bool { return max(n.Realised.D, n.Realised.W, n.Realised.R) < mixedShare }
+
+// mixedShare is the share of growth from which on a network counts as grown
+// along one dimension.
+const mixedShare = 0.95
+
+// chooseRatio picks the explored network whose ratio is validated: of those
+// that grew along more than one dimension, the one with the best mean
+// accuracy on the validation images; of equals, the cheaper.
+func chooseRatio(r *Result, base arch.Spec) (*Choice, error) {
+	a := r.Analyse()
+	var best *NetworkResult
+	for _, n := range a.Of(StageExplore) {
+		if n.Validation.N == 0 || !n.mixed() {
+			continue
+		}
+		if best == nil || n.Validation.Mean > best.Validation.Mean ||
+			n.Validation.Mean == best.Validation.Mean && n.MACs < best.MACs {
+			best = n
+		}
+	}
+	if best == nil {
+		return nil, errors.New("search: no explored network that grew along more than one dimension finished its training: there is no ratio to choose")
+	}
+	c := &Choice{Winner: best.ID, Ratio: best.Realised}
+	if r.Config.ValidateFactor == 0 {
+		return c, nil
+	}
+	space, err := Enumerate(base, r.Config.ValidateFactor, r.Config.Tolerance)
+	if err != nil {
+		return nil, err
+	}
+	n, ok := space.Near(best.Realised, r.Plan.Target)
+	if !ok {
+		return nil, errors.New("search: no network near the chosen ratio has the cost to validate at")
+	}
+	for i := range r.Plan.Final {
+		if r.Plan.Final[i].key() == n.key() {
+			c.Compound = r.Plan.Final[i].ID
+			return c, nil
+		}
+	}
+	n.ID = prefix(r.Config.ValidateFactor) + "compound"
+	c.Compound, c.Network = n.ID, &n
+	return c, nil
+}

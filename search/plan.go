@@ -1,0 +1,258 @@
+package search
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"effnet/arch"
+)
+
+// Plan is what a search will do: which networks, how often, how long. It is
+// settled before the first trial, by measuring this machine and, with a
+// budget, by making the trials fit it.
+type Plan struct {
+	BaseNet     Network   `json:"base_net"`
+	Networks    []Network `json:"networks"` // to explore, at Config.Factor
+	Enumerated  int       `json:"enumerated"`
+	Final       []Network `json:"final"`  // to validate, at Config.ValidateFactor; the chosen ratio's network joins later
+	Target      float64   `json:"target"` // cost over the base's that the validated networks aim at
+	Seeds       []uint64  `json:"seeds"`
+	Epochs      int       `json:"epochs"`
+	TrainImages int       `json:"train_images"`
+	Validation  int       `json:"validation_images"`
+	Test        int       `json:"test_images"`
+	Model       CostModel `json:"cost_model"`
+	Forecast    Forecast  `json:"forecast"`
+}
+
+// Forecast is what a plan is expected to take.
+type Forecast struct {
+	Trials  int     `json:"trials"`
+	FLOPs   float64 `json:"flops"`         // of training: six a MAC, forwards and backwards
+	Seconds float64 `json:"seconds"`       // wall-clock
+	Compute float64 `json:"trial_seconds"` // summed over trials
+}
+
+// CostModel predicts the seconds an image takes from a network's MACs and
+// activations, measured with as many trials at a time as the search runs.
+type CostModel struct {
+	TrainMAC  float64 `json:"train_s_per_mac"`
+	TrainAct  float64 `json:"train_s_per_activation"`
+	ScoreMAC  float64 `json:"score_s_per_mac"`
+	ScoreAct  float64 `json:"score_s_per_activation"`
+	Deviation float64 `json:"deviation"` // largest relative error over the measured networks
+}
+
+func (m *CostModel) train(n *Network) float64 {
+	return m.TrainMAC*float64(n.MACs) + m.TrainAct*float64(n.Activations)
+}
+
+func (m *CostModel) score(n *Network) float64 {
+	return m.ScoreMAC*float64(n.MACs) + m.ScoreAct*float64(n.Activations)
+}
+
+// fitTwo fits y = a*u + b*v, a and b not negative, by least squares of the
+// relative errors.
+func fitTwo(u, v, y []float64) (a, b float64) {
+	var uu, uv, vv, us, vs float64
+	for i := range y {
+		p, q := u[i]/y[i], v[i]/y[i]
+		uu += p * p
+		uv += p * q
+		vv += q * q
+		us += p
+		vs += q
+	}
+	if det := uu*vv - uv*uv; det > 1e-9*uu*vv {
+		a, b = (us*vv-vs*uv)/det, (vs*uu-us*uv)/det
+	} else {
+		a, b = -1, -1
+	}
+	if a >= 0 && b >= 0 {
+		return a, b
+	}
+	// One of them is zero: the one whose absence leaves the smaller error.
+	if us*us/uu >= vs*vs/vv {
+		return us / uu, 0
+	}
+	return 0, vs / vv
+}
+
+// calibrate measures the networks, as many at a time as the search will run.
+func calibrate(ctx context.Context, eng *Engine, base *arch.Spec, nets []Network, workers, threads int) (CostModel, error) {
+	speeds := make([]Speed, len(nets))
+	errs := make([]error, len(nets))
+	var wg sync.WaitGroup
+	next := make(chan int)
+	for range workers {
+		wg.Go(func() {
+			for i := range next {
+				spec, err := nets[i].Spec(base)
+				if err == nil {
+					speeds[i], err = eng.Probe(ctx, &spec, threads)
+				}
+				if err == nil && !(speeds[i].Train > 0 && speeds[i].Score >= 0) {
+					err = fmt.Errorf("search: measuring %s gave %v seconds an image", nets[i].ID, speeds[i].Train)
+				}
+				errs[i] = err
+			}
+		})
+	}
+	for i := range nets {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return CostModel{}, err
+	}
+	macs, acts := make([]float64, len(nets)), make([]float64, len(nets))
+	train, score := make([]float64, len(nets)), make([]float64, len(nets))
+	for i := range nets {
+		macs[i], acts[i] = float64(nets[i].MACs), float64(nets[i].Activations)
+		train[i], score[i] = speeds[i].Train, max(speeds[i].Score, 1e-12)
+	}
+	var m CostModel
+	m.TrainMAC, m.TrainAct = fitTwo(macs, acts, train)
+	m.ScoreMAC, m.ScoreAct = fitTwo(macs, acts, score)
+	for i := range nets {
+		m.Deviation = max(m.Deviation, math.Abs(m.train(&nets[i])/train[i]-1))
+	}
+	return m, nil
+}
+
+// seconds is how long a trial of n is expected to take on its worker.
+func (p *Plan) seconds(n *Network, test bool) float64 {
+	s := float64(p.Epochs) * (float64(p.TrainImages)*p.Model.train(n) + float64(p.Validation)*p.Model.score(n))
+	if test {
+		s += float64(p.Test) * p.Model.score(n)
+	}
+	return s
+}
+
+// job is a trial before it has a folder.
+type job struct {
+	net  *Network
+	seed uint64
+	test bool
+}
+
+// id names the trial.
+func (j *job) id() string { return trialID(j.net.ID, j.seed) }
+
+func trialID(network string, seed uint64) string { return fmt.Sprintf("%s-s%d", network, seed) }
+
+// jobs lists the plan's trials in the order they are taken up: the base, then
+// the exploration, seed by seed so that a first picture comes early, then the
+// validation.
+func (p *Plan) jobs() (explore, final []job) {
+	for _, seed := range p.Seeds {
+		explore = append(explore, job{&p.BaseNet, seed, len(p.Final) > 0})
+		for i := range p.Networks {
+			explore = append(explore, job{&p.Networks[i], seed, false})
+		}
+	}
+	for _, seed := range p.Seeds {
+		for i := range p.Final {
+			final = append(final, job{&p.Final[i], seed, true})
+		}
+	}
+	return explore, final
+}
+
+// forecast adds up the trials and lays them out over the workers.
+func (p *Plan) forecast(workers int) Forecast {
+	explore, final := p.jobs()
+	jobs := append(explore, final...)
+	if len(p.Final) > 0 {
+		// The chosen ratio's network costs what the others do.
+		for _, seed := range p.Seeds {
+			jobs = append(jobs, job{&p.Final[0], seed, true})
+		}
+	}
+	var f Forecast
+	var work []float64
+	for _, j := range jobs {
+		s := p.seconds(j.net, j.test)
+		work = append(work, s)
+		f.Trials++
+		f.Compute += s
+		f.FLOPs += 6 * float64(j.net.MACs) * float64(p.TrainImages) * float64(p.Epochs)
+	}
+	f.Seconds = makespan(work, workers)
+	return f
+}
+
+// makePlan enumerates, measures and settles.
+func makePlan(ctx context.Context, cfg *Config, base *arch.Spec, eng *Engine, opt *Options) (*Plan, error) {
+	began := time.Now()
+	space, err := Enumerate(*base, cfg.Factor, cfg.Tolerance)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{
+		Enumerated: len(space.Nets), Target: cfg.ValidateFactor,
+		Validation: eng.ValidationImages, Test: eng.TestImages,
+	}
+	p.BaseNet = Network{ID: "base", Depth: 1, Width: 1, Resolution: base.Resolution}
+	if err := p.BaseNet.resolve(base, space.baseMACs); err != nil {
+		return nil, err
+	}
+	pool := space.Spread(slices.Max(networkChoices(cfg)), prefix(cfg.Factor))
+	if len(pool) < 2 {
+		return nil, fmt.Errorf("search: only %d network(s) cost %v times %s within %v %%: raise the tolerance or the factor",
+			len(pool), cfg.Factor, base.Name, 100*cfg.Tolerance)
+	}
+	if cfg.ValidateFactor > 0 {
+		large, err := Enumerate(*base, cfg.ValidateFactor, cfg.Tolerance)
+		if err != nil {
+			return nil, err
+		}
+		p.Target = large.Target(cfg.Tolerance)
+		p.Final = large.rules(p.Target)
+		if len(p.Final) == 0 {
+			return nil, fmt.Errorf("search: no network costs %v times %s within %v %%: raise the tolerance or another factor to validate at",
+				cfg.ValidateFactor, base.Name, 100*cfg.Tolerance)
+		}
+	}
+	probes := []Network{p.BaseNet}
+	probes = append(probes, pool[:min(4, len(pool))]...)
+	probes = append(probes, p.Final...)
+	p.Model, err = calibrate(ctx, eng, base, probes, opt.Workers, opt.Threads)
+	if err != nil {
+		return nil, err
+	}
+	budget := 0.0
+	if cfg.BudgetSeconds > 0 {
+		budget = budgetShare*cfg.BudgetSeconds - time.Since(began).Seconds()
+	}
+	if err := p.settle(cfg, pool, eng.TrainImages, budget, opt.Workers); err != nil {
+		return nil, err
+	}
+	p.Forecast = p.forecast(opt.Workers)
+	return p, nil
+}
+
+// rules are the networks every validation trains: the single dimensions and
+// B0's ratio.
+func (sp *Space) rules(target float64) []Network {
+	var nets []Network
+	add := func(n Network, ok bool, name string) {
+		if ok && !slices.ContainsFunc(nets, func(m Network) bool { return m.key() == n.key() }) {
+			n.ID = prefix(sp.Factor) + name
+			nets = append(nets, n)
+		}
+	}
+	for dim, name := range dimNames {
+		n, ok := sp.Corner(dim, target)
+		add(n, ok, name)
+	}
+	n, ok := sp.Near(B0Shares, target)
+	add(n, ok, "b0")
+	return nets
+}

@@ -1,0 +1,168 @@
+package search
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"effnet/arch"
+)
+
+// Choice is the ratio that the exploration chose and the network that stands
+// for it in the validation.
+type Choice struct {
+	Winner   string      `json:"winner"` // the explored network
+	Ratio    arch.Shares `json:"ratio"`  // its realised shares
+	Compound string      `json:"compound,omitempty"`
+	// Network is that network where it is not one of the plan's.
+	Network *Network `json:"network,omitempty"`
+}
+
+// TrialResult is what a ledger says of one trial.
+type TrialResult struct {
+	ID       string
+	Network  string
+	Seed     uint64
+	Attempts int
+	Outcome  *Outcome // nil until finished
+	Error    string   // why it failed for good
+	Seconds  float64  // of the attempt that ended it
+}
+
+// Ended reports whether the trial needs no further attempt.
+func (t *TrialResult) Ended() bool { return t.Outcome != nil || t.Error != "" }
+
+// Result is a search as its ledger tells it, finished or not.
+type Result struct {
+	Config   Config
+	Plan     *Plan // nil before it was made
+	Choice   *Choice
+	Sessions []Session
+	Trials   map[string]*TrialResult
+	Done     bool
+	Started  time.Time
+	Finished time.Time // of the last event
+}
+
+// Load reads the search in the folder dir. It needs nothing but the ledger and
+// may be called while the search runs.
+func Load(dir string) (*Result, error) {
+	events, _, err := readLedger(filepath.Join(dir, LedgerName))
+	if err != nil {
+		return nil, err
+	}
+	if len(events) == 0 {
+		return nil, fmt.Errorf("search: %s: the ledger is empty: nothing was searched yet", dir)
+	}
+	return replay(events), nil
+}
+
+// replay adds events up. The first is kindSearch.
+func replay(events []*record) *Result {
+	r := &Result{Config: *events[0].Config, Started: events[0].Time, Trials: map[string]*TrialResult{}}
+	for _, e := range events {
+		r.Finished = e.Time
+		switch e.Kind {
+		case kindSession:
+			r.Sessions = append(r.Sessions, *e.Session)
+		case kindPlan:
+			r.Plan = e.Plan
+		case kindChoice:
+			r.Choice = e.Choice
+		case kindStart:
+			r.trial(e.Trial).Attempts = e.Attempt
+		case kindFinish, kindFail:
+			t := r.trial(e.Trial)
+			t.Outcome, t.Error, t.Seconds = e.Outcome, e.Error, e.Seconds
+		case kindDone:
+			r.Done = true
+		}
+	}
+	if r.Plan != nil {
+		for _, n := range r.Networks() {
+			for _, seed := range r.Plan.Seeds {
+				if t := r.Trials[trialID(n.ID, seed)]; t != nil {
+					t.Network, t.Seed = n.ID, seed
+				}
+			}
+		}
+	}
+	return r
+}
+
+// trial finds or makes the entry of a trial.
+func (r *Result) trial(id string) *TrialResult {
+	t := r.Trials[id]
+	if t == nil {
+		t = &TrialResult{ID: id}
+		r.Trials[id] = t
+	}
+	return t
+}
+
+// Networks lists the networks known so far: the base, the explored, the
+// validated.
+func (r *Result) Networks() []*Network {
+	if r.Plan == nil {
+		return nil
+	}
+	out := []*Network{&r.Plan.BaseNet}
+	for i := range r.Plan.Networks {
+		out = append(out, &r.Plan.Networks[i])
+	}
+	for i := range r.Plan.Final {
+		out = append(out, &r.Plan.Final[i])
+	}
+	if r.Choice != nil && r.Choice.Network != nil {
+		out = append(out, r.Choice.Network)
+	}
+	return out
+}
+
+// Network finds a network by its name; nil if there is none.
+func (r *Result) Network(id string) *Network {
+	nets := r.Networks()
+	if i := slices.IndexFunc(nets, func(n *Network) bool { return n.ID == id }); i >= 0 {
+		return nets[i]
+	}
+	return nil
+}
+
+// TrialsOf lists a network's finished trials by seed.
+func (r *Result) TrialsOf(network string) []*TrialResult {
+	var out []*TrialResult
+	for _, seed := range r.Plan.Seeds {
+		if t := r.Trials[trialID(network, seed)]; t != nil && t.Outcome != nil {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// Ended counts the trials that need no further attempt, and all of them,
+// those not known yet included.
+func (r *Result) Ended() (ended, all int) {
+	for _, t := range r.Trials {
+		if t.Ended() {
+			ended++
+		}
+	}
+	if r.Plan == nil {
+		return ended, 0
+	}
+	all = len(r.Networks()) * len(r.Plan.Seeds)
+	if r.Choice == nil && len(r.Plan.Final) > 0 {
+		all += len(r.Plan.Seeds)
+	}
+	return ended, all
+}
+
+// Compute is the summed duration of the ended trials.
+func (r *Result) Compute() time.Duration {
+	var s float64
+	for _, t := range r.Trials {
+		s += t.Seconds
+	}
+	return time.Duration(s * float64(time.Second))
+}

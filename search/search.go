@@ -1,0 +1,189 @@
+// Package search finds, by real trials, how much of a compute budget a base
+// network should spend on depth, on width and on resolution.
+//
+// The networks that cost s times the base form a triangle: write the shares
+// (d, w, r) of the growth, summing to one, and depth grows by s^d, width by
+// s^(w/2), resolution by s^(r/2). The corners are the single dimensions.
+// Because channels and repeats are integers, a search enumerates the distinct
+// networks behind the triangle and knows each by its realised cost
+// ([Enumerate]), picks a well-spread few, trains them with common seeds,
+// chooses a ratio, and then validates: the chosen ratio, the three single
+// dimensions and EfficientNet-B0's ratio are grown to a larger factor at equal
+// realised cost, trained, and compared on test images that nothing before
+// looked at.
+//
+// The package knows no engine. It trains through an [Engine], writes what
+// happens to a ledger, and derives every number and the verdict from that
+// ledger alone ([Load]).
+package search
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"effnet/arch"
+)
+
+// Config is what a search is asked for. It is the ledger's first line, and a
+// resumed search must agree with it field by field. Fields that are zero are
+// chosen by the plan.
+type Config struct {
+	Base           string  `json:"base"`            // the base network, YAML
+	Data           string  `json:"data"`            // the data set's name
+	DataChecksum   string  `json:"data_checksum"`   // of its content
+	Factor         float64 `json:"factor"`          // cost of the explored networks over the base's
+	Tolerance      float64 `json:"tolerance"`       // of their realised cost, relative to Factor
+	ValidateFactor float64 `json:"validate_factor"` // cost of the validated networks over the base's; 0: no validation
+	Networks       int     `json:"networks"`        // explored networks at most, the base not counted
+	Seeds          int     `json:"seeds"`           // trainings of each network
+	Seed           uint64  `json:"seed"`            // the first of the seeds, also that of the validation split
+	Epochs         int     `json:"epochs"`
+	TrainImages    int     `json:"train_images"`   // training images of every trial
+	BudgetSeconds  float64 `json:"budget_seconds"` // wall-clock the plan is made to fit
+	Recipe         string  `json:"recipe"`         // how a trial trains, as the engine writes it
+}
+
+// Check reports the first value that makes no sense.
+func (c *Config) Check() error {
+	switch {
+	case !(c.Factor > 1 && c.Factor <= 1000):
+		return fmt.Errorf("search: factor is %v, want above 1, at most 1000", c.Factor)
+	case !(c.Tolerance > 0 && c.Tolerance <= 0.5):
+		return fmt.Errorf("search: tolerance is %v, want above 0, at most 0.5", c.Tolerance)
+	case c.ValidateFactor != 0 && !(c.ValidateFactor > c.Factor && c.ValidateFactor <= 1000):
+		return fmt.Errorf("search: the factor to validate at is %v, want above the searched factor %v, at most 1000, or 0 for no validation", c.ValidateFactor, c.Factor)
+	case c.Networks != 0 && (c.Networks < minNetworks || c.Networks > maxNetworks):
+		return fmt.Errorf("search: networks is %d, want %d to %d", c.Networks, minNetworks, maxNetworks)
+	case c.Seeds < 0 || c.Seeds > maxSeeds:
+		return fmt.Errorf("search: seeds is %d, want 1 to %d", c.Seeds, maxSeeds)
+	case c.Epochs < 0 || c.Epochs > 10000:
+		return fmt.Errorf("search: epochs is %d, want 1 to 10000", c.Epochs)
+	case c.TrainImages < 0:
+		return fmt.Errorf("search: the number of training images is %d, want it positive", c.TrainImages)
+	case !(c.BudgetSeconds >= 0 && c.BudgetSeconds <= 1e8):
+		return fmt.Errorf("search: the budget is %v seconds, want it positive, at most 1e8", c.BudgetSeconds)
+	}
+	return nil
+}
+
+const (
+	minNetworks = 4 // the corners and one between them
+	maxNetworks = 1000
+	maxSeeds    = 1000
+)
+
+// Session is one process that worked on a search.
+type Session struct {
+	Workers int    `json:"workers"` // trials at a time
+	Threads int    `json:"threads"` // of each trial
+	CPUs    int    `json:"cpus"`
+	Kernels string `json:"kernels,omitempty"` // instruction set of the engine
+	Go      string `json:"go"`
+}
+
+// Trial is one training to be done and scored.
+type Trial struct {
+	ID          string    // unique in the search: network, "-s", seed
+	Spec        arch.Spec // the network
+	Seed        uint64    // of initial weights, data order and augmentation
+	SplitSeed   uint64    // of the choice of training and validation images
+	Epochs      int
+	TrainImages int
+	Test        bool   // score on the test images too
+	Threads     int    // to compute with; must not change the outcome
+	Dir         string // the trial's own folder: checkpoints to resume from, the model
+}
+
+// Progress is how far a running trial is.
+type Progress struct {
+	Done     float64 // share of the whole trial, 0 to 1
+	Epoch    int     // epochs finished
+	Accuracy float64 // on the validation images after the last finished epoch, 0 before
+	Rate     float64 // training images a second
+}
+
+// Score counts correctly classified images.
+type Score struct {
+	Correct int `json:"correct"`
+	Total   int `json:"total"`
+}
+
+// Accuracy is the share of correct ones.
+func (s Score) Accuracy() float64 { return float64(s.Correct) / float64(s.Total) }
+
+// Point is one point of a learning curve.
+type Point struct {
+	Epoch    int     `json:"epoch"`
+	Loss     float64 `json:"loss"`     // mean over the epoch's training batches
+	Accuracy float64 `json:"accuracy"` // on the validation images
+}
+
+// Outcome is what a trial gave. It holds nothing that depends on time or on
+// the machine's load.
+type Outcome struct {
+	Validation Score   `json:"validation"`
+	Test       *Score  `json:"test,omitempty"`
+	TestHits   []byte  `json:"test_hits,omitempty"` // bit i set: test image i correct
+	Curve      []Point `json:"curve,omitempty"`
+	Model      string  `json:"model,omitempty"`  // file name in the trial's folder
+	SHA256     string  `json:"sha256,omitempty"` // of that file
+}
+
+// check reports an outcome that its trial cannot have.
+func (o *Outcome) check(t *Trial) error {
+	bad := func(s Score) bool { return s.Total < 1 || s.Correct < 0 || s.Correct > s.Total }
+	switch {
+	case bad(o.Validation):
+		return fmt.Errorf("search: trial %s: %d of %d validation images correct makes no sense", t.ID, o.Validation.Correct, o.Validation.Total)
+	case t.Test != (o.Test != nil):
+		return fmt.Errorf("search: trial %s: scored on the test images: %v, want %v", t.ID, o.Test != nil, t.Test)
+	case o.Test != nil && bad(*o.Test):
+		return fmt.Errorf("search: trial %s: %d of %d test images correct makes no sense", t.ID, o.Test.Correct, o.Test.Total)
+	case o.TestHits != nil && (o.Test == nil || len(o.TestHits) != (o.Test.Total+7)/8 || countHits(o.TestHits) != o.Test.Correct):
+		return fmt.Errorf("search: trial %s: the test hits do not agree with the test score", t.ID)
+	}
+	return nil
+}
+
+// ErrDiverged is wrapped by an engine's error when the training itself went
+// wrong (a loss that is not a number), which a second attempt would repeat.
+// The trial is recorded as failed and the search goes on without it; any
+// other error stops the search.
+var ErrDiverged = errors.New("training diverged")
+
+// Speed is the measured cost of one image, in seconds.
+type Speed struct {
+	Train float64 // one image through a training step
+	Score float64 // one image through a scoring pass
+}
+
+// Engine trains for a search. Its functions are called concurrently.
+type Engine struct {
+	// Train does a trial, going on from what an earlier attempt left in its
+	// folder. When ctx ends it saves its state there and returns ctx's error.
+	Train func(ctx context.Context, t *Trial, progress func(Progress)) (*Outcome, error)
+	// Probe measures a network's speed with the given threads, within a
+	// second or two.
+	Probe func(ctx context.Context, spec *arch.Spec, threads int) (Speed, error)
+
+	// Tidy, if there is one, removes what a finished trial's folder holds
+	// beside its model.
+	Tidy func(dir string) error
+
+	TrainImages      int    // there are for training
+	ValidationImages int    // every epoch ends by scoring so many
+	TestImages       int    // there are
+	Kernels          string // instruction set, for the record
+}
+
+// Options say how to run a search, not what it finds.
+type Options struct {
+	Workers int                              // trials at a time
+	Threads int                              // of each trial
+	Planned func(*Plan, *Status)             // called when the plan stands, before the first trial
+	Status  func(*Status)                    // called after every event, and at least every Tick
+	Tick    time.Duration                    // 0: a second
+	Note    func(format string, args ...any) // things the user should know
+}

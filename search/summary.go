@@ -1,0 +1,133 @@
+package search
+
+import (
+	"math"
+	"time"
+)
+
+// Summary is a result and what was derived from it, as data for other
+// programs. Everything that depends on time or load is in Timing and in the
+// trials' Attempts and Seconds.
+type Summary struct {
+	Verdict     Verdict             `json:"verdict"`
+	Done        bool                `json:"done"`
+	Config      Config              `json:"config"`
+	Seeds       []uint64            `json:"seeds"`
+	Epochs      int                 `json:"epochs"`
+	TrainImages int                 `json:"train_images"`
+	Validation  int                 `json:"validation_images"`
+	Test        int                 `json:"test_images"`
+	Choice      *Choice             `json:"choice,omitempty"`
+	Noise       map[string]float64  `json:"noise_points"` // standard deviation over seeds, percentage points
+	Networks    []NetworkSummary    `json:"networks"`
+	Comparisons []ComparisonSummary `json:"comparisons"`
+	Trials      []TrialSummary      `json:"trials"`
+	Timing      Timing              `json:"timing"`
+}
+
+// NetworkSummary is one network; accuracies are percentages.
+type NetworkSummary struct {
+	Network
+	Stage      Stage     `json:"stage"`
+	Role       Role      `json:"role"`
+	Accuracies []float64 `json:"validation_accuracies"`
+	Mean       *float64  `json:"validation_mean,omitempty"`
+	Shrunk     *float64  `json:"validation_shrunk,omitempty"`
+	Tests      []float64 `json:"test_accuracies,omitempty"`
+	TestMean   *float64  `json:"test_mean,omitempty"`
+	Failed     int       `json:"failed,omitempty"`
+}
+
+// ComparisonSummary is the chosen ratio's network against another, in
+// percentage points of test accuracy.
+type ComparisonSummary struct {
+	First    string   `json:"first"`
+	Second   string   `json:"second"`
+	Seeds    int      `json:"seeds"`
+	Diff     float64  `json:"difference"`
+	Lo       float64  `json:"low"`
+	Hi       float64  `json:"high"`
+	P        float64  `json:"p"`
+	SignFlip *float64 `json:"sign_flip_p,omitempty"`
+}
+
+// TrialSummary is one trial.
+type TrialSummary struct {
+	ID       string   `json:"id"`
+	Network  string   `json:"network"`
+	Seed     uint64   `json:"seed"`
+	Outcome  *Outcome `json:"outcome,omitempty"`
+	Error    string   `json:"error,omitempty"`
+	Attempts int      `json:"attempts"`
+	Seconds  float64  `json:"seconds"`
+}
+
+// Timing is when and how long.
+type Timing struct {
+	Started  time.Time `json:"started"`
+	Finished time.Time `json:"finished"`
+	Compute  float64   `json:"trial_seconds"`
+	Sessions []Session `json:"sessions"`
+	Forecast Forecast  `json:"forecast"`
+}
+
+// Summary collects.
+func (a *Analysis) Summary() *Summary {
+	s := &Summary{
+		Verdict: a.Verdict, Done: a.Done, Config: a.Config, Choice: a.Choice, Noise: map[string]float64{},
+		Timing: Timing{Started: a.Started, Finished: a.Finished, Compute: a.Compute().Seconds(), Sessions: a.Sessions},
+	}
+	if a.Plan == nil {
+		return s
+	}
+	s.Seeds, s.Epochs, s.TrainImages = a.Plan.Seeds, a.Plan.Epochs, a.Plan.TrainImages
+	s.Validation, s.Test = a.Plan.Validation, a.Plan.Test
+	s.Timing.Forecast = a.Plan.Forecast
+	for name, n := range map[string]Noise{"validation": a.Validation, "test": a.Test} {
+		if n.DF > 0 {
+			s.Noise[name] = 100 * n.SD
+		}
+	}
+	for i := range a.Nets {
+		n := &a.Nets[i]
+		s.Networks = append(s.Networks, NetworkSummary{
+			Network: *n.Network, Stage: n.Stage, Role: n.Role, Failed: n.Failed,
+			Accuracies: percents(n.Accuracies), Mean: percent(n.Validation.Mean), Shrunk: percent(n.Shrunk),
+			Tests: percents(n.Tests), TestMean: percent(n.Test.Mean),
+		})
+		for _, seed := range a.Plan.Seeds {
+			if t := a.Trials[trialID(n.ID, seed)]; t != nil {
+				s.Trials = append(s.Trials, TrialSummary{
+					ID: t.ID, Network: n.ID, Seed: seed, Outcome: t.Outcome, Error: t.Error,
+					Attempts: t.Attempts, Seconds: t.Seconds,
+				})
+			}
+		}
+	}
+	for i := range a.Compare {
+		c := &a.Compare[i]
+		cs := ComparisonSummary{First: c.First, Second: c.Second, Seeds: c.Seeds, Diff: 100 * c.Diff, Lo: 100 * c.Lo, Hi: 100 * c.Hi, P: c.P}
+		if !math.IsNaN(c.SignFlip) {
+			cs.SignFlip = &c.SignFlip
+		}
+		s.Comparisons = append(s.Comparisons, cs)
+	}
+	return s
+}
+
+// percent is nil for a value that there is not.
+func percent(x float64) *float64 {
+	if math.IsNaN(x) {
+		return nil
+	}
+	x *= 100
+	return &x
+}
+
+func percents(xs []float64) []float64 {
+	var out []float64
+	for _, x := range xs {
+		out = append(out, 100*x)
+	}
+	return out
+}
