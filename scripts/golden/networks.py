@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 from timm.layers import get_act_layer
-from timm.models._efficientnet_builder import decode_arch_def, round_channels
+from timm.models._efficientnet_builder import decode_arch_def
 from timm.models.efficientnet import EfficientNet
 from timm.optim import RMSpropTF
 
@@ -119,7 +119,7 @@ def build(spec) -> Net:
         pad_type="same" if spec["padding"] == "same" else "",
         act_layer=get_act_layer(spec["act"]),
         norm_layer=partial(nn.BatchNorm2d, eps=spec["eps"], momentum=spec["momentum"]),
-        round_chs_fn=partial(round_channels, multiplier=1.0),
+        round_chs_fn=int,  # widths are as the rows say, whatever their divisor
         drop_rate=spec["dropout"],
         drop_path_rate=spec["drop_path"],
     ).double()
