@@ -15,6 +15,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -97,8 +98,16 @@ func run(net string, batch, threads int, kern, images, labels string, seconds fl
 	return nil
 }
 
+// lookup finds a network of the zoo, or reads a spec file.
 func lookup(net string) (arch.Spec, error) {
-	return arch.Lookup(net)
+	if ext := filepath.Ext(net); ext != ".yaml" && ext != ".yml" {
+		return arch.Lookup(net)
+	}
+	data, err := os.ReadFile(net)
+	if err != nil {
+		return arch.Spec{}, err
+	}
+	return arch.ParseSpec(net, data)
 }
 
 func trainable(g *arch.Graph) int {
