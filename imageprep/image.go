@@ -10,7 +10,10 @@
 // its buffers; dst may be nil and must not overlap the source.
 package imageprep
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Image is 8-bit pixels [H,W,C], rows from the top, channels innermost: C is
 // 1 (grey) or 3 (red, green, blue). Pix is not to be written to by anyone but
@@ -108,8 +111,13 @@ func Flip(dst []byte, src Image) Image {
 func reverseRow(dst, src []byte, c int) {
 	n := len(src)
 	if c == 1 {
-		for i, v := range src {
-			dst[n-1-i] = v
+		i := 0
+		for ; i+8 <= n; i += 8 {
+			v := binary.LittleEndian.Uint64(src[i : i+8 : i+8])
+			binary.BigEndian.PutUint64(dst[n-8-i:n-i:n-i], v)
+		}
+		for ; i < n; i++ {
+			dst[n-1-i] = src[i]
 		}
 		return
 	}

@@ -1,6 +1,7 @@
 package imageprep
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"sync"
@@ -75,59 +76,70 @@ func clip8(v int32) byte { return byte(min(max(v>>precision, 0), 255)) }
 // resizeRows resizes every row of src [H,W,C] to w pixels.
 func resizeRows(dst []byte, src Image, w int, a *axis) {
 	rowIn, rowOut := src.W*src.C, w*src.C
+	row := a.row1
+	switch {
+	case src.C == 3:
+		row = a.row3
+	case a.width == 2:
+		row = a.row1x2
+	case a.width == 4:
+		row = a.row1x4
+	}
 	for y := range src.H {
-		in, out := src.Pix[y*rowIn:(y+1)*rowIn], dst[y*rowOut:(y+1)*rowOut]
-		switch {
-		case src.C == 3:
-			a.row3(out, in)
-		case a.width == 2:
-			a.row1x2(out, in)
-		default:
-			a.row1(out, in)
-		}
+		row(dst[y*rowOut:(y+1)*rowOut], src.Pix[y*rowIn:(y+1)*rowIn])
 	}
 }
 
-// row1x2 resizes one grey row where no pixel has more than two taps.
+// row1x2 is row1 for windows of 2.
 func (a *axis) row1x2(out, in []byte) {
-	first, k := a.first[:len(out)], a.k[:2*len(out)]
-	for x := range out {
-		p := in[first[x]:]
-		s := oneHalf + k[2*x]*int32(p[0])
-		if len(p) > 1 {
-			s += k[2*x+1] * int32(p[1])
-		}
-		out[x] = clip8(s)
+	k := a.k
+	for x, first := range a.first[:len(out)] {
+		p, c := in[first:first+2:first+2], k[:2:2]
+		out[x] = clip8(oneHalf + c[0]*int32(p[0]) + c[1]*int32(p[1]))
+		k = k[2:]
+	}
+}
+
+// row1x4 is row1 for windows of 4.
+func (a *axis) row1x4(out, in []byte) {
+	k := a.k
+	for x, first := range a.first[:len(out)] {
+		p, c := in[first:first+4:first+4], k[:4:4]
+		out[x] = clip8(oneHalf + c[0]*int32(p[0]) + c[1]*int32(p[1]) + c[2]*int32(p[2]) + c[3]*int32(p[3]))
+		k = k[4:]
 	}
 }
 
 // row1 resizes one grey row.
 func (a *axis) row1(out, in []byte) {
-	for x := range out {
-		k := a.taps(x)
-		p := in[a.first[x]:]
-		p = p[:len(k)]
+	k := a.k
+	for x, first := range a.first[:len(out)] {
 		s := int32(oneHalf)
-		for i, v := range p {
-			s += k[i] * int32(v)
+		c := k[:a.width]
+		for i, v := range in[first:][:len(c)] {
+			s += c[i] * int32(v)
 		}
 		out[x] = clip8(s)
+		k = k[len(c):]
 	}
 }
 
 // row3 resizes one colour row.
 func (a *axis) row3(out, in []byte) {
-	for x := 0; 3*x < len(out); x++ {
-		p := in[3*a.first[x]:]
+	k := a.k
+	for x, first := range a.first {
 		s0, s1, s2 := int32(oneHalf), int32(oneHalf), int32(oneHalf)
-		for _, k := range a.taps(x) {
-			s0 += k * int32(p[0])
-			s1 += k * int32(p[1])
-			s2 += k * int32(p[2])
+		c := k[:a.width]
+		p := in[3*first:][:3*len(c)]
+		for _, c := range c {
+			s0 += c * int32(p[0])
+			s1 += c * int32(p[1])
+			s2 += c * int32(p[2])
 			p = p[3:]
 		}
 		q := out[3*x : 3*x+3 : 3*x+3]
 		q[0], q[1], q[2] = clip8(s0), clip8(s1), clip8(s2)
+		k = k[len(c):]
 	}
 }
 
@@ -135,64 +147,69 @@ func (a *axis) row3(out, in []byte) {
 // same width and channels.
 func resizeColumns(out, src Image, a *axis) {
 	row := src.W * src.C
-	var sum []int32
 	for y := range out.H {
-		to := out.Pix[y*row : (y+1)*row]
-		from := src.Pix[int(a.first[y])*row:]
-		k := a.taps(y)
-		switch len(k) {
-		case 1:
-			column1(to, from[:row], k[0])
-		case 2:
-			column2(to, from[:row], from[row:2*row], k[0], k[1])
-		default:
-			if sum == nil {
-				sum = make([]int32, row)
-			}
-			columnN(to, from, sum, k)
-		}
+		a.column(out.Pix[y*row:(y+1)*row], src.Pix[int(a.first[y])*row:], a.k[y*a.width:(y+1)*a.width])
 	}
 }
 
-func column1(to, a []byte, k int32) {
-	for x, v := range a[:len(to)] {
-		to[x] = clip8(oneHalf + k*int32(v))
-	}
-}
+// Pairs of pixels are summed in the halves of a 64-bit word. A product of a
+// coefficient and a pixel is below 2^31, and bias keeps a sum of both signs
+// positive, so that the halves do not disturb each other.
+const (
+	pair     = 1 | 1<<32
+	pairMask = 0xff * pair
+	bias     = 256 << precision // taken off again after the shift
+)
 
-func column2(to, a, b []byte, ka, kb int32) {
-	a, b = a[:len(to)], b[:len(to)]
-	for x := range to {
-		to[x] = clip8(oneHalf + ka*int32(a[x]) + kb*int32(b[x]))
-	}
-}
-
-// columnN sums len(k) rows; sum holds one row.
-func columnN(to, from []byte, sum []int32, k []int32) {
+// column writes the weighted sum of len(k) rows of len(to) bytes to to.
+func (a *axis) column(to, from []byte, k []int32) {
 	row := len(to)
-	for x := range sum {
-		sum[x] = oneHalf
-	}
-	for i, c := range k {
-		for x, v := range from[i*row : i*row+row : i*row+row] {
-			sum[x] += c * int32(v)
+	x := 0
+	for ; x+8 <= row; x += 8 {
+		// Pixels 0 and 4, 1 and 5, 2 and 6, 3 and 7.
+		s0 := uint64((oneHalf + bias) * pair)
+		s1, s2, s3 := s0, s0, s0
+		at := x
+		for _, c := range k {
+			v, c := binary.LittleEndian.Uint64(from[at:at+8:at+8]), uint64(int64(c))
+			s0 += v & pairMask * c
+			s1 += v >> 8 & pairMask * c
+			s2 += v >> 16 & pairMask * c
+			s3 += v >> 24 & pairMask * c
+			at += row
 		}
+		binary.LittleEndian.PutUint64(to[x:x+8:x+8], clipPair(s0)|clipPair(s1)<<8|clipPair(s2)<<16|clipPair(s3)<<24)
 	}
-	for x, s := range sum[:len(to)] {
+	for ; x < row; x++ {
+		s := int32(oneHalf)
+		for i, c := range k {
+			s += c * int32(from[i*row+x])
+		}
 		to[x] = clip8(s)
 	}
 }
 
-// axis is how one side is resized: output pixel x is the sum of
-// k[x*width+i] * input[first[x]+i] for i below n[x], in fixed point.
-type axis struct {
-	width int // largest n
-	first []int32
-	n     []int32
-	k     []int32 // [out,width]
+// clipPair is clip8 of both halves, bias taken off.
+func clipPair(s uint64) uint64 {
+	v := s >> precision & (0x3ff * pair)
+	d := v - 256*pair
+	if d&^pairMask == 0 {
+		return d // the usual case; a borrow would have set high bits
+	}
+	const flag = 0x8000 * pair
+	d = v | flag - 256*pair
+	d &= d >> 15 & pair * 0x3ff                   // below 0: 0
+	return (d | (d>>8|d>>9)&pair*0xff) & pairMask // above 255: 255
 }
 
-func (a *axis) taps(x int) []int32 { return a.k[x*a.width : x*a.width+int(a.n[x])] }
+// axis is how one side is resized: output pixel x is the sum of
+// k[x*width+i] * input[first[x]+i], in fixed point. Every window has the same
+// width and lies inside the input.
+type axis struct {
+	width int
+	first []int32 // [out]
+	k     []int32 // [out,width]
+}
 
 type axisKey struct {
 	in, out int
@@ -236,8 +253,14 @@ func newAxis(in, out int, f Filter) *axis {
 	inv := 1 / filterScale
 	weights := make([]float64, int(math.Ceil(support))*2+1)
 
-	a := &axis{first: make([]int32, out), n: make([]int32, out)}
-	rows := make([][]int32, out)
+	// The window of a pixel, without the taps of zero at either end, which
+	// change nothing.
+	type window struct {
+		first int
+		k     []int32
+	}
+	a := &axis{first: make([]int32, out)}
+	windows := make([]window, out)
 	for x := range out {
 		center := float64((float64(x) + 0.5) * scale)
 		lo := max(int(center-support+0.5), 0)
@@ -249,26 +272,26 @@ func newAxis(in, out int, f Filter) *axis {
 			sum += w[i]
 		}
 		k := make([]int32, len(w))
-		for i := range w {
-			v := w[i]
+		for i, v := range w {
 			if sum != 0 {
 				v /= sum
 			}
 			k[i] = int32(float64(v*(1<<precision)) + math.Copysign(0.5, v))
 		}
-		// Taps of zero at either end change nothing.
 		for len(k) > 1 && k[len(k)-1] == 0 {
 			k = k[:len(k)-1]
 		}
 		for len(k) > 1 && k[0] == 0 {
 			k, lo = k[1:], lo+1
 		}
-		rows[x], a.first[x], a.n[x] = k, int32(lo), int32(len(k))
+		windows[x] = window{lo, k}
 		a.width = max(a.width, len(k))
 	}
 	a.k = make([]int32, out*a.width)
-	for x, k := range rows {
-		copy(a.k[x*a.width:], k)
+	for x, w := range windows {
+		first := min(w.first, in-a.width)
+		a.first[x] = int32(first)
+		copy(a.k[x*a.width+w.first-first:], w.k)
 	}
 	return a
 }
