@@ -40,6 +40,13 @@ func (s *Set) Clone() *Set {
 // not know, or whose shape differs: nil means that s fits g exactly. The error
 // joins one [*MismatchError] per tensor, the network's own order first.
 func (s *Set) Check(g *arch.Graph) error {
+	if err := s.fits(g); err != nil {
+		return fmt.Errorf("weights: %w", err)
+	}
+	return nil
+}
+
+func (s *Set) fits(g *arch.Graph) error {
 	var errs []error
 	known := map[string]bool{}
 	for _, p := range g.Params() {
@@ -51,7 +58,7 @@ func (s *Set) Check(g *arch.Graph) error {
 		case !slices.Equal(t.Shape, p.Shape):
 			errs = append(errs, &MismatchError{Name: p.Name, Have: append([]int{}, t.Shape...), Want: p.Shape})
 		case len(t.Data) != p.Elems():
-			errs = append(errs, fmt.Errorf("weights: %s: shape %v has %d values, want %d", p.Name, t.Shape, len(t.Data), p.Elems()))
+			errs = append(errs, fmt.Errorf("%s: shape %v has %d values, want %d", p.Name, t.Shape, len(t.Data), p.Elems()))
 		}
 	}
 	for _, name := range s.Names() {
@@ -72,11 +79,11 @@ type MismatchError struct {
 func (e *MismatchError) Error() string {
 	switch {
 	case e.Have == nil:
-		return fmt.Sprintf("weights: %s: missing from the file, network wants %v", e.Name, e.Want)
+		return fmt.Sprintf("%s: missing from the file, network wants %v", e.Name, e.Want)
 	case e.Want == nil:
-		return fmt.Sprintf("weights: %s: file has %v, network has no such tensor", e.Name, e.Have)
+		return fmt.Sprintf("%s: file has %v, network has no such tensor", e.Name, e.Have)
 	}
-	return fmt.Sprintf("weights: %s: file has %v, network wants %v", e.Name, e.Have, e.Want)
+	return fmt.Sprintf("%s: file has %v, network wants %v", e.Name, e.Have, e.Want)
 }
 
 // mismatches reads as one line, the first mismatch and the number of others,
