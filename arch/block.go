@@ -107,8 +107,8 @@ func ParseStage(s string) (Stage, error) {
 			continue
 		}
 		key, val := splitToken(tok)
-		if key == "n" || tok == "noskip" {
-			key, val = tok, ""
+		if strings.HasPrefix(tok, "n") {
+			key, val = tok, "" // words, not numbers
 		}
 		slot := key
 		if strings.HasPrefix(key, "n") && key != "noskip" {
