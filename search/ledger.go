@@ -105,6 +105,11 @@ func readLedger(path string) (events []*record, whole int64, err error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	return parseLedger(path, data)
+}
+
+// parseLedger reads the ledger of the given name.
+func parseLedger(path string, data []byte) (events []*record, whole int64, err error) {
 	for len(data) > 0 {
 		line, rest, ok := bytes.Cut(data, []byte("\n"))
 		if !ok {

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -55,11 +56,15 @@ func Load(dir string) (*Result, error) {
 	if len(events) == 0 {
 		return nil, fmt.Errorf("search: %s: the ledger is empty: nothing was searched yet", dir)
 	}
-	return replay(events), nil
+	r, err := replay(events)
+	if err != nil {
+		return nil, fmt.Errorf("search: %s: %w", filepath.Join(dir, LedgerName), err)
+	}
+	return r, nil
 }
 
 // replay adds events up. The first is kindSearch.
-func replay(events []*record) *Result {
+func replay(events []*record) (*Result, error) {
 	r := &Result{Config: *events[0].Config, Started: events[0].Time, Trials: map[string]*TrialResult{}}
 	for _, e := range events {
 		r.Finished = e.Time
@@ -79,16 +84,59 @@ func replay(events []*record) *Result {
 			r.Done = true
 		}
 	}
-	if r.Plan != nil {
-		for _, n := range r.Networks() {
-			for _, seed := range r.Plan.Seeds {
-				if t := r.Trials[trialID(n.ID, seed)]; t != nil {
-					t.Network, t.Seed = n.ID, seed
+	return r, r.check()
+}
+
+// check reports a ledger whose lines are whole but do not belong together, and
+// ties its trials to their networks.
+func (r *Result) check() error {
+	if r.Plan == nil {
+		if len(r.Trials) > 0 || r.Choice != nil || r.Done {
+			return errors.New("there are trials but no plan")
+		}
+		return nil
+	}
+	known := map[string]bool{}
+	for _, n := range r.Networks() {
+		if n.ID == "" || known[n.ID] {
+			return fmt.Errorf("two networks have the name %q", n.ID)
+		}
+		known[n.ID] = true
+		for _, x := range []float64{n.Realised.D, n.Realised.W, n.Realised.R, n.CostRatio} {
+			if !(x >= 0 && x < 1e6) {
+				return fmt.Errorf("network %s has %v among its shares and costs", n.ID, x)
+			}
+		}
+	}
+	if c := r.Choice; c != nil && (!known[c.Winner] || c.Compound != "" && !known[c.Compound] || r.Config.ValidateFactor > 0 && c.Compound == "") {
+		return fmt.Errorf("the choice names a network that there is not: %q or %q", c.Winner, c.Compound)
+	}
+	if r.Done && r.Choice == nil {
+		return errors.New("it is done but nothing was chosen")
+	}
+	tied := 0
+	for _, n := range r.Networks() {
+		for i, seed := range r.Plan.Seeds {
+			if slices.Contains(r.Plan.Seeds[:i], seed) {
+				return fmt.Errorf("seed %d is there twice", seed)
+			}
+			t := r.Trials[trialID(n.ID, seed)]
+			if t == nil {
+				continue
+			}
+			tied++
+			t.Network, t.Seed = n.ID, seed
+			if o := t.Outcome; o != nil {
+				if err := o.check(&Trial{ID: t.ID, Test: o.Test != nil}, r.Plan); err != nil {
+					return err
 				}
 			}
 		}
 	}
-	return r
+	if tied < len(r.Trials) {
+		return errors.New("there is a trial of a network or seed that is not in the plan")
+	}
+	return nil
 }
 
 // trial finds or makes the entry of a trial.

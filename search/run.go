@@ -74,7 +74,9 @@ func Run(ctx context.Context, dir string, cfg Config, base arch.Spec, eng *Engin
 		}
 		r.res = &Result{Config: cfg, Trials: map[string]*TrialResult{}}
 	} else {
-		r.res = replay(events)
+		if r.res, err = replay(events); err != nil {
+			return nil, fmt.Errorf("search: %s: %w", dir, err)
+		}
 		if err := r.res.Config.differs(&cfg); err != nil {
 			return nil, fmt.Errorf("search: %s: %w", dir, err)
 		}
@@ -328,7 +330,7 @@ func (r *runner) train(j *job) (*Outcome, float64, error) {
 		r.mu.Unlock()
 	})
 	if err == nil {
-		err = out.check(t)
+		err = out.check(t, p)
 	}
 	return out, time.Since(began).Seconds(), err
 }

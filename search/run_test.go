@@ -298,14 +298,16 @@ func TestWrongOutcome(t *testing.T) {
 		{false, Outcome{Validation: Score{1, 2}, Test: &Score{1, 2}}, "scored on the test images: true"},
 		{true, Outcome{Validation: Score{1, 2}, Test: &Score{1, 2}, TestHits: hits}, "hits"},
 		{true, Outcome{Validation: Score{1, 2}, Test: &Score{2, 9}, TestHits: hits}, "hits"},
+		{false, Outcome{Validation: Score{1, 4}}, "4 validation images, want 2"},
+		{true, Outcome{Validation: Score{1, 2}, Test: &Score{1, 2}}, "2 test images, want 3"},
 	} {
-		err := c.o.check(&Trial{ID: "a", Test: c.test})
+		err := c.o.check(&Trial{ID: "a", Test: c.test}, &Plan{Validation: 2, Test: 3})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: error %v, want one with %q", c.o, err, c.want)
 		}
 	}
 	ok := Outcome{Validation: Score{1, 2}, Test: &Score{2, 3}, TestHits: hits}
-	if err := ok.check(&Trial{ID: "a", Test: true}); err != nil {
+	if err := ok.check(&Trial{ID: "a", Test: true}, &Plan{Validation: 2, Test: 3}); err != nil {
 		t.Error(err)
 	}
 }

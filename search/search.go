@@ -131,8 +131,8 @@ type Outcome struct {
 	SHA256     string  `json:"sha256,omitempty"` // of that file
 }
 
-// check reports an outcome that its trial cannot have.
-func (o *Outcome) check(t *Trial) error {
+// check reports an outcome that its trial cannot have under the plan.
+func (o *Outcome) check(t *Trial, p *Plan) error {
 	bad := func(s Score) bool { return s.Total < 1 || s.Correct < 0 || s.Correct > s.Total }
 	switch {
 	case bad(o.Validation):
@@ -143,6 +143,10 @@ func (o *Outcome) check(t *Trial) error {
 		return fmt.Errorf("search: trial %s: %d of %d test images correct makes no sense", t.ID, o.Test.Correct, o.Test.Total)
 	case o.TestHits != nil && (o.Test == nil || len(o.TestHits) != (o.Test.Total+7)/8 || countHits(o.TestHits) != o.Test.Correct):
 		return fmt.Errorf("search: trial %s: the test hits do not agree with the test score", t.ID)
+	case o.Validation.Total != p.Validation:
+		return fmt.Errorf("search: trial %s: scored on %d validation images, want %d", t.ID, o.Validation.Total, p.Validation)
+	case o.Test != nil && o.Test.Total != p.Test:
+		return fmt.Errorf("search: trial %s: scored on %d test images, want %d", t.ID, o.Test.Total, p.Test)
 	}
 	return nil
 }

@@ -11,9 +11,8 @@ import (
 // simulate makes the analysis of a finished search whose true accuracies are
 // known, without running it: the plan is made once, trials are drawn.
 type simulation struct {
-	plan   *Plan
-	cfg    Config
-	choice *Choice
+	plan *Plan
+	cfg  Config
 }
 
 func newSimulation(t *testing.T, seeds int) *simulation {
