@@ -172,18 +172,19 @@ func (e *engine) beginBackward(lane int) {
 func (e *engine) tiles(w *worker, lane int, forward, backward bool) {
 	p := e.p
 	i0, i1 := e.images(lane)
-	t := tile{lane: lane, chunk: p.chunk > 0}
+	t := &w.tile // not a local one, which would be garbage every time
+	*t = tile{lane: lane, chunk: p.chunk > 0}
 	if t.chunk {
 		t.i0, t.i1 = i0, i1
 		for r := i0 * p.hw; r < i1*p.hw; r += p.chunk {
 			t.r0, t.r1 = r, min(r+p.chunk, i1*p.hw)
-			e.runTile(w, &t, forward, backward)
+			e.runTile(w, t, forward, backward)
 		}
 		return
 	}
 	for i := i0; i < i1; i += p.group {
 		t.i0, t.i1 = i, min(i+p.group, i1)
-		e.runTile(w, &t, forward, backward)
+		e.runTile(w, t, forward, backward)
 	}
 }
 

@@ -64,6 +64,7 @@ type worker struct {
 	used  int // of slab, or beyond it in the first steps
 	high  int // largest used
 	memos []memo
+	tile  tile
 	zeros []float32 // as many as the widest value has channels
 	ones  []float32
 }
