@@ -12,6 +12,14 @@ const (
 	avx512
 )
 
+// lanes is how many elements a vector has.
+func (t isa) lanes() int {
+	if t == avx512 {
+		return 16
+	}
+	return 8
+}
+
 // assembly lists the implementations in assembly, best first. The gates
 // include that the operating system saves the registers, and are subject to
 // GODEBUG=cpu.avx512f=off and the like.
@@ -35,6 +43,9 @@ func asmImpl(t isa, name string) Impl {
 	impl.Gemm = func(m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c []float32, ldc int, acc bool) {
 		gemmAsm(t, m, n, k, a, ars, acs, b, ldb, c, ldc, acc)
 	}
+	impl.DWForward = func(s DW, x, w, y []float32) { dwForwardAsm(t, s, x, w, y) }
+	impl.DWBackwardInput = func(s DW, dy, w, dx []float32) { dwBackwardInputAsm(t, s, dy, w, dx) }
+	impl.DWBackwardWeight = func(s DW, x, dy, dw []float32) { dwBackwardWeightAsm(t, s, x, dy, dw) }
 	impl.ScaleAct = func(dst, src, scale, shift []float32, act Act) { scaleActAsm(t, dst, src, scale, shift, act) }
 	impl.Moments = func(x, center, sum, sumsq []float32) { momentsAsm(t, x, center, sum, sumsq) }
 	impl.ActBackward = func(g, dz, y, scale, shift, center []float32, act Act, sumG, sumGY []float32) {
