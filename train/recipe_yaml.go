@@ -27,6 +27,10 @@ func ParseRecipe(file string, src []byte) (Recipe, error) {
 	if err := yaml.Unmarshal(src, &head); err != nil {
 		return Recipe{}, yamlError(file, err)
 	}
+	var doc any
+	if err := yaml.Unmarshal(src, &doc); err == nil && doc == nil {
+		return LookupRecipe("")
+	}
 	r, err := LookupRecipe(head.Base)
 	if err != nil {
 		return Recipe{}, positioned(file, src, "base", err.Error())

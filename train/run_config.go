@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -19,8 +20,8 @@ import (
 // RunConfig is all that decides the result of a run, and the content of its
 // config.yaml.
 type RunConfig struct {
-	Spec   arch.Spec `yaml:"network"` // with the recipe's dropout and drop path in force
-	Recipe Recipe    `yaml:"recipe"`  // resolved
+	Spec   arch.Spec `yaml:"-"`      // with the recipe's dropout and drop path in force
+	Recipe Recipe    `yaml:"recipe"` // resolved
 	Data   DataID    `yaml:"data"`
 	Kernel string    `yaml:"kernel"` // implementation of the arithmetic, by name: others round differently
 }
@@ -38,13 +39,25 @@ const configHead = `# All that decides the result of this run. A changed value m
 # train it into another folder.
 `
 
+// networkKey opens the network in config.yaml: a spec file, indented.
+const (
+	networkKey = "network:"
+	indent     = "  "
+)
+
 // YAML is the text of config.yaml.
 func (c *RunConfig) YAML() ([]byte, error) {
-	text, err := yaml.Marshal(c)
+	rest, err := yaml.Marshal(c)
 	if err != nil {
 		return nil, err
 	}
-	return append([]byte(configHead), text...), nil
+	b := bytes.NewBufferString(configHead + networkKey + "\n")
+	for line := range bytes.Lines(c.Spec.YAML()) {
+		b.WriteString(indent)
+		b.Write(line)
+	}
+	b.Write(rest)
+	return b.Bytes(), nil
 }
 
 // ReadConfig reads the config.yaml of a run folder. The error is
@@ -55,23 +68,51 @@ func ReadConfig(dir string) (*RunConfig, error) {
 	if err != nil {
 		return nil, err
 	}
+	network, rest := splitConfig(src)
 	var c RunConfig
-	if err := yaml.UnmarshalWithOptions(src, &c, yaml.Strict()); err != nil {
+	c.Spec, err = arch.ParseSpec(path, network)
+	var bad *arch.SpecError
+	if errors.As(err, &bad) {
+		bad.Column += len(indent)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := yaml.UnmarshalWithOptions(rest, &c, yaml.Strict()); err != nil {
 		return nil, yamlError(path, err)
 	}
-	if err := c.Recipe.Validate(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if err := c.Spec.Validate(); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+	var field *FieldError
+	if err := c.Recipe.Validate(); errors.As(err, &field) {
+		return nil, positioned(path, rest, "recipe."+field.Field, err.Error())
 	}
 	return &c, nil
+}
+
+// splitConfig takes a config.yaml apart into the network and the rest. Lines
+// that belong to the other are left empty, so that line numbers hold.
+func splitConfig(src []byte) (network, rest []byte) {
+	inside := false
+	for line := range bytes.Lines(src) {
+		indented := bytes.HasPrefix(line, []byte(indent))
+		if bytes.Equal(bytes.TrimRight(line, " \r\n"), []byte(networkKey)) {
+			inside = true
+			line = []byte("\n")
+		} else if !indented {
+			inside = false
+		}
+		if inside && indented {
+			network, rest = append(network, line[len(indent):]...), append(rest, '\n')
+		} else {
+			network, rest = append(network, '\n'), append(rest, line...)
+		}
+	}
+	return network, rest
 }
 
 // Sum identifies c, apart from where its data was found.
 func (c RunConfig) Sum() (string, error) {
 	c.Data.Source = ""
-	text, err := yaml.Marshal(&c)
+	text, err := c.YAML()
 	if err != nil {
 		return "", err
 	}
@@ -108,12 +149,13 @@ func (c *RunConfig) Differ(now *RunConfig) error {
 
 // tree is c as maps and values.
 func tree(c *RunConfig) (any, error) {
-	text, err := yaml.Marshal(c)
+	text, err := c.YAML()
 	if err != nil {
 		return nil, err
 	}
 	var t any
-	return t, yaml.NewDecoder(bytes.NewReader(text)).Decode(&t)
+	err = yaml.Unmarshal(text, &t)
+	return t, err
 }
 
 func differ(path string, have, now any) error {

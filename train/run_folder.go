@@ -26,7 +26,7 @@ const (
 	ConfigFile  = "config.yaml"
 	MetricsFile = "metrics.jsonl"
 	ModelFile   = "model.safetensors"
-	lockFile    = "lock"
+	LockFile    = "lock"
 
 	keepCheckpoints = 2
 )
@@ -43,7 +43,7 @@ func openFolder(dir string, c *RunConfig) (*folder, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	lock, err := lockfile.Acquire(filepath.Join(dir, lockFile))
+	lock, err := lockfile.Acquire(filepath.Join(dir, LockFile))
 	var held *lockfile.HeldError
 	if errors.As(err, &held) {
 		return nil, fmt.Errorf("train: %w, which is training in it", err)

@@ -310,5 +310,6 @@ func (l *loop) writeModel() error {
 	if l.folder == nil {
 		return nil
 	}
-	return l.result().WriteFile(l.folder.path(ModelFile))
+	m := weights.Model{Spec: l.Config.Spec, Labels: l.Labels, Set: l.result()}
+	return m.Write(l.folder.path(ModelFile))
 }

@@ -142,8 +142,9 @@ func (job *trainJob) config(parts dataParts) (train.RunConfig, error) {
 }
 
 // adaptSpec makes s fit the data: classes, channels, normalisation by the
-// data's own statistics, and the resolution where one is given (0: the
-// network's). The notes say what it changed, one line each.
+// data's own statistics unless the network's are near, and the resolution
+// where one is given (0: the network's). The notes say what it changed, one
+// line each.
 func adaptSpec(ctx context.Context, s arch.Spec, d *dataset.Data, resolution int) (adapted arch.Spec, notes []string, err error) {
 	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
 	s.Stages = slices.Clone(s.Stages)
@@ -167,7 +168,7 @@ func adaptSpec(ctx context.Context, s arch.Spec, d *dataset.Data, resolution int
 		mean[i] = math.Round(mean[i]*1000) / 1000
 		std[i] = max(0.001, math.Round(std[i]*1000)/1000)
 	}
-	if !slices.Equal(mean, s.Prep.Mean) || !slices.Equal(std, s.Prep.Std) {
+	if !near(mean, s.Prep.Mean) || !near(std, s.Prep.Std) {
 		note("normalisation: mean %v and std %v of the training images", mean, std)
 		s.Prep.Mean, s.Prep.Std = mean, std
 	}
@@ -184,6 +185,11 @@ func adaptSpec(ctx context.Context, s arch.Spec, d *dataset.Data, resolution int
 	}
 	_, err = s.Graph()
 	return s, notes, err
+}
+
+// near reports whether normalising by a or by b makes no difference to speak of.
+func near(a, b []float64) bool {
+	return slices.EqualFunc(a, b, func(x, y float64) bool { return math.Abs(x-y) < 0.02 })
 }
 
 // commonSide is the side of the images if they are all squares of one size, 0

@@ -1,0 +1,116 @@
+package train
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestDamagedCheckpoint damages the newest checkpoint of a stopped run.
+func TestDamagedCheckpoint(t *testing.T) {
+	whole := filepath.Join(t.TempDir(), "run")
+	if _, err := runFake(t.Context(), fakeJob(t, whole), &fakeEngine{}); err != nil {
+		t.Fatal(err)
+	}
+	wantModel, wantMetrics := finished(t, whole)
+	for _, c := range []struct {
+		name   string
+		damage func(b []byte) []byte
+	}{
+		{"one bit", func(b []byte) []byte { b[len(b)/2] ^= 4; return b }},
+		{"truncated", func(b []byte) []byte { return b[:len(b)-7] }},
+		{"empty", func(b []byte) []byte { return nil }},
+		{"longer", func(b []byte) []byte { return append(b, 0) }},
+		{"huge header", func(b []byte) []byte { copy(b[8:], "\xff\xff\xff\xff"); return b }},
+	} {
+		for _, all := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/all=%v", c.name, all), func(t *testing.T) {
+				dir := filepath.Join(t.TempDir(), "run")
+				job := fakeJob(t, dir)
+				job.CheckpointSteps = 3
+				crash := errors.New("crash")
+				stop := func(step int64) error {
+					if step == 13 {
+						return crash
+					}
+					return nil
+				}
+				if _, err := runFake(t.Context(), job, &fakeEngine{onStep: stop}); !errors.Is(err, crash) {
+					t.Fatal(err)
+				}
+				names, err := checkpoints(dir)
+				if err != nil || fmt.Sprint(names) != "[ckpt-000000012.bin ckpt-000000010.bin]" {
+					t.Fatalf("checkpoints %v, %v", names, err)
+				}
+				if !all {
+					names = names[:1]
+				}
+				for _, name := range names {
+					b, err := os.ReadFile(filepath.Join(dir, name))
+					if err != nil {
+						t.Fatal(err)
+					}
+					if err := os.WriteFile(filepath.Join(dir, name), c.damage(b), 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+				var notes []string
+				job.Observer.Note = func(msg string) { notes = append(notes, msg) }
+				first := int64(-1)
+				_, err = runFake(t.Context(), job, &fakeEngine{onStep: func(step int64) error {
+					if first < 0 {
+						first = step
+					}
+					return nil
+				}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				want, wantNote := int64(10), "going back to ckpt-000000010.bin"
+				if all {
+					want, wantNote = 0, "starting again from the beginning"
+				}
+				if len(notes) != len(names) || !strings.Contains(notes[len(notes)-1], wantNote) || !strings.Contains(notes[0], names[0]) {
+					t.Errorf("notes %q, want %d, the last with %q", notes, len(names), wantNote)
+				}
+				if first != want {
+					t.Errorf("went on at step %d, want %d", first, want)
+				}
+				if _, err := os.Stat(filepath.Join(dir, names[0]+".damaged")); err != nil {
+					t.Error(err)
+				}
+				model, metrics := finished(t, dir)
+				if model != wantModel || metrics != wantMetrics {
+					t.Error("the result differs from the undamaged run's")
+				}
+			})
+		}
+	}
+}
+
+func FuzzDecodeCheckpoint(f *testing.F) {
+	dir := f.TempDir()
+	path := filepath.Join(dir, "c")
+	e := &fakeEngine{w: [4]float32{1, 2, 3, 4}}
+	c := &checkpoint{Position{ConfigSum: "x", Evaluated: 1}, e.State()}
+	if err := c.write(path); err != nil {
+		f.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(whole)
+	f.Add(whole[:40])
+	f.Add([]byte(checkpointMagic))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := decodeCheckpoint(bytes.NewReader(b), int64(len(b)))
+		if err == nil && c.State.Tensors == nil {
+			t.Error("no tensors and no error")
+		}
+	})
+}
