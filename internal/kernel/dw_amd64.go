@@ -22,8 +22,7 @@ type dwSpan struct {
 	dst, src, w int // of the first destination, and its first tap
 }
 
-// dwArgs is a call of dwGather. Steps are in bytes, the fields in lower half
-// are its own.
+// dwArgs is a call of dwGather. Steps are in bytes.
 type dwArgs struct {
 	dst, src, w             *float32
 	chunks, lanes           int // vectors of channels, and channels of each
@@ -34,10 +33,7 @@ type dwArgs struct {
 	nrows, ncols            int
 	rows, cols              [dwMaxSpans]dwSpan
 
-	off                         int // of the vector of channels
-	spans, left, colsLeft, taps int
-	span, col                   uintptr
-	dstPtr, srcPtr, wPtr, wCols uintptr
+	off int // of the first vector of channels
 }
 
 // dwBackSpans fills spans with the runs of one axis of the gradient of an

@@ -5,8 +5,12 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-TEXT ·dwGatherAVX512(SB), NOSPLIT, $0-8
+TEXT ·dwGatherAVX512(SB), NOSPLIT, $96-8
 	MOVQ args+0(FP), R14
+	MOVQ dwArgs_off(R14), AX
+	MOVQ AX, off-8(SP)
+	MOVQ dwArgs_chunks(R14), AX
+	MOVQ AX, chunks-16(SP)
 	MOVQ dwArgs_tapCol(R14), R8
 	LEAQ (R8)(R8*2), R12
 	MOVQ dwArgs_tapRow(R14), R13
@@ -20,43 +24,43 @@ cut_1:
 	KMOVW AX, K1
 chunk_2:
 	MOVQ dwArgs_nrows(R14), AX
-	MOVQ AX, dwArgs_spans(R14)
+	MOVQ AX, spans-32(SP)
 	LEAQ dwArgs_rows(R14), AX
-	MOVQ AX, dwArgs_span(R14)
+	MOVQ AX, span-24(SP)
 span_3:
-	MOVQ dwArgs_span(R14), CX
+	MOVQ span-24(SP), CX
 	MOVQ dwSpan_n(CX), AX
-	MOVQ AX, dwArgs_left(R14)
+	MOVQ AX, left-56(SP)
 	MOVQ dwArgs_dst(R14), AX
 	ADDQ dwSpan_dst(CX), AX
-	ADDQ dwArgs_off(R14), AX
-	MOVQ AX, dwArgs_dstPtr(R14)
+	ADDQ off-8(SP), AX
+	MOVQ AX, dstPtr-72(SP)
 	MOVQ dwArgs_src(R14), AX
 	ADDQ dwSpan_src(CX), AX
-	ADDQ dwArgs_off(R14), AX
-	MOVQ AX, dwArgs_srcPtr(R14)
+	ADDQ off-8(SP), AX
+	MOVQ AX, srcPtr-80(SP)
 	MOVQ dwArgs_w(R14), AX
 	ADDQ dwSpan_w(CX), AX
-	ADDQ dwArgs_off(R14), AX
-	MOVQ AX, dwArgs_wPtr(R14)
+	ADDQ off-8(SP), AX
+	MOVQ AX, wPtr-88(SP)
 	MOVQ dwSpan_taps(CX), AX
-	MOVQ AX, dwArgs_taps(R14)
+	MOVQ AX, taps-64(SP)
 row_4:
 	LEAQ dwArgs_cols(R14), CX
 	MOVQ dwArgs_ncols(R14), DI
 col_5:
-	MOVQ CX, dwArgs_col(R14)
-	MOVQ DI, dwArgs_colsLeft(R14)
-	MOVQ dwArgs_srcPtr(R14), AX
+	MOVQ CX, col-40(SP)
+	MOVQ DI, colsLeft-48(SP)
+	MOVQ srcPtr-80(SP), AX
 	ADDQ dwSpan_src(CX), AX
-	MOVQ dwArgs_dstPtr(R14), BX
+	MOVQ dstPtr-72(SP), BX
 	ADDQ dwSpan_dst(CX), BX
-	MOVQ dwArgs_wPtr(R14), DX
+	MOVQ wPtr-88(SP), DX
 	ADDQ dwSpan_w(CX), DX
-	MOVQ DX, dwArgs_wCols(R14)
+	MOVQ DX, wCols-96(SP)
 	MOVQ dwSpan_n(CX), R11
 	MOVQ dwSpan_taps(CX), SI
-	CMPQ dwArgs_taps(R14), $0
+	CMPQ taps-64(SP), $0
 	JEQ none_8
 	TESTQ SI, SI
 	JZ none_8
@@ -78,8 +82,8 @@ block_11:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_13:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z8
@@ -136,8 +140,8 @@ block_14:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_16:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z4
@@ -175,8 +179,8 @@ block_17:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_19:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z2
@@ -202,8 +206,8 @@ next_18:
 block_20:
 	VPXORD Z0, Z0, Z0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_22:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z1
@@ -235,8 +239,8 @@ block_24:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_26:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z8
@@ -304,8 +308,8 @@ block_27:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_29:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z4
@@ -350,8 +354,8 @@ block_30:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_32:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z2
@@ -382,8 +386,8 @@ next_31:
 block_33:
 	VPXORD Z0, Z0, Z0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_35:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z1
@@ -417,8 +421,8 @@ block_36:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_38:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z8
@@ -498,8 +502,8 @@ block_39:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_41:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z4
@@ -551,8 +555,8 @@ block_42:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_44:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z2
@@ -589,8 +593,8 @@ next_43:
 block_45:
 	VPXORD Z0, Z0, Z0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_47:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z1
@@ -632,8 +636,8 @@ block_50:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_52:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z8
@@ -724,8 +728,8 @@ block_53:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_55:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z4
@@ -785,8 +789,8 @@ block_56:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_58:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z2
@@ -828,8 +832,8 @@ next_57:
 block_59:
 	VPXORD Z0, Z0, Z0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_61:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z1
@@ -872,8 +876,8 @@ block_62:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_64:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z8
@@ -975,8 +979,8 @@ block_65:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_67:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z4
@@ -1043,8 +1047,8 @@ block_68:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_70:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z2
@@ -1091,8 +1095,8 @@ next_69:
 block_71:
 	VPXORD Z0, Z0, Z0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_73:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z1
@@ -1141,8 +1145,8 @@ block_75:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_77:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z8
@@ -1256,8 +1260,8 @@ block_78:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_80:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z4
@@ -1331,8 +1335,8 @@ block_81:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_83:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z2
@@ -1385,8 +1389,8 @@ next_82:
 block_84:
 	VPXORD Z0, Z0, Z0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_86:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z1
@@ -1437,8 +1441,8 @@ block_87:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_89:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z8
@@ -1563,8 +1567,8 @@ block_90:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_92:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z4
@@ -1646,8 +1650,8 @@ block_93:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_95:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z2
@@ -1705,8 +1709,8 @@ next_94:
 block_96:
 	VPXORD Z0, Z0, Z0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_98:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z1
@@ -1765,8 +1769,8 @@ block_100:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_102:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z8
@@ -1856,8 +1860,8 @@ block_103:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_105:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z4
@@ -1913,8 +1917,8 @@ block_106:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_108:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z2
@@ -1952,8 +1956,8 @@ next_107:
 block_109:
 	VPXORD Z0, Z0, Z0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_111:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z1
@@ -1993,8 +1997,8 @@ block_113:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_115:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z8
@@ -2107,8 +2111,8 @@ block_116:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_118:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z4
@@ -2179,8 +2183,8 @@ block_119:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_121:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z2
@@ -2229,8 +2233,8 @@ next_120:
 block_122:
 	VPXORD Z0, Z0, Z0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_124:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z1
@@ -2277,8 +2281,8 @@ block_125:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_127:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z8
@@ -2413,8 +2417,8 @@ block_128:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_130:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z4
@@ -2500,8 +2504,8 @@ block_131:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_133:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z2
@@ -2560,8 +2564,8 @@ next_132:
 block_134:
 	VPXORD Z0, Z0, Z0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_136:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z1
@@ -2612,28 +2616,32 @@ zero_137:
 	DECQ R11
 	JNZ zero_137
 nextCol_6:
-	MOVQ dwArgs_col(R14), CX
+	MOVQ col-40(SP), CX
 	ADDQ $dwSpan__size, CX
-	MOVQ dwArgs_colsLeft(R14), DI
+	MOVQ colsLeft-48(SP), DI
 	DECQ DI
 	JNZ col_5
 	MOVQ dwArgs_dstStep(R14), AX
-	ADDQ AX, dwArgs_dstPtr(R14)
+	ADDQ AX, dstPtr-72(SP)
 	MOVQ dwArgs_srcStep(R14), AX
-	ADDQ AX, dwArgs_srcPtr(R14)
-	DECQ dwArgs_left(R14)
+	ADDQ AX, srcPtr-80(SP)
+	DECQ left-56(SP)
 	JNZ row_4
-	ADDQ $dwSpan__size, dwArgs_span(R14)
-	DECQ dwArgs_spans(R14)
+	ADDQ $dwSpan__size, span-24(SP)
+	DECQ spans-32(SP)
 	JNZ span_3
-	ADDQ $64, dwArgs_off(R14)
-	DECQ dwArgs_chunks(R14)
+	ADDQ $64, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_2
 	VZEROUPPER
 	RET
 
-TEXT ·dwWeightAVX512(SB), NOSPLIT, $0-8
+TEXT ·dwWeightAVX512(SB), NOSPLIT, $16-8
 	MOVQ args+0(FP), R14
+	MOVQ dwWeightArgs_off(R14), AX
+	MOVQ AX, off-8(SP)
+	MOVQ dwWeightArgs_chunks(R14), AX
+	MOVQ AX, chunks-16(SP)
 	MOVQ dwWeightArgs_xCol(R14), R8
 	LEAQ (R8)(R8*2), R12
 	MOVQ dwWeightArgs_xRow(R14), R13
@@ -2662,9 +2670,9 @@ chunk_142:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_143:
 	MOVQ CX, AX
@@ -2787,7 +2795,7 @@ nextRow_144:
 	DECQ R15
 	JNZ row_143
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMOVUPS.Z (AX), K1, Z9
 	VADDPS Z9, Z0, Z0
 	VMOVUPS Z0, K1, (AX)
@@ -2824,8 +2832,8 @@ nextRow_144:
 	VADDPS Z9, Z8, Z8
 	VMOVUPS Z8, K1, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $64, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $64, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_142
 	VZEROUPPER
 	RET
@@ -2857,9 +2865,9 @@ chunk_149:
 	VPXORD Z23, Z23, Z23
 	VPXORD Z24, Z24, Z24
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_150:
 	MOVQ CX, AX
@@ -3120,7 +3128,7 @@ nextRow_151:
 	DECQ R15
 	JNZ row_150
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z0, Z0
 	VMOVUPS Z0, K1, (AX)
@@ -3221,8 +3229,8 @@ nextRow_151:
 	VADDPS Z25, Z24, Z24
 	VMOVUPS Z24, K1, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $64, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $64, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_149
 	VZEROUPPER
 	RET
@@ -3252,9 +3260,9 @@ chunk_157:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_158:
 	MOVQ CX, AX
@@ -3473,7 +3481,7 @@ nextRow_159:
 	DECQ R15
 	JNZ row_158
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z0, Z0
 	VMOVUPS Z0, K1, (AX)
@@ -3558,8 +3566,8 @@ nextRow_159:
 	VADDPS Z21, Z20, Z20
 	VMOVUPS Z20, K1, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $64, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $64, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_157
 	VZEROUPPER
 	RET
@@ -3573,9 +3581,9 @@ chunk_164:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_165:
 	MOVQ CX, AX
@@ -3672,7 +3680,7 @@ nextRow_166:
 	DECQ R15
 	JNZ row_165
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMOVUPS.Z (AX), K1, Z7
 	VADDPS Z7, Z0, Z0
 	VMOVUPS Z0, K1, (AX)
@@ -3701,8 +3709,8 @@ nextRow_166:
 	VADDPS Z7, Z6, Z6
 	VMOVUPS Z6, K1, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $64, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $64, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_164
 	VZEROUPPER
 	RET
@@ -3722,9 +3730,9 @@ chunk_173:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_174:
 	MOVQ CX, AX
@@ -3859,7 +3867,7 @@ nextRow_175:
 	DECQ R15
 	JNZ row_174
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMOVUPS.Z (AX), K1, Z9
 	VADDPS Z9, Z0, Z0
 	VMOVUPS Z0, K1, (AX)
@@ -3896,8 +3904,8 @@ nextRow_175:
 	VADDPS Z9, Z8, Z8
 	VMOVUPS Z8, K1, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $64, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $64, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_173
 	VZEROUPPER
 	RET
@@ -3929,9 +3937,9 @@ chunk_180:
 	VPXORD Z23, Z23, Z23
 	VPXORD Z24, Z24, Z24
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_181:
 	MOVQ CX, AX
@@ -4212,7 +4220,7 @@ nextRow_182:
 	DECQ R15
 	JNZ row_181
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z0, Z0
 	VMOVUPS Z0, K1, (AX)
@@ -4313,8 +4321,8 @@ nextRow_182:
 	VADDPS Z25, Z24, Z24
 	VMOVUPS Z24, K1, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $64, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $64, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_180
 	VZEROUPPER
 	RET
@@ -4344,9 +4352,9 @@ chunk_188:
 	VPXORD Z19, Z19, Z19
 	VPXORD Z20, Z20, Z20
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_189:
 	MOVQ CX, AX
@@ -4577,7 +4585,7 @@ nextRow_190:
 	DECQ R15
 	JNZ row_189
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z0, Z0
 	VMOVUPS Z0, K1, (AX)
@@ -4662,8 +4670,8 @@ nextRow_190:
 	VADDPS Z21, Z20, Z20
 	VMOVUPS Z20, K1, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $64, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $64, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_188
 	VZEROUPPER
 	RET
@@ -4677,9 +4685,9 @@ chunk_195:
 	VPXORD Z5, Z5, Z5
 	VPXORD Z6, Z6, Z6
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_196:
 	MOVQ CX, AX
@@ -4780,7 +4788,7 @@ nextRow_197:
 	DECQ R15
 	JNZ row_196
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMOVUPS.Z (AX), K1, Z7
 	VADDPS Z7, Z0, Z0
 	VMOVUPS Z0, K1, (AX)
@@ -4809,14 +4817,18 @@ nextRow_197:
 	VADDPS Z7, Z6, Z6
 	VMOVUPS Z6, K1, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $64, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $64, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_195
 	VZEROUPPER
 	RET
 
-TEXT ·dwGatherAVX2(SB), NOSPLIT, $0-8
+TEXT ·dwGatherAVX2(SB), NOSPLIT, $96-8
 	MOVQ args+0(FP), R14
+	MOVQ dwArgs_off(R14), AX
+	MOVQ AX, off-8(SP)
+	MOVQ dwArgs_chunks(R14), AX
+	MOVQ AX, chunks-16(SP)
 	MOVQ dwArgs_tapCol(R14), R8
 	LEAQ (R8)(R8*2), R12
 	MOVQ dwArgs_tapRow(R14), R13
@@ -4827,43 +4839,43 @@ TEXT ·dwGatherAVX2(SB), NOSPLIT, $0-8
 	JLT cut_202
 chunk_203:
 	MOVQ dwArgs_nrows(R14), AX
-	MOVQ AX, dwArgs_spans(R14)
+	MOVQ AX, spans-32(SP)
 	LEAQ dwArgs_rows(R14), AX
-	MOVQ AX, dwArgs_span(R14)
+	MOVQ AX, span-24(SP)
 span_204:
-	MOVQ dwArgs_span(R14), CX
+	MOVQ span-24(SP), CX
 	MOVQ dwSpan_n(CX), AX
-	MOVQ AX, dwArgs_left(R14)
+	MOVQ AX, left-56(SP)
 	MOVQ dwArgs_dst(R14), AX
 	ADDQ dwSpan_dst(CX), AX
-	ADDQ dwArgs_off(R14), AX
-	MOVQ AX, dwArgs_dstPtr(R14)
+	ADDQ off-8(SP), AX
+	MOVQ AX, dstPtr-72(SP)
 	MOVQ dwArgs_src(R14), AX
 	ADDQ dwSpan_src(CX), AX
-	ADDQ dwArgs_off(R14), AX
-	MOVQ AX, dwArgs_srcPtr(R14)
+	ADDQ off-8(SP), AX
+	MOVQ AX, srcPtr-80(SP)
 	MOVQ dwArgs_w(R14), AX
 	ADDQ dwSpan_w(CX), AX
-	ADDQ dwArgs_off(R14), AX
-	MOVQ AX, dwArgs_wPtr(R14)
+	ADDQ off-8(SP), AX
+	MOVQ AX, wPtr-88(SP)
 	MOVQ dwSpan_taps(CX), AX
-	MOVQ AX, dwArgs_taps(R14)
+	MOVQ AX, taps-64(SP)
 row_205:
 	LEAQ dwArgs_cols(R14), CX
 	MOVQ dwArgs_ncols(R14), DI
 col_206:
-	MOVQ CX, dwArgs_col(R14)
-	MOVQ DI, dwArgs_colsLeft(R14)
-	MOVQ dwArgs_srcPtr(R14), AX
+	MOVQ CX, col-40(SP)
+	MOVQ DI, colsLeft-48(SP)
+	MOVQ srcPtr-80(SP), AX
 	ADDQ dwSpan_src(CX), AX
-	MOVQ dwArgs_dstPtr(R14), BX
+	MOVQ dstPtr-72(SP), BX
 	ADDQ dwSpan_dst(CX), BX
-	MOVQ dwArgs_wPtr(R14), DX
+	MOVQ wPtr-88(SP), DX
 	ADDQ dwSpan_w(CX), DX
-	MOVQ DX, dwArgs_wCols(R14)
+	MOVQ DX, wCols-96(SP)
 	MOVQ dwSpan_n(CX), R11
 	MOVQ dwSpan_taps(CX), SI
-	CMPQ dwArgs_taps(R14), $0
+	CMPQ taps-64(SP), $0
 	JEQ none_209
 	TESTQ SI, SI
 	JZ none_209
@@ -4885,8 +4897,8 @@ block_212:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_214:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y8
@@ -4943,8 +4955,8 @@ block_215:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_217:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y4
@@ -4982,8 +4994,8 @@ block_218:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_220:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y2
@@ -5009,8 +5021,8 @@ next_219:
 block_221:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_223:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y1
@@ -5042,8 +5054,8 @@ block_225:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_227:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y8
@@ -5111,8 +5123,8 @@ block_228:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_230:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y4
@@ -5157,8 +5169,8 @@ block_231:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_233:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y2
@@ -5189,8 +5201,8 @@ next_232:
 block_234:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_236:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y1
@@ -5224,8 +5236,8 @@ block_237:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_239:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y8
@@ -5305,8 +5317,8 @@ block_240:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_242:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y4
@@ -5358,8 +5370,8 @@ block_243:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_245:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y2
@@ -5396,8 +5408,8 @@ next_244:
 block_246:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_248:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y1
@@ -5439,8 +5451,8 @@ block_251:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_253:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y8
@@ -5531,8 +5543,8 @@ block_254:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_256:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y4
@@ -5592,8 +5604,8 @@ block_257:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_259:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y2
@@ -5635,8 +5647,8 @@ next_258:
 block_260:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_262:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y1
@@ -5679,8 +5691,8 @@ block_263:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_265:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y8
@@ -5782,8 +5794,8 @@ block_266:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_268:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y4
@@ -5850,8 +5862,8 @@ block_269:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_271:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y2
@@ -5898,8 +5910,8 @@ next_270:
 block_272:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_274:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y1
@@ -5944,8 +5956,8 @@ block_276:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_278:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y4
@@ -6019,8 +6031,8 @@ block_279:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_281:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y2
@@ -6073,8 +6085,8 @@ next_280:
 block_282:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_284:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y1
@@ -6121,8 +6133,8 @@ block_285:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_287:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y4
@@ -6204,8 +6216,8 @@ block_288:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_290:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y2
@@ -6263,8 +6275,8 @@ next_289:
 block_291:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_293:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y1
@@ -6323,8 +6335,8 @@ block_295:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_297:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y8
@@ -6414,8 +6426,8 @@ block_298:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_300:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y4
@@ -6471,8 +6483,8 @@ block_301:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_303:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y2
@@ -6510,8 +6522,8 @@ next_302:
 block_304:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_306:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y1
@@ -6551,8 +6563,8 @@ block_308:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_310:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y8
@@ -6665,8 +6677,8 @@ block_311:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_313:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y4
@@ -6737,8 +6749,8 @@ block_314:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_316:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y2
@@ -6787,8 +6799,8 @@ next_315:
 block_317:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_319:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y1
@@ -6831,8 +6843,8 @@ block_320:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_322:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y4
@@ -6918,8 +6930,8 @@ block_323:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_325:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y2
@@ -6978,8 +6990,8 @@ next_324:
 block_326:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_328:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y1
@@ -7030,22 +7042,22 @@ zero_329:
 	DECQ R11
 	JNZ zero_329
 nextCol_207:
-	MOVQ dwArgs_col(R14), CX
+	MOVQ col-40(SP), CX
 	ADDQ $dwSpan__size, CX
-	MOVQ dwArgs_colsLeft(R14), DI
+	MOVQ colsLeft-48(SP), DI
 	DECQ DI
 	JNZ col_206
 	MOVQ dwArgs_dstStep(R14), AX
-	ADDQ AX, dwArgs_dstPtr(R14)
+	ADDQ AX, dstPtr-72(SP)
 	MOVQ dwArgs_srcStep(R14), AX
-	ADDQ AX, dwArgs_srcPtr(R14)
-	DECQ dwArgs_left(R14)
+	ADDQ AX, srcPtr-80(SP)
+	DECQ left-56(SP)
 	JNZ row_205
-	ADDQ $dwSpan__size, dwArgs_span(R14)
-	DECQ dwArgs_spans(R14)
+	ADDQ $dwSpan__size, span-24(SP)
+	DECQ spans-32(SP)
 	JNZ span_204
-	ADDQ $32, dwArgs_off(R14)
-	DECQ dwArgs_chunks(R14)
+	ADDQ $32, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_203
 	VZEROUPPER
 	RET
@@ -7056,43 +7068,43 @@ cut_202:
 	VMOVDQU (AX), Y15
 chunk_330:
 	MOVQ dwArgs_nrows(R14), AX
-	MOVQ AX, dwArgs_spans(R14)
+	MOVQ AX, spans-32(SP)
 	LEAQ dwArgs_rows(R14), AX
-	MOVQ AX, dwArgs_span(R14)
+	MOVQ AX, span-24(SP)
 span_331:
-	MOVQ dwArgs_span(R14), CX
+	MOVQ span-24(SP), CX
 	MOVQ dwSpan_n(CX), AX
-	MOVQ AX, dwArgs_left(R14)
+	MOVQ AX, left-56(SP)
 	MOVQ dwArgs_dst(R14), AX
 	ADDQ dwSpan_dst(CX), AX
-	ADDQ dwArgs_off(R14), AX
-	MOVQ AX, dwArgs_dstPtr(R14)
+	ADDQ off-8(SP), AX
+	MOVQ AX, dstPtr-72(SP)
 	MOVQ dwArgs_src(R14), AX
 	ADDQ dwSpan_src(CX), AX
-	ADDQ dwArgs_off(R14), AX
-	MOVQ AX, dwArgs_srcPtr(R14)
+	ADDQ off-8(SP), AX
+	MOVQ AX, srcPtr-80(SP)
 	MOVQ dwArgs_w(R14), AX
 	ADDQ dwSpan_w(CX), AX
-	ADDQ dwArgs_off(R14), AX
-	MOVQ AX, dwArgs_wPtr(R14)
+	ADDQ off-8(SP), AX
+	MOVQ AX, wPtr-88(SP)
 	MOVQ dwSpan_taps(CX), AX
-	MOVQ AX, dwArgs_taps(R14)
+	MOVQ AX, taps-64(SP)
 row_332:
 	LEAQ dwArgs_cols(R14), CX
 	MOVQ dwArgs_ncols(R14), DI
 col_333:
-	MOVQ CX, dwArgs_col(R14)
-	MOVQ DI, dwArgs_colsLeft(R14)
-	MOVQ dwArgs_srcPtr(R14), AX
+	MOVQ CX, col-40(SP)
+	MOVQ DI, colsLeft-48(SP)
+	MOVQ srcPtr-80(SP), AX
 	ADDQ dwSpan_src(CX), AX
-	MOVQ dwArgs_dstPtr(R14), BX
+	MOVQ dstPtr-72(SP), BX
 	ADDQ dwSpan_dst(CX), BX
-	MOVQ dwArgs_wPtr(R14), DX
+	MOVQ wPtr-88(SP), DX
 	ADDQ dwSpan_w(CX), DX
-	MOVQ DX, dwArgs_wCols(R14)
+	MOVQ DX, wCols-96(SP)
 	MOVQ dwSpan_n(CX), R11
 	MOVQ dwSpan_taps(CX), SI
-	CMPQ dwArgs_taps(R14), $0
+	CMPQ taps-64(SP), $0
 	JEQ none_336
 	TESTQ SI, SI
 	JZ none_336
@@ -7114,8 +7126,8 @@ block_339:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_341:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y8
@@ -7172,8 +7184,8 @@ block_342:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_344:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y4
@@ -7211,8 +7223,8 @@ block_345:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_347:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y2
@@ -7238,8 +7250,8 @@ next_346:
 block_348:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_350:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y1
@@ -7271,8 +7283,8 @@ block_352:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_354:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y8
@@ -7340,8 +7352,8 @@ block_355:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_357:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y4
@@ -7386,8 +7398,8 @@ block_358:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_360:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y2
@@ -7418,8 +7430,8 @@ next_359:
 block_361:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_363:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y1
@@ -7453,8 +7465,8 @@ block_364:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_366:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y8
@@ -7534,8 +7546,8 @@ block_367:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_369:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y4
@@ -7587,8 +7599,8 @@ block_370:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_372:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y2
@@ -7625,8 +7637,8 @@ next_371:
 block_373:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_375:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y1
@@ -7668,8 +7680,8 @@ block_378:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_380:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y8
@@ -7760,8 +7772,8 @@ block_381:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_383:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y4
@@ -7821,8 +7833,8 @@ block_384:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_386:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y2
@@ -7864,8 +7876,8 @@ next_385:
 block_387:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_389:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y1
@@ -7908,8 +7920,8 @@ block_390:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_392:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y8
@@ -8011,8 +8023,8 @@ block_393:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_395:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y4
@@ -8079,8 +8091,8 @@ block_396:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_398:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y2
@@ -8127,8 +8139,8 @@ next_397:
 block_399:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_401:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y1
@@ -8173,8 +8185,8 @@ block_403:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_405:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y4
@@ -8248,8 +8260,8 @@ block_406:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_408:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y2
@@ -8302,8 +8314,8 @@ next_407:
 block_409:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_411:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y1
@@ -8350,8 +8362,8 @@ block_412:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_414:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y4
@@ -8433,8 +8445,8 @@ block_415:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_417:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y2
@@ -8492,8 +8504,8 @@ next_416:
 block_418:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_420:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y1
@@ -8552,8 +8564,8 @@ block_422:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_424:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y8
@@ -8643,8 +8655,8 @@ block_425:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_427:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y4
@@ -8700,8 +8712,8 @@ block_428:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_430:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y2
@@ -8739,8 +8751,8 @@ next_429:
 block_431:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_433:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y1
@@ -8780,8 +8792,8 @@ block_435:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_437:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y8
@@ -8894,8 +8906,8 @@ block_438:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_440:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y4
@@ -8966,8 +8978,8 @@ block_441:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_443:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y2
@@ -9016,8 +9028,8 @@ next_442:
 block_444:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_446:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y1
@@ -9060,8 +9072,8 @@ block_447:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_449:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y4
@@ -9147,8 +9159,8 @@ block_450:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_452:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y2
@@ -9207,8 +9219,8 @@ next_451:
 block_453:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ dwArgs_wCols(R14), DX
-	MOVQ dwArgs_taps(R14), CX
+	MOVQ wCols-96(SP), DX
+	MOVQ taps-64(SP), CX
 taps_455:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y1
@@ -9259,28 +9271,32 @@ zero_456:
 	DECQ R11
 	JNZ zero_456
 nextCol_334:
-	MOVQ dwArgs_col(R14), CX
+	MOVQ col-40(SP), CX
 	ADDQ $dwSpan__size, CX
-	MOVQ dwArgs_colsLeft(R14), DI
+	MOVQ colsLeft-48(SP), DI
 	DECQ DI
 	JNZ col_333
 	MOVQ dwArgs_dstStep(R14), AX
-	ADDQ AX, dwArgs_dstPtr(R14)
+	ADDQ AX, dstPtr-72(SP)
 	MOVQ dwArgs_srcStep(R14), AX
-	ADDQ AX, dwArgs_srcPtr(R14)
-	DECQ dwArgs_left(R14)
+	ADDQ AX, srcPtr-80(SP)
+	DECQ left-56(SP)
 	JNZ row_332
-	ADDQ $dwSpan__size, dwArgs_span(R14)
-	DECQ dwArgs_spans(R14)
+	ADDQ $dwSpan__size, span-24(SP)
+	DECQ spans-32(SP)
 	JNZ span_331
-	ADDQ $32, dwArgs_off(R14)
-	DECQ dwArgs_chunks(R14)
+	ADDQ $32, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_330
 	VZEROUPPER
 	RET
 
-TEXT ·dwWeightAVX2(SB), NOSPLIT, $0-8
+TEXT ·dwWeightAVX2(SB), NOSPLIT, $16-8
 	MOVQ args+0(FP), R14
+	MOVQ dwWeightArgs_off(R14), AX
+	MOVQ AX, off-8(SP)
+	MOVQ dwWeightArgs_chunks(R14), AX
+	MOVQ AX, chunks-16(SP)
 	MOVQ dwWeightArgs_xCol(R14), R8
 	LEAQ (R8)(R8*2), R12
 	MOVQ dwWeightArgs_xRow(R14), R13
@@ -9306,9 +9322,9 @@ chunk_461:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_462:
 	MOVQ CX, AX
@@ -9431,7 +9447,7 @@ nextRow_463:
 	DECQ R15
 	JNZ row_462
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMOVUPS (AX), Y9
 	VADDPS Y9, Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -9468,8 +9484,8 @@ nextRow_463:
 	VADDPS Y9, Y8, Y8
 	VMOVUPS Y8, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $32, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $32, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_461
 	VZEROUPPER
 	RET
@@ -9486,9 +9502,9 @@ chunk_468:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_469:
 	MOVQ CX, AX
@@ -9614,7 +9630,7 @@ nextRow_470:
 	DECQ R15
 	JNZ row_469
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMOVUPS (AX), Y10
 	VADDPS Y10, Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -9655,8 +9671,8 @@ nextRow_470:
 	VADDPS Y10, Y9, Y9
 	VMOVUPS Y9, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $32, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $32, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_468
 	VZEROUPPER
 	RET
@@ -9670,9 +9686,9 @@ chunk_476:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_477:
 	MOVQ CX, AX
@@ -9753,7 +9769,7 @@ nextRow_478:
 	DECQ R15
 	JNZ row_477
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMOVUPS (AX), Y5
 	VADDPS Y5, Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -9774,8 +9790,8 @@ nextRow_478:
 	VADDPS Y5, Y4, Y4
 	VMOVUPS Y4, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $32, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $32, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_476
 	VZEROUPPER
 	RET
@@ -9789,9 +9805,9 @@ chunk_483:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_484:
 	MOVQ CX, AX
@@ -9888,7 +9904,7 @@ nextRow_485:
 	DECQ R15
 	JNZ row_484
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMOVUPS (AX), Y7
 	VADDPS Y7, Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -9917,8 +9933,8 @@ nextRow_485:
 	VADDPS Y7, Y6, Y6
 	VMOVUPS Y6, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $32, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $32, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_483
 	VZEROUPPER
 	RET
@@ -9938,9 +9954,9 @@ chunk_492:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_493:
 	MOVQ CX, AX
@@ -10075,7 +10091,7 @@ nextRow_494:
 	DECQ R15
 	JNZ row_493
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMOVUPS (AX), Y9
 	VADDPS Y9, Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -10112,8 +10128,8 @@ nextRow_494:
 	VADDPS Y9, Y8, Y8
 	VMOVUPS Y8, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $32, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $32, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_492
 	VZEROUPPER
 	RET
@@ -10130,9 +10146,9 @@ chunk_499:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_500:
 	MOVQ CX, AX
@@ -10266,7 +10282,7 @@ nextRow_501:
 	DECQ R15
 	JNZ row_500
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMOVUPS (AX), Y10
 	VADDPS Y10, Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -10307,8 +10323,8 @@ nextRow_501:
 	VADDPS Y10, Y9, Y9
 	VMOVUPS Y9, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $32, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $32, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_499
 	VZEROUPPER
 	RET
@@ -10322,9 +10338,9 @@ chunk_507:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_508:
 	MOVQ CX, AX
@@ -10409,7 +10425,7 @@ nextRow_509:
 	DECQ R15
 	JNZ row_508
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMOVUPS (AX), Y5
 	VADDPS Y5, Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -10430,8 +10446,8 @@ nextRow_509:
 	VADDPS Y5, Y4, Y4
 	VMOVUPS Y4, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $32, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $32, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_507
 	VZEROUPPER
 	RET
@@ -10445,9 +10461,9 @@ chunk_514:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_515:
 	MOVQ CX, AX
@@ -10548,7 +10564,7 @@ nextRow_516:
 	DECQ R15
 	JNZ row_515
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMOVUPS (AX), Y7
 	VADDPS Y7, Y0, Y0
 	VMOVUPS Y0, (AX)
@@ -10577,8 +10593,8 @@ nextRow_516:
 	VADDPS Y7, Y6, Y6
 	VMOVUPS Y6, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $32, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $32, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_514
 	VZEROUPPER
 	RET
@@ -10605,9 +10621,9 @@ chunk_524:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_525:
 	MOVQ CX, AX
@@ -10730,7 +10746,7 @@ nextRow_526:
 	DECQ R15
 	JNZ row_525
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMASKMOVPS (AX), Y15, Y9
 	VADDPS Y9, Y0, Y0
 	VMASKMOVPS Y0, Y15, (AX)
@@ -10767,8 +10783,8 @@ nextRow_526:
 	VADDPS Y9, Y8, Y8
 	VMASKMOVPS Y8, Y15, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $32, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $32, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_524
 	VZEROUPPER
 	RET
@@ -10785,9 +10801,9 @@ chunk_531:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_532:
 	MOVQ CX, AX
@@ -10913,7 +10929,7 @@ nextRow_533:
 	DECQ R15
 	JNZ row_532
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMASKMOVPS (AX), Y15, Y10
 	VADDPS Y10, Y0, Y0
 	VMASKMOVPS Y0, Y15, (AX)
@@ -10954,8 +10970,8 @@ nextRow_533:
 	VADDPS Y10, Y9, Y9
 	VMASKMOVPS Y9, Y15, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $32, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $32, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_531
 	VZEROUPPER
 	RET
@@ -10969,9 +10985,9 @@ chunk_539:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_540:
 	MOVQ CX, AX
@@ -11052,7 +11068,7 @@ nextRow_541:
 	DECQ R15
 	JNZ row_540
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMASKMOVPS (AX), Y15, Y5
 	VADDPS Y5, Y0, Y0
 	VMASKMOVPS Y0, Y15, (AX)
@@ -11073,8 +11089,8 @@ nextRow_541:
 	VADDPS Y5, Y4, Y4
 	VMASKMOVPS Y4, Y15, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $32, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $32, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_539
 	VZEROUPPER
 	RET
@@ -11088,9 +11104,9 @@ chunk_546:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_547:
 	MOVQ CX, AX
@@ -11187,7 +11203,7 @@ nextRow_548:
 	DECQ R15
 	JNZ row_547
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMASKMOVPS (AX), Y15, Y7
 	VADDPS Y7, Y0, Y0
 	VMASKMOVPS Y0, Y15, (AX)
@@ -11216,8 +11232,8 @@ nextRow_548:
 	VADDPS Y7, Y6, Y6
 	VMASKMOVPS Y6, Y15, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $32, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $32, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_546
 	VZEROUPPER
 	RET
@@ -11237,9 +11253,9 @@ chunk_555:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_556:
 	MOVQ CX, AX
@@ -11374,7 +11390,7 @@ nextRow_557:
 	DECQ R15
 	JNZ row_556
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMASKMOVPS (AX), Y15, Y9
 	VADDPS Y9, Y0, Y0
 	VMASKMOVPS Y0, Y15, (AX)
@@ -11411,8 +11427,8 @@ nextRow_557:
 	VADDPS Y9, Y8, Y8
 	VMASKMOVPS Y8, Y15, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $32, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $32, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_555
 	VZEROUPPER
 	RET
@@ -11429,9 +11445,9 @@ chunk_562:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_563:
 	MOVQ CX, AX
@@ -11565,7 +11581,7 @@ nextRow_564:
 	DECQ R15
 	JNZ row_563
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMASKMOVPS (AX), Y15, Y10
 	VADDPS Y10, Y0, Y0
 	VMASKMOVPS Y0, Y15, (AX)
@@ -11606,8 +11622,8 @@ nextRow_564:
 	VADDPS Y10, Y9, Y9
 	VMASKMOVPS Y9, Y15, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $32, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $32, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_562
 	VZEROUPPER
 	RET
@@ -11621,9 +11637,9 @@ chunk_570:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_571:
 	MOVQ CX, AX
@@ -11708,7 +11724,7 @@ nextRow_572:
 	DECQ R15
 	JNZ row_571
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMASKMOVPS (AX), Y15, Y5
 	VADDPS Y5, Y0, Y0
 	VMASKMOVPS Y0, Y15, (AX)
@@ -11729,8 +11745,8 @@ nextRow_572:
 	VADDPS Y5, Y4, Y4
 	VMASKMOVPS Y4, Y15, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $32, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $32, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_570
 	VZEROUPPER
 	RET
@@ -11744,9 +11760,9 @@ chunk_577:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	MOVQ dwWeightArgs_x(R14), CX
-	ADDQ dwWeightArgs_off(R14), CX
+	ADDQ off-8(SP), CX
 	MOVQ dwWeightArgs_dy(R14), DX
-	ADDQ dwWeightArgs_off(R14), DX
+	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
 row_578:
 	MOVQ CX, AX
@@ -11847,7 +11863,7 @@ nextRow_579:
 	DECQ R15
 	JNZ row_578
 	MOVQ dwWeightArgs_dw(R14), AX
-	ADDQ dwWeightArgs_off(R14), AX
+	ADDQ off-8(SP), AX
 	VMASKMOVPS (AX), Y15, Y7
 	VADDPS Y7, Y0, Y0
 	VMASKMOVPS Y0, Y15, (AX)
@@ -11876,8 +11892,8 @@ nextRow_579:
 	VADDPS Y7, Y6, Y6
 	VMASKMOVPS Y6, Y15, (AX)
 	ADDQ dwWeightArgs_wCol(R14), AX
-	ADDQ $32, dwWeightArgs_off(R14)
-	DECQ dwWeightArgs_chunks(R14)
+	ADDQ $32, off-8(SP)
+	DECQ chunks-16(SP)
 	JNZ chunk_577
 	VZEROUPPER
 	RET

@@ -33,6 +33,7 @@ type asm struct {
 	isa
 	buf    bytes.Buffer
 	params []string
+	locals []string
 	labels int
 	consts []float32       // of the file, in memory
 	held   map[float32]vec // those that the function holds in registers
@@ -44,20 +45,29 @@ func newAsm() *asm {
 	return a
 }
 
-// fn begins a function whose parameters are all 8 bytes wide.
-func (a *asm) fn(name string, params ...string) {
-	a.params, a.held = params, nil
-	fmt.Fprintf(&a.buf, "\nTEXT ·%s%s(SB), NOSPLIT, $0-%d\n", name, a.name, 8*len(params))
+// fn begins a function whose parameters, and variables on its stack, are all
+// 8 bytes wide.
+func (a *asm) fn(name string, params, locals []string) {
+	a.params, a.locals, a.held = params, locals, nil
+	fmt.Fprintf(&a.buf, "\nTEXT ·%s%s(SB), NOSPLIT, $%d-%d\n", name, a.name, 8*len(locals), 8*len(params))
 }
 
 // arg is the stack slot of a parameter.
 func (a *asm) arg(name string) string {
-	for i, p := range a.params {
-		if p == name {
-			return fmt.Sprintf("%s+%d(FP)", name, 8*i)
-		}
+	i := slices.Index(a.params, name)
+	if i < 0 {
+		panic("asmgen: no parameter " + name)
 	}
-	panic("asmgen: no parameter " + name)
+	return fmt.Sprintf("%s+%d(FP)", name, 8*i)
+}
+
+// local is the stack slot of a variable.
+func (a *asm) local(name string) string {
+	i := slices.Index(a.locals, name)
+	if i < 0 {
+		panic("asmgen: no variable " + name)
+	}
+	return fmt.Sprintf("%s-%d(SP)", name, 8*(i+1))
 }
 
 // ret ends a function.
@@ -104,6 +114,12 @@ func (a *asm) ins(op string, operands ...any) {
 		a.buf.WriteString(a.operand(o))
 	}
 	a.buf.WriteByte('\n')
+}
+
+// copy moves 8 bytes from memory to memory by way of AX.
+func (a *asm) copy(from, to string) {
+	a.ins("MOVQ", from, "AX")
+	a.ins("MOVQ", "AX", to)
 }
 
 func (a *asm) operand(o any) string {

@@ -40,8 +40,10 @@ func (a *asm) cuts() []tail {
 //	R9   from weight to weight  R10 from output to output
 //	R11  outputs left           R14 args
 func dwGather(a *asm) {
-	a.fn("dwGather", "args")
+	a.fn("dwGather", []string{"args"}, []string{"off", "chunks", "span", "spans", "col", "colsLeft", "left", "taps", "dstPtr", "srcPtr", "wPtr", "wCols"})
 	a.ins("MOVQ", a.arg("args"), "R14")
+	a.copy("dwArgs_off(R14)", a.local("off"))
+	a.copy("dwArgs_chunks(R14)", a.local("chunks"))
 	a.ins("MOVQ", "dwArgs_tapCol(R14)", "R8")
 	a.ins("LEAQ", "(R8)(R8*2)", "R12")
 	a.ins("MOVQ", "dwArgs_tapRow(R14)", "R13")
@@ -62,31 +64,26 @@ func dwGather(a *asm) {
 	}
 }
 
-// dwGatherLoops are the loops around blocks of outputs, and return. State that
-// changes seldom is kept in args.
+// dwGatherLoops are the loops around blocks of outputs, and return.
 func dwGatherLoops(a *asm, cut tail) {
 	chunk, span, row, col := a.label("chunk"), a.label("span"), a.label("row"), a.label("col")
 	nextCol, two := a.label("nextCol"), a.label("two")
-	copyField := func(from, to string) {
-		a.ins("MOVQ", from, "AX")
-		a.ins("MOVQ", "AX", to)
-	}
 
 	a.at(chunk)
-	copyField("dwArgs_nrows(R14)", "dwArgs_spans(R14)")
+	a.copy("dwArgs_nrows(R14)", a.local("spans"))
 	a.ins("LEAQ", "dwArgs_rows(R14)", "AX")
-	a.ins("MOVQ", "AX", "dwArgs_span(R14)")
+	a.ins("MOVQ", "AX", a.local("span"))
 
 	a.at(span)
-	a.ins("MOVQ", "dwArgs_span(R14)", "CX")
-	copyField("dwSpan_n(CX)", "dwArgs_left(R14)")
+	a.ins("MOVQ", a.local("span"), "CX")
+	a.copy("dwSpan_n(CX)", a.local("left"))
 	for _, p := range []string{"dst", "src", "w"} {
 		a.ins("MOVQ", "dwArgs_"+p+"(R14)", "AX")
 		a.ins("ADDQ", "dwSpan_"+p+"(CX)", "AX")
-		a.ins("ADDQ", "dwArgs_off(R14)", "AX")
-		a.ins("MOVQ", "AX", "dwArgs_"+p+"Ptr(R14)")
+		a.ins("ADDQ", a.local("off"), "AX")
+		a.ins("MOVQ", "AX", a.local(p+"Ptr"))
 	}
-	copyField("dwSpan_taps(CX)", "dwArgs_taps(R14)")
+	a.copy("dwSpan_taps(CX)", a.local("taps"))
 
 	a.at(row)
 	a.ins("LEAQ", "dwArgs_cols(R14)", "CX")
@@ -94,17 +91,17 @@ func dwGatherLoops(a *asm, cut tail) {
 
 	// CX is the span of columns, DI how many are left.
 	a.at(col)
-	a.ins("MOVQ", "CX", "dwArgs_col(R14)")
-	a.ins("MOVQ", "DI", "dwArgs_colsLeft(R14)")
+	a.ins("MOVQ", "CX", a.local("col"))
+	a.ins("MOVQ", "DI", a.local("colsLeft"))
 	for _, p := range [][2]string{{"src", "AX"}, {"dst", "BX"}, {"w", "DX"}} {
-		a.ins("MOVQ", "dwArgs_"+p[0]+"Ptr(R14)", p[1])
+		a.ins("MOVQ", a.local(p[0]+"Ptr"), p[1])
 		a.ins("ADDQ", "dwSpan_"+p[0]+"(CX)", p[1])
 	}
-	a.ins("MOVQ", "DX", "dwArgs_wCols(R14)")
+	a.ins("MOVQ", "DX", a.local("wCols"))
 	a.ins("MOVQ", "dwSpan_n(CX)", "R11")
 	a.ins("MOVQ", "dwSpan_taps(CX)", "SI")
 	none := a.label("none")
-	a.ins("CMPQ", "dwArgs_taps(R14)", 0)
+	a.ins("CMPQ", a.local("taps"), 0)
 	a.ins("JEQ", none)
 	a.ins("TESTQ", "SI", "SI")
 	a.ins("JZ", none)
@@ -129,23 +126,23 @@ func dwGatherLoops(a *asm, cut tail) {
 	a.ins("JNZ", zero)
 
 	a.at(nextCol)
-	a.ins("MOVQ", "dwArgs_col(R14)", "CX")
+	a.ins("MOVQ", a.local("col"), "CX")
 	a.ins("ADDQ", "$dwSpan__size", "CX")
-	a.ins("MOVQ", "dwArgs_colsLeft(R14)", "DI")
+	a.ins("MOVQ", a.local("colsLeft"), "DI")
 	a.ins("DECQ", "DI")
 	a.ins("JNZ", col)
 
 	for _, p := range []string{"dst", "src"} {
 		a.ins("MOVQ", "dwArgs_"+p+"Step(R14)", "AX")
-		a.ins("ADDQ", "AX", "dwArgs_"+p+"Ptr(R14)")
+		a.ins("ADDQ", "AX", a.local(p+"Ptr"))
 	}
-	a.ins("DECQ", "dwArgs_left(R14)")
+	a.ins("DECQ", a.local("left"))
 	a.ins("JNZ", row)
-	a.ins("ADDQ", "$dwSpan__size", "dwArgs_span(R14)")
-	a.ins("DECQ", "dwArgs_spans(R14)")
+	a.ins("ADDQ", "$dwSpan__size", a.local("span"))
+	a.ins("DECQ", a.local("spans"))
 	a.ins("JNZ", span)
-	a.ins("ADDQ", a.bytes(), "dwArgs_off(R14)")
-	a.ins("DECQ", "dwArgs_chunks(R14)")
+	a.ins("ADDQ", a.bytes(), a.local("off"))
+	a.ins("DECQ", a.local("chunks"))
 	a.ins("JNZ", chunk)
 	a.ret()
 }
@@ -192,8 +189,8 @@ func dwBlock(a *asm, cut tail, stride, taps, u int) {
 		a.zero(acc(i))
 	}
 	a.ins("MOVQ", "AX", "SI")
-	a.ins("MOVQ", "dwArgs_wCols(R14)", "DX")
-	a.ins("MOVQ", "dwArgs_taps(R14)", "CX")
+	a.ins("MOVQ", a.local("wCols"), "DX")
+	a.ins("MOVQ", a.local("taps"), "CX")
 
 	row := a.label("taps")
 	a.at(row)
@@ -245,8 +242,10 @@ func dwBlock(a *asm, cut tail, stride, taps, u int) {
 //	R10  from gradient to gradient
 //	R11  columns left           R15 rows left      R14 args
 func dwWeight(a *asm) {
-	a.fn("dwWeight", "args")
+	a.fn("dwWeight", []string{"args"}, []string{"off", "chunks"})
 	a.ins("MOVQ", a.arg("args"), "R14")
+	a.copy("dwWeightArgs_off(R14)", a.local("off"))
+	a.copy("dwWeightArgs_chunks(R14)", a.local("chunks"))
 	a.ins("MOVQ", "dwWeightArgs_xCol(R14)", "R8")
 	a.ins("LEAQ", "(R8)(R8*2)", "R12")
 	a.ins("MOVQ", "dwWeightArgs_xRow(R14)", "R13")
@@ -294,9 +293,9 @@ func dwWeightLoops(a *asm, cut tail, k dwWeightKernel) {
 		}
 	}
 	a.ins("MOVQ", "dwWeightArgs_x(R14)", "CX")
-	a.ins("ADDQ", "dwWeightArgs_off(R14)", "CX")
+	a.ins("ADDQ", a.local("off"), "CX")
 	a.ins("MOVQ", "dwWeightArgs_dy(R14)", "DX")
-	a.ins("ADDQ", "dwWeightArgs_off(R14)", "DX")
+	a.ins("ADDQ", a.local("off"), "DX")
 	a.ins("MOVQ", "dwWeightArgs_rows(R14)", "R15")
 
 	a.at(row)
@@ -313,7 +312,7 @@ func dwWeightLoops(a *asm, cut tail, k dwWeightKernel) {
 	a.ins("JNZ", row)
 
 	a.ins("MOVQ", "dwWeightArgs_dw(R14)", "AX")
-	a.ins("ADDQ", "dwWeightArgs_off(R14)", "AX")
+	a.ins("ADDQ", a.local("off"), "AX")
 	sum := vec(k.rows * k.taps)
 	for y := range k.rows {
 		for x := range k.taps {
@@ -323,8 +322,8 @@ func dwWeightLoops(a *asm, cut tail, k dwWeightKernel) {
 			a.ins("ADDQ", "dwWeightArgs_wCol(R14)", "AX")
 		}
 	}
-	a.ins("ADDQ", a.bytes(), "dwWeightArgs_off(R14)")
-	a.ins("DECQ", "dwWeightArgs_chunks(R14)")
+	a.ins("ADDQ", a.bytes(), a.local("off"))
+	a.ins("DECQ", a.local("chunks"))
 	a.ins("JNZ", chunk)
 	a.ret()
 }

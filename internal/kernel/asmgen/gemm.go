@@ -21,7 +21,7 @@ func gemmFile() []byte {
 func gemmRows(s isa) int { return map[int]int{16: 12, 8: 6}[s.lanes] }
 
 func gemm(a *asm) {
-	a.fn("gemm", "tiles", "rows", "cols", "k", "a", "ars", "acs", "b", "ldb", "c", "ldc", "acc")
+	a.fn("gemm", []string{"tiles", "rows", "cols", "k", "a", "ars", "acs", "b", "ldb", "c", "ldc", "acc"}, nil)
 	a.ins("MOVQ", a.arg("tiles"), "R15")
 	a.ins("MOVQ", a.arg("a"), "AX")
 	a.ins("MOVQ", a.arg("ars"), "R11")

@@ -11,7 +11,7 @@ import "fmt"
 func rowsFile() []byte {
 	a := newAsm()
 	for _, a.isa = range isas {
-		a.fn("rows", "args")
+		a.fn("rows", []string{"args"}, nil)
 		a.ins("MOVQ", a.arg("args"), "R15")
 		a.ins("MOVQ", "rowArgs_op(R15)", "AX")
 		choose(a, "AX", 0, rowLoops, func(l rowLoop) {
