@@ -17,16 +17,16 @@ func (t *Trace) taps(op *arch.Op, f func(yi, xi, wi int)) {
 	for n := range t.N {
 		for oy := range out.H {
 			for ox := range out.W {
-				for o := range out.C {
-					yi := ((n*out.H+oy)*out.W+ox)*out.C + o
-					for c := range a {
-						for ky := range k {
-							for kx := range k {
-								iy := oy*op.Stride + ky - op.Pad.Top
-								ix := ox*op.Stride + kx - op.Pad.Left
-								if iy < 0 || iy >= in.H || ix < 0 || ix >= in.W {
-									continue
-								}
+				for ky := range k {
+					for kx := range k {
+						iy := oy*op.Stride + ky - op.Pad.Top
+						ix := ox*op.Stride + kx - op.Pad.Left
+						if iy < 0 || iy >= in.H || ix < 0 || ix >= in.W {
+							continue
+						}
+						for o := range out.C {
+							for c := range a {
+								yi := ((n*out.H+oy)*out.W+ox)*out.C + o
 								xi := ((n*in.H+iy)*in.W+ix)*in.C + o/b*a + c
 								wi := ((o*a+c)*k+ky)*k + kx
 								f(yi, xi, wi)
