@@ -37,7 +37,7 @@ func (s *Spec) Validate() error {
 	switch {
 	case s.Name == "":
 		return bad("name", "the network has no name")
-	case !validName(s.Name):
+	case !ValidName(s.Name):
 		return &FieldError{"", "name", -1, fmt.Sprintf("network name %.*q, want at most %d letters, digits and . _ + - =, a letter or digit first", maxName, s.Name, maxName)}
 	case s.Resolution < 1 || s.Resolution > maxResolution:
 		return bad("resolution", "resolution is %d, want 1 to %d", s.Resolution, maxResolution)
@@ -123,9 +123,9 @@ func (s *Spec) validatePrep(bad func(field, format string, args ...any) error) e
 	return nil
 }
 
-// validName reports whether a network's name is safe in file names, tables
+// ValidName reports whether a network's name is safe in file names, tables
 // and spec files alike.
-func validName(s string) bool {
+func ValidName(s string) bool {
 	if s == "" || len(s) > maxName {
 		return false
 	}

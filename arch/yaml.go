@@ -551,5 +551,5 @@ func plainName(s string) bool {
 	case "true", "false", "null", "yes", "no", "on", "off", "y", "n":
 		return false
 	}
-	return validName(s)
+	return ValidName(s)
 }

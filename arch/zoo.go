@@ -142,6 +142,8 @@ func small5m() Spec {
 	))
 }
 
+const smallAbout = "Base networks for small grey images, of about 0.3, 1 and 5 MMACs, to be grown by a search"
+
 // zooFamily is a family with what makes its specs.
 type zooFamily struct {
 	name, about string
@@ -172,9 +174,9 @@ var zoo = []zooFamily{
 		"tf_efficientnet_", false,
 		func() Spec { return lite0(PadSame, bnTF, half, half) }, liteVariants,
 	},
-	{"small_300k", "base network for 28x28 grey images, 0.3 MMACs", "small_300k", false, small300k, nil},
-	{"small_1m", "base network for 28x28 grey images, 1 MMACs", "small_1m", false, small1m, nil},
-	{"small_5m", "base network for 28x28 grey images, 5 MMACs", "small_5m", false, small5m, nil},
+	{"small_300k", smallAbout, "small_300k", false, small300k, nil},
+	{"small_1m", smallAbout, "small_1m", false, small1m, nil},
+	{"small_5m", smallAbout, "small_5m", false, small5m, nil},
 }
 
 // spec makes the network of one variant.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -34,6 +35,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	// Whatever fails before a command's own code starts is the command line's fault.
+	started := false
+	eachCommand(root, func(c *cobra.Command) {
+		if do := c.RunE; do != nil {
+			c.RunE = func(c *cobra.Command, args []string) error {
+				started = true
+				return do(c, args)
+			}
+		}
+	})
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
@@ -45,10 +56,17 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintf(stderr, "effnet: %v\n", err)
 	var ue *usageError
-	if errors.As(err, &ue) {
+	if !started || errors.As(err, &ue) {
 		return exitUsage
 	}
 	return exitFailure
+}
+
+func eachCommand(c *cobra.Command, f func(*cobra.Command)) {
+	f(c)
+	for _, sub := range c.Commands() {
+		eachCommand(sub, f)
+	}
 }
 
 // usageError marks an error of the command line itself.
@@ -72,20 +90,41 @@ func newRootCmd() *cobra.Command {
 		Short:         "Grow a small CNN in depth, width and resolution, and train and run what came out",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(c, args[0])
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usagef("%s: %w; see 'effnet %s --help'", c.Name(), err, c.Name())
+		if args := c.Flags().Args(); c == root && len(args) > 0 {
+			return unknownCommand(c, args[0])
+		}
+		return usagef("%s: %w; see '%s --help'", c.Name(), err, c.CommandPath())
 	})
-	root.AddCommand()
+	root.AddCommand(newEvalCmd(), newTrainCmd(), newModelsCmd(), newShowCmd(), newScaleCmd(), newFitCmd())
 	return root
+}
+
+func unknownCommand(root *cobra.Command, name string) error {
+	hint := "'effnet --help' lists the commands"
+	if close := root.SuggestionsFor(name); len(close) > 0 {
+		hint = "did you mean " + strings.Join(close, " or ") + "?"
+	}
+	return usagef("unknown command %q; %s", name, hint)
 }
 
 // exactly makes an argument check that names what is missing.
 func exactly(names ...string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) != len(names) {
-			return usagef("%s wants %d argument(s) %v, got %d; see 'effnet %s --help'", c.Name(), len(names), names, len(args), c.Name())
+			want := strings.Join(names, " ")
+			if want == "" {
+				want = "no arguments"
+			}
+			return usagef("%s wants %s, got %d argument(s); see 'effnet %s --help'", c.Name(), want, len(args), c.Name())
 		}
 		return nil
 	}
