@@ -209,8 +209,8 @@ func TestEvalErrors(t *testing.T) {
 		code int
 		want string
 	}{
-		{"eval", exitUsage, "eval wants 1 argument(s)"},
-		{"eval a b", exitUsage, "eval wants 1 argument(s)"},
+		{"eval", exitUsage, "eval wants MODEL, got"},
+		{"eval a b", exitUsage, "eval wants MODEL, got"},
 		{"eval " + model, exitUsage, "no data set: add --data"},
 		{"eval " + model + " --split dev --data synthetic", exitUsage, `--split is "dev"`},
 		{"eval " + model + " --batch -1 --data synthetic", exitUsage, "cannot be negative"},
