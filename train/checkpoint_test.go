@@ -92,6 +92,62 @@ func TestDamagedCheckpoint(t *testing.T) {
 	}
 }
 
+// TestLeftovers kills nothing, but leaves what a killed run may leave.
+func TestLeftovers(t *testing.T) {
+	dir := t.TempDir()
+	leave := func(names ...string) {
+		for _, name := range names {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	check := func(want string) {
+		t.Helper()
+		if got, err := Occupied(dir); err != nil || got != want {
+			t.Errorf("occupied by %q, %v, want %q", got, err, want)
+		}
+	}
+	check("")
+	leave("lock", ".config.yaml.0123abcd.tmp")
+	check("")
+	job := fakeJob(t, dir)
+	job.CheckpointSteps = 2
+	crash := errors.New("crash")
+	stop := func(step int64) error {
+		if step == 7 {
+			return crash
+		}
+		return nil
+	}
+	if _, err := runFake(t.Context(), job, &fakeEngine{onStep: stop}); !errors.Is(err, crash) {
+		t.Fatal(err)
+	}
+	check(ConfigFile)
+	leave(".ckpt-000000008.bin.0123abcd.tmp", "ckpt-note.txt")
+	if _, err := runFake(t.Context(), job, &fakeEngine{}); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	want := "[ckpt-000000014.bin ckpt-000000015.bin ckpt-note.txt config.yaml lock metrics.jsonl model.safetensors]"
+	if fmt.Sprint(names) != want {
+		t.Errorf("the folder holds %v, want %s", names, want)
+	}
+	if got, err := Occupied(filepath.Join(dir, "none")); err != nil || got != "" {
+		t.Errorf("no folder: occupied by %q, %v", got, err)
+	}
+	if _, err := Occupied(filepath.Join(dir, "lock")); err == nil {
+		t.Error("a file: no error")
+	}
+}
+
 func FuzzDecodeCheckpoint(f *testing.F) {
 	dir := f.TempDir()
 	path := filepath.Join(dir, "c")

@@ -26,7 +26,7 @@ const (
 	ConfigFile  = "config.yaml"
 	MetricsFile = "metrics.jsonl"
 	ModelFile   = "model.safetensors"
-	LockFile    = "lock"
+	lockFile    = "lock"
 
 	keepCheckpoints = 2
 )
@@ -43,7 +43,7 @@ func openFolder(dir string, c *RunConfig) (*folder, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	lock, err := lockfile.Acquire(filepath.Join(dir, LockFile))
+	lock, err := lockfile.Acquire(filepath.Join(dir, lockFile))
 	var held *lockfile.HeldError
 	if errors.As(err, &held) {
 		return nil, fmt.Errorf("train: %w, which is training in it", err)
@@ -71,7 +71,54 @@ func (f *folder) adopt(c *RunConfig) error {
 	if err != nil {
 		return err
 	}
-	return old.Differ(c)
+	if err := old.Differ(c); err != nil {
+		return err
+	}
+	return f.sweep()
+}
+
+// Occupied is the name of a file in dir that a new run must not mix with:
+// ConfigFile if there is a run already, "" if the folder is free or not there.
+func Occupied(dir string) (string, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	other := ""
+	for _, e := range entries {
+		switch {
+		case e.Name() == ConfigFile:
+			return ConfigFile, nil
+		case e.Name() != lockFile && !isLeftover(e.Name()):
+			other = e.Name()
+		}
+	}
+	return other, nil
+}
+
+// isLeftover reports whether a file is one that was being written when its
+// process was killed.
+func isLeftover(name string) bool {
+	return strings.HasPrefix(name, ".") && strings.HasSuffix(name, ".tmp")
+}
+
+// sweep removes leftovers.
+func (f *folder) sweep() error {
+	entries, err := os.ReadDir(f.dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if isLeftover(e.Name()) {
+			if err := os.Remove(f.path(e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (f *folder) close() error {
