@@ -116,28 +116,27 @@ func small(stem Stem, head int, stages []Stage) Spec {
 }
 
 func small300k() Spec {
-	return small(Stem{Width: 8, Kernel: 3, Stride: 2}, 96, rows(
+	return small(Stem{Width: 8, Kernel: 3, Stride: 2}, 64, rows(
 		"ds_r1_k3_s1_e1_c8",
-		"ir_r1_k3_s2_e4_c16",
-		"ir_r2_k3_s1_e4_c16",
-		"ir_r1_k3_s2_e4_c32",
+		"ir_r2_k3_s2_e3_c16",
+		"ir_r1_k3_s2_e3_c32",
 	))
 }
 
 func small1m() Spec {
-	return small(Stem{Width: 16, Kernel: 3, Stride: 2}, 128, rows(
+	return small(Stem{Width: 12, Kernel: 3, Stride: 2}, 128, rows(
 		"ds_r1_k3_s1_e1_c12",
-		"ir_r2_k3_s2_e4_c24_se0.25",
-		"ir_r1_k5_s1_e4_c32_se0.25",
-		"ir_r1_k3_s2_e4_c48_se0.25",
+		"ir_r1_k3_s2_e3_c20_se0.25",
+		"ir_r2_k5_s1_e3_c24_se0.25",
+		"ir_r2_k3_s2_e3_c40_se0.25",
 	))
 }
 
 func small5m() Spec {
-	return small(Stem{Width: 24, Kernel: 3, Stride: 1}, 256, rows(
-		"ds_r1_k3_s2_e1_c24",
-		"ir_r2_k3_s1_e4_c32_se0.25",
-		"ir_r3_k5_s2_e4_c48_se0.25",
+	return small(Stem{Width: 16, Kernel: 3, Stride: 1}, 256, rows(
+		"ds_r1_k3_s2_e1_c16_se0.25",
+		"ir_r2_k3_s1_e3_c20_se0.25",
+		"ir_r2_k5_s2_e4_c40_se0.25",
 		"ir_r2_k3_s2_e4_c96_se0.25",
 	))
 }

@@ -147,6 +147,39 @@ func TestZooConventions(t *testing.T) {
 	}
 }
 
+// The rows of the small networks may change; what they are for may not.
+func TestSmallNetworks(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		mmacs   float64
+		params  int64
+		lastMap int
+	}{
+		{"small_300k", 0.3, 50e3, 4},
+		{"small_1m", 1, 100e3, 4},
+		{"small_5m", 5, 500e3, 4},
+	} {
+		s := MustLookup(c.name)
+		g, err := s.Graph()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cost := g.Cost()
+		got := float64(cost.MACs) / 1e6
+		if s.Resolution != 28 || s.Channels != 1 || s.Classes != 10 {
+			t.Errorf("%s is for %dx%dx%d and %d classes, want 28x28x1 and 10", s.Name, s.Resolution, s.Resolution, s.Channels, s.Classes)
+		}
+		if got < 0.7*c.mmacs || got > 1.4*c.mmacs || cost.Params > c.params || g.Ops[g.HeadMap].Shape.H < c.lastMap {
+			t.Errorf("%s: %.3f MMACs, %d parameters, last map %d; want about %v, at most %d, at least %d", s.Name, got, cost.Params, g.Ops[g.HeadMap].Shape.H, c.mmacs, c.params, c.lastMap)
+		}
+		for _, f := range []Factors{{1.5, 1, 0}, {1, 1.3, 0}, {1, 1, 36}} {
+			if big := mustCost(t, mustScale(t, s, f)); float64(big.MACs) < 1.2*float64(cost.MACs) {
+				t.Errorf("%s does not grow by %+v: %d MACs from %d", s.Name, f, big.MACs, cost.MACs)
+			}
+		}
+	}
+}
+
 func TestZooNames(t *testing.T) {
 	seen := map[string]bool{}
 	for _, f := range Families() {
