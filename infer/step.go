@@ -156,22 +156,30 @@ func (st *step) applyGate(k *kernel.Impl, f *frame, dst []float32, r0, rows int)
 
 // gather writes the patch [k, k, Cin] under each pixel of some rows of y.
 func (st *step) gather(f *frame, dst []float32, r0, rows int) {
-	c := st.in.shape.C
-	for oy := r0; oy < r0+rows; oy++ {
-		for ox := range st.shape.W {
-			x0 := ox*st.stride - st.pad.Left
-			lo, hi := max(0, -x0), min(st.kernel, st.in.shape.W-x0) // columns of the patch inside the image
-			for ky := range st.kernel {
-				line := dst[:st.kernel*c]
-				dst = dst[st.kernel*c:]
-				iy := oy*st.stride - st.pad.Top + ky
-				if iy < 0 || iy >= st.in.shape.H || lo >= hi {
+	c, k, w := st.in.shape.C, st.kernel, st.in.shape.W
+	patch := k * k * c
+	for r := range rows {
+		for ky := range k {
+			iy := (r0+r)*st.stride - st.pad.Top + ky
+			inside := iy >= 0 && iy < st.in.shape.H
+			var src []float32
+			if inside {
+				src = st.in.rows(f, iy)[:w*c]
+			}
+			for ox := range st.shape.W {
+				line := dst[(r*st.shape.W+ox)*patch+ky*k*c:][:k*c]
+				ix := ox*st.stride - st.pad.Left
+				switch {
+				case !inside || ix >= w || ix+k <= 0:
 					clear(line)
-					continue
+				case ix >= 0 && ix+k <= w:
+					copy(line, src[ix*c:])
+				default: // across the left or right edge
+					lo, hi := max(0, -ix)*c, min(k, w-ix)*c
+					clear(line[:lo])
+					copy(line[lo:hi], src[ix*c+lo:])
+					clear(line[hi:])
 				}
-				clear(line[:lo*c])
-				copy(line[lo*c:hi*c], st.in.rows(f, iy)[(x0+lo)*c:])
-				clear(line[hi*c:])
 			}
 		}
 	}
