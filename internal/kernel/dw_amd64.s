@@ -5,74 +5,48 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-TEXT ·dwGatherAVX512(SB), NOSPLIT, $96-8
+TEXT ·dwForwardAVX512(SB), NOSPLIT, $48-8
 	MOVQ args+0(FP), R14
-	MOVQ dwArgs_off(R14), AX
-	MOVQ AX, off-8(SP)
-	MOVQ dwArgs_chunks(R14), AX
-	MOVQ AX, chunks-16(SP)
-	MOVQ dwArgs_tapCol(R14), R8
+	MOVQ dwForwardArgs_xCol(R14), R8
+	MOVQ dwForwardArgs_xCol(R14), R9
+	MOVQ dwForwardArgs_xCol(R14), R10
+	MOVQ dwForwardArgs_xRow(R14), R13
 	LEAQ (R8)(R8*2), R12
-	MOVQ dwArgs_tapRow(R14), R13
-	MOVQ dwArgs_wCol(R14), R9
-	MOVQ dwArgs_dstCol(R14), R10
-	MOVQ dwArgs_lanes(R14), CX
-cut_1:
+	MOVQ dwForwardArgs_chunks(R14), AX
+	MOVQ AX, chunks-16(SP)
+	MOVQ dwForwardArgs_off(R14), AX
+	MOVQ AX, off-8(SP)
+	MOVQ dwForwardArgs_lanes(R14), CX
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
 	KMOVW AX, K1
-chunk_2:
-	MOVQ dwArgs_nrows(R14), AX
-	MOVQ AX, spans-32(SP)
-	LEAQ dwArgs_rows(R14), AX
-	MOVQ AX, span-24(SP)
-span_3:
-	MOVQ span-24(SP), CX
-	MOVQ dwSpan_n(CX), AX
-	MOVQ AX, left-56(SP)
-	MOVQ dwArgs_dst(R14), AX
-	ADDQ dwSpan_dst(CX), AX
+chunk_1:
+	MOVQ dwForwardArgs_x(R14), AX
 	ADDQ off-8(SP), AX
-	MOVQ AX, dstPtr-72(SP)
-	MOVQ dwArgs_src(R14), AX
-	ADDQ dwSpan_src(CX), AX
+	MOVQ AX, src-32(SP)
+	MOVQ dwForwardArgs_y(R14), AX
 	ADDQ off-8(SP), AX
-	MOVQ AX, srcPtr-80(SP)
-	MOVQ dwArgs_w(R14), AX
-	ADDQ dwSpan_w(CX), AX
+	MOVQ AX, dst-40(SP)
+	MOVQ dwForwardArgs_w(R14), AX
 	ADDQ off-8(SP), AX
-	MOVQ AX, wPtr-88(SP)
-	MOVQ dwSpan_taps(CX), AX
-	MOVQ AX, taps-64(SP)
-row_4:
-	LEAQ dwArgs_cols(R14), CX
-	MOVQ dwArgs_ncols(R14), DI
-col_5:
-	MOVQ CX, col-40(SP)
-	MOVQ DI, colsLeft-48(SP)
-	MOVQ srcPtr-80(SP), AX
-	ADDQ dwSpan_src(CX), AX
-	MOVQ dstPtr-72(SP), BX
-	ADDQ dwSpan_dst(CX), BX
-	MOVQ wPtr-88(SP), DX
-	ADDQ dwSpan_w(CX), DX
-	MOVQ DX, wCols-96(SP)
-	MOVQ dwSpan_n(CX), R11
-	MOVQ dwSpan_taps(CX), SI
-	CMPQ taps-64(SP), $0
-	JEQ none_8
-	TESTQ SI, SI
-	JZ none_8
-	CMPQ dwArgs_stride(R14), $2
-	JEQ two_7
+	MOVQ AX, w-48(SP)
+	MOVQ dwForwardArgs_rows(R14), AX
+	MOVQ AX, left-24(SP)
+row_2:
+	MOVQ src-32(SP), AX
+	MOVQ dst-40(SP), BX
+	MOVQ dwForwardArgs_cols(R14), R11
+	MOVQ dwForwardArgs_k(R14), SI
+	CMPQ dwForwardArgs_stride(R14), $2
+	JEQ two_3
 	CMPQ SI, $4
-	JGE upper_9
+	JGE upper_5
 	CMPQ SI, $2
-	JGE upper_10
+	JGE upper_6
 	CMPQ R11, $8
-	JLT next_12
-block_11:
+	JLT next_8
+block_7:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -82,12 +56,12 @@ block_11:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_13:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_9:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z8
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z9
 	VFMADD231PS Z9, Z8, Z0
@@ -109,7 +83,7 @@ taps_13:
 	VFMADD231PS Z12, Z8, Z7
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_13
+	JNZ taps_9
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
@@ -128,24 +102,24 @@ taps_13:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $8, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $8
-	JGE block_11
-next_12:
+	JGE block_7
+next_8:
 	CMPQ R11, $4
-	JLT next_15
-block_14:
+	JLT next_11
+block_10:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_16:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_12:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z4
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z5
 	VFMADD231PS Z5, Z4, Z0
@@ -158,7 +132,7 @@ taps_16:
 	VFMADD231PS Z8, Z4, Z3
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_16
+	JNZ taps_12
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
@@ -169,22 +143,22 @@ taps_16:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $4
-	JGE block_14
-next_15:
+	JGE block_10
+next_11:
 	CMPQ R11, $2
-	JLT next_18
-block_17:
+	JLT next_14
+block_13:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_19:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_15:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z2
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z3
 	VFMADD231PS Z3, Z2, Z0
@@ -192,44 +166,44 @@ taps_19:
 	VFMADD231PS Z4, Z2, Z1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_19
+	JNZ taps_15
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*2), AX
 	SUBQ $2, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $2
-	JGE block_17
-next_18:
-block_20:
+	JGE block_13
+next_14:
+block_16:
 	VPXORD Z0, Z0, Z0
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_22:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_18:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z1
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z2
 	VFMADD231PS Z2, Z1, Z0
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_22
+	JNZ taps_18
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_20
-	JMP nextCol_6
-upper_10:
+	JNZ block_16
+	JMP next_4
+upper_6:
 	CMPQ SI, $3
-	JGE upper_23
+	JGE upper_19
 	CMPQ R11, $8
-	JLT next_25
-block_24:
+	JLT next_21
+block_20:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -239,14 +213,14 @@ block_24:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_26:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_22:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z8
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z9
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z10
 	VFMADD231PS Z10, Z8, Z0
@@ -277,7 +251,7 @@ taps_26:
 	VFMADD231PS Z10, Z9, Z7
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_26
+	JNZ taps_22
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
@@ -296,26 +270,26 @@ taps_26:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $8, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $8
-	JGE block_24
-next_25:
+	JGE block_20
+next_21:
 	CMPQ R11, $4
-	JLT next_28
-block_27:
+	JLT next_24
+block_23:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_29:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_25:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z4
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z5
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z6
 	VFMADD231PS Z6, Z4, Z0
@@ -333,7 +307,7 @@ taps_29:
 	VFMADD231PS Z6, Z5, Z3
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_29
+	JNZ taps_25
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
@@ -344,24 +318,24 @@ taps_29:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $4
-	JGE block_27
-next_28:
+	JGE block_23
+next_24:
 	CMPQ R11, $2
-	JLT next_31
-block_30:
+	JLT next_27
+block_26:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_32:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_28:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z2
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z3
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z4
 	VFMADD231PS Z4, Z2, Z0
@@ -372,28 +346,28 @@ taps_32:
 	VFMADD231PS Z6, Z3, Z1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_32
+	JNZ taps_28
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*2), AX
 	SUBQ $2, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $2
-	JGE block_30
-next_31:
-block_33:
+	JGE block_26
+next_27:
+block_29:
 	VPXORD Z0, Z0, Z0
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_35:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_31:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z1
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z2
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z3
 	VFMADD231PS Z3, Z1, Z0
@@ -401,17 +375,17 @@ taps_35:
 	VFMADD231PS Z4, Z2, Z0
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_35
+	JNZ taps_31
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_33
-	JMP nextCol_6
-upper_23:
+	JNZ block_29
+	JMP next_4
+upper_19:
 	CMPQ R11, $8
-	JLT next_37
-block_36:
+	JLT next_33
+block_32:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -421,16 +395,16 @@ block_36:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_38:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_34:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z8
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z9
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z10
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z11
 	VFMADD231PS Z11, Z8, Z0
@@ -471,7 +445,7 @@ taps_38:
 	VFMADD231PS Z12, Z10, Z7
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_38
+	JNZ taps_34
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
@@ -490,28 +464,28 @@ taps_38:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $8, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $8
-	JGE block_36
-next_37:
+	JGE block_32
+next_33:
 	CMPQ R11, $4
-	JLT next_40
-block_39:
+	JLT next_36
+block_35:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_41:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_37:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z4
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z5
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z6
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z7
 	VFMADD231PS Z7, Z4, Z0
@@ -534,7 +508,7 @@ taps_41:
 	VFMADD231PS Z8, Z6, Z3
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_41
+	JNZ taps_37
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
@@ -545,26 +519,26 @@ taps_41:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $4
-	JGE block_39
-next_40:
+	JGE block_35
+next_36:
 	CMPQ R11, $2
-	JLT next_43
-block_42:
+	JLT next_39
+block_38:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_44:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_40:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z2
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z3
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z4
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z5
 	VFMADD231PS Z5, Z2, Z0
@@ -579,30 +553,30 @@ taps_44:
 	VFMADD231PS Z8, Z4, Z1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_44
+	JNZ taps_40
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*2), AX
 	SUBQ $2, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $2
-	JGE block_42
-next_43:
-block_45:
+	JGE block_38
+next_39:
+block_41:
 	VPXORD Z0, Z0, Z0
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_47:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_43:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z1
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z2
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z3
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z4
 	VFMADD231PS Z4, Z1, Z0
@@ -612,21 +586,21 @@ taps_47:
 	VFMADD231PS Z6, Z3, Z0
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_47
+	JNZ taps_43
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_45
-	JMP nextCol_6
-upper_9:
+	JNZ block_41
+	JMP next_4
+upper_5:
 	CMPQ SI, $6
-	JGE upper_48
+	JGE upper_44
 	CMPQ SI, $5
-	JGE upper_49
+	JGE upper_45
 	CMPQ R11, $8
-	JLT next_51
-block_50:
+	JLT next_47
+block_46:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -636,9 +610,9 @@ block_50:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_52:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_48:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z8
 	ADDQ R9, R15
@@ -647,7 +621,7 @@ taps_52:
 	VMOVUPS.Z (R15), K1, Z10
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z11
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z12
 	VFMADD231PS Z12, Z8, Z0
@@ -697,7 +671,7 @@ taps_52:
 	VFMADD231PS Z14, Z11, Z7
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_52
+	JNZ taps_48
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
@@ -716,21 +690,21 @@ taps_52:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $8, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $8
-	JGE block_50
-next_51:
+	JGE block_46
+next_47:
 	CMPQ R11, $4
-	JLT next_54
-block_53:
+	JLT next_50
+block_49:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_55:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_51:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z4
 	ADDQ R9, R15
@@ -739,7 +713,7 @@ taps_55:
 	VMOVUPS.Z (R15), K1, Z6
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z7
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z8
 	VFMADD231PS Z8, Z4, Z0
@@ -768,7 +742,7 @@ taps_55:
 	VFMADD231PS Z10, Z7, Z3
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_55
+	JNZ taps_51
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
@@ -779,19 +753,19 @@ taps_55:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $4
-	JGE block_53
-next_54:
+	JGE block_49
+next_50:
 	CMPQ R11, $2
-	JLT next_57
-block_56:
+	JLT next_53
+block_52:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_58:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_54:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z2
 	ADDQ R9, R15
@@ -800,7 +774,7 @@ taps_58:
 	VMOVUPS.Z (R15), K1, Z4
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z5
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z6
 	VFMADD231PS Z6, Z2, Z0
@@ -818,23 +792,23 @@ taps_58:
 	VFMADD231PS Z6, Z5, Z1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_58
+	JNZ taps_54
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*2), AX
 	SUBQ $2, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $2
-	JGE block_56
-next_57:
-block_59:
+	JGE block_52
+next_53:
+block_55:
 	VPXORD Z0, Z0, Z0
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_61:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_57:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z1
 	ADDQ R9, R15
@@ -843,7 +817,7 @@ taps_61:
 	VMOVUPS.Z (R15), K1, Z3
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z4
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z5
 	VFMADD231PS Z5, Z1, Z0
@@ -856,17 +830,17 @@ taps_61:
 	VFMADD231PS Z8, Z4, Z0
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_61
+	JNZ taps_57
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_59
-	JMP nextCol_6
-upper_49:
+	JNZ block_55
+	JMP next_4
+upper_45:
 	CMPQ R11, $8
-	JLT next_63
-block_62:
+	JLT next_59
+block_58:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -876,9 +850,9 @@ block_62:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_64:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_60:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z8
 	ADDQ R9, R15
@@ -889,7 +863,7 @@ taps_64:
 	VMOVUPS.Z (R15), K1, Z11
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z12
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z13
 	VFMADD231PS Z13, Z8, Z0
@@ -948,7 +922,7 @@ taps_64:
 	VFMADD231PS Z16, Z12, Z7
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_64
+	JNZ taps_60
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
@@ -967,21 +941,21 @@ taps_64:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $8, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $8
-	JGE block_62
-next_63:
+	JGE block_58
+next_59:
 	CMPQ R11, $4
-	JLT next_66
-block_65:
+	JLT next_62
+block_61:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_67:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_63:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z4
 	ADDQ R9, R15
@@ -992,7 +966,7 @@ taps_67:
 	VMOVUPS.Z (R15), K1, Z7
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z8
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z9
 	VFMADD231PS Z9, Z4, Z0
@@ -1026,7 +1000,7 @@ taps_67:
 	VFMADD231PS Z12, Z8, Z3
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_67
+	JNZ taps_63
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
@@ -1037,19 +1011,19 @@ taps_67:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $4
-	JGE block_65
-next_66:
+	JGE block_61
+next_62:
 	CMPQ R11, $2
-	JLT next_69
-block_68:
+	JLT next_65
+block_64:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_70:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_66:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z2
 	ADDQ R9, R15
@@ -1060,7 +1034,7 @@ taps_70:
 	VMOVUPS.Z (R15), K1, Z5
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z6
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z7
 	VFMADD231PS Z7, Z2, Z0
@@ -1081,23 +1055,23 @@ taps_70:
 	VFMADD231PS Z8, Z6, Z1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_70
+	JNZ taps_66
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*2), AX
 	SUBQ $2, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $2
-	JGE block_68
-next_69:
-block_71:
+	JGE block_64
+next_65:
+block_67:
 	VPXORD Z0, Z0, Z0
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_73:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_69:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z1
 	ADDQ R9, R15
@@ -1108,7 +1082,7 @@ taps_73:
 	VMOVUPS.Z (R15), K1, Z4
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z5
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z6
 	VFMADD231PS Z6, Z1, Z0
@@ -1123,19 +1097,19 @@ taps_73:
 	VFMADD231PS Z6, Z5, Z0
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_73
+	JNZ taps_69
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_71
-	JMP nextCol_6
-upper_48:
+	JNZ block_67
+	JMP next_4
+upper_44:
 	CMPQ SI, $7
-	JGE upper_74
+	JGE upper_70
 	CMPQ R11, $8
-	JLT next_76
-block_75:
+	JLT next_72
+block_71:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1145,9 +1119,9 @@ block_75:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_77:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_73:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z8
 	ADDQ R9, R15
@@ -1160,7 +1134,7 @@ taps_77:
 	VMOVUPS.Z (R15), K1, Z12
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z13
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z14
 	VFMADD231PS Z14, Z8, Z0
@@ -1229,7 +1203,7 @@ taps_77:
 	VFMADD231PS Z14, Z13, Z7
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_77
+	JNZ taps_73
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
@@ -1248,21 +1222,21 @@ taps_77:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $8, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $8
-	JGE block_75
-next_76:
+	JGE block_71
+next_72:
 	CMPQ R11, $4
-	JLT next_79
-block_78:
+	JLT next_75
+block_74:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_80:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_76:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z4
 	ADDQ R9, R15
@@ -1275,7 +1249,7 @@ taps_80:
 	VMOVUPS.Z (R15), K1, Z8
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z9
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z10
 	VFMADD231PS Z10, Z4, Z0
@@ -1314,7 +1288,7 @@ taps_80:
 	VFMADD231PS Z10, Z9, Z3
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_80
+	JNZ taps_76
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
@@ -1325,19 +1299,19 @@ taps_80:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $4
-	JGE block_78
-next_79:
+	JGE block_74
+next_75:
 	CMPQ R11, $2
-	JLT next_82
-block_81:
+	JLT next_78
+block_77:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_83:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_79:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z2
 	ADDQ R9, R15
@@ -1350,7 +1324,7 @@ taps_83:
 	VMOVUPS.Z (R15), K1, Z6
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z7
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z8
 	VFMADD231PS Z8, Z2, Z0
@@ -1375,23 +1349,23 @@ taps_83:
 	VFMADD231PS Z10, Z7, Z1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_83
+	JNZ taps_79
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*2), AX
 	SUBQ $2, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $2
-	JGE block_81
-next_82:
-block_84:
+	JGE block_77
+next_78:
+block_80:
 	VPXORD Z0, Z0, Z0
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_86:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_82:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z1
 	ADDQ R9, R15
@@ -1404,7 +1378,7 @@ taps_86:
 	VMOVUPS.Z (R15), K1, Z5
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z6
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z7
 	VFMADD231PS Z7, Z1, Z0
@@ -1421,17 +1395,17 @@ taps_86:
 	VFMADD231PS Z8, Z6, Z0
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_86
+	JNZ taps_82
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_84
-	JMP nextCol_6
-upper_74:
+	JNZ block_80
+	JMP next_4
+upper_70:
 	CMPQ R11, $8
-	JLT next_88
-block_87:
+	JLT next_84
+block_83:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1441,9 +1415,9 @@ block_87:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_89:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_85:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z8
 	ADDQ R9, R15
@@ -1458,7 +1432,7 @@ taps_89:
 	VMOVUPS.Z (R15), K1, Z13
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z14
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z15
 	VFMADD231PS Z15, Z8, Z0
@@ -1536,7 +1510,7 @@ taps_89:
 	VFMADD231PS Z16, Z14, Z7
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_89
+	JNZ taps_85
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
@@ -1555,21 +1529,21 @@ taps_89:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $8, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $8
-	JGE block_87
-next_88:
+	JGE block_83
+next_84:
 	CMPQ R11, $4
-	JLT next_91
-block_90:
+	JLT next_87
+block_86:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_92:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_88:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z4
 	ADDQ R9, R15
@@ -1584,7 +1558,7 @@ taps_92:
 	VMOVUPS.Z (R15), K1, Z9
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z10
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z11
 	VFMADD231PS Z11, Z4, Z0
@@ -1629,7 +1603,7 @@ taps_92:
 	VFMADD231PS Z12, Z10, Z3
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_92
+	JNZ taps_88
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
@@ -1640,19 +1614,19 @@ taps_92:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $4
-	JGE block_90
-next_91:
+	JGE block_86
+next_87:
 	CMPQ R11, $2
-	JLT next_94
-block_93:
+	JLT next_90
+block_89:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_95:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_91:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z2
 	ADDQ R9, R15
@@ -1667,7 +1641,7 @@ taps_95:
 	VMOVUPS.Z (R15), K1, Z7
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z8
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z9
 	VFMADD231PS Z9, Z2, Z0
@@ -1695,23 +1669,23 @@ taps_95:
 	VFMADD231PS Z12, Z8, Z1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_95
+	JNZ taps_91
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*2), AX
 	SUBQ $2, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $2
-	JGE block_93
-next_94:
-block_96:
+	JGE block_89
+next_90:
+block_92:
 	VPXORD Z0, Z0, Z0
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_98:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_94:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z1
 	ADDQ R9, R15
@@ -1726,7 +1700,7 @@ taps_98:
 	VMOVUPS.Z (R15), K1, Z6
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z7
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z8
 	VFMADD231PS Z8, Z1, Z0
@@ -1746,20 +1720,20 @@ taps_98:
 	VFMADD231PS Z10, Z7, Z0
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_98
+	JNZ taps_94
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_96
-	JMP nextCol_6
-two_7:
+	JNZ block_92
+	JMP next_4
+two_3:
 	SHRQ $1, SI
 	CMPQ SI, $2
-	JGE upper_99
+	JGE upper_95
 	CMPQ R11, $8
-	JLT next_101
-block_100:
+	JLT next_97
+block_96:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1769,16 +1743,16 @@ block_100:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_102:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_98:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z8
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z9
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z10
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z11
 	VFMADD231PS Z11, Z8, Z0
@@ -1828,7 +1802,7 @@ taps_102:
 	VFMADD231PS Z11, Z10, Z7
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_102
+	JNZ taps_98
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
@@ -1848,28 +1822,28 @@ taps_102:
 	LEAQ (AX)(R8*8), AX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $8, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $8
-	JGE block_100
-next_101:
+	JGE block_96
+next_97:
 	CMPQ R11, $4
-	JLT next_104
-block_103:
+	JLT next_100
+block_99:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_105:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_101:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z4
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z5
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z6
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z7
 	VFMADD231PS Z7, Z4, Z0
@@ -1896,7 +1870,7 @@ taps_105:
 	VFMADD231PS Z7, Z6, Z3
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_105
+	JNZ taps_101
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
@@ -1907,26 +1881,26 @@ taps_105:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $4, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $4
-	JGE block_103
-next_104:
+	JGE block_99
+next_100:
 	CMPQ R11, $2
-	JLT next_107
-block_106:
+	JLT next_103
+block_102:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_108:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_104:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z2
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z3
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z4
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z5
 	VFMADD231PS Z5, Z2, Z0
@@ -1942,30 +1916,30 @@ taps_108:
 	VFMADD231PS Z5, Z4, Z1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_108
+	JNZ taps_104
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*4), AX
 	SUBQ $2, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $2
-	JGE block_106
-next_107:
-block_109:
+	JGE block_102
+next_103:
+block_105:
 	VPXORD Z0, Z0, Z0
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_111:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_107:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z1
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z2
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z3
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z4
 	VFMADD231PS Z4, Z1, Z0
@@ -1975,19 +1949,19 @@ taps_111:
 	VFMADD231PS Z6, Z3, Z0
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_111
+	JNZ taps_107
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*2), AX
 	SUBQ $1, R11
-	JNZ block_109
-	JMP nextCol_6
-upper_99:
+	JNZ block_105
+	JMP next_4
+upper_95:
 	CMPQ SI, $3
-	JGE upper_112
+	JGE upper_108
 	CMPQ R11, $8
-	JLT next_114
-block_113:
+	JLT next_110
+block_109:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -1997,9 +1971,9 @@ block_113:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_115:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_111:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z8
 	ADDQ R9, R15
@@ -2010,7 +1984,7 @@ taps_115:
 	VMOVUPS.Z (R15), K1, Z11
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z12
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z13
 	VFMADD231PS Z13, Z8, Z0
@@ -2079,7 +2053,7 @@ taps_115:
 	VFMADD231PS Z15, Z12, Z7
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_115
+	JNZ taps_111
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
@@ -2099,21 +2073,21 @@ taps_115:
 	LEAQ (AX)(R8*8), AX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $8, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $8
-	JGE block_113
-next_114:
+	JGE block_109
+next_110:
 	CMPQ R11, $4
-	JLT next_117
-block_116:
+	JLT next_113
+block_112:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_118:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_114:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z4
 	ADDQ R9, R15
@@ -2124,7 +2098,7 @@ taps_118:
 	VMOVUPS.Z (R15), K1, Z7
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z8
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z9
 	VFMADD231PS Z9, Z4, Z0
@@ -2162,7 +2136,7 @@ taps_118:
 	VFMADD231PS Z11, Z8, Z3
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_118
+	JNZ taps_114
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
@@ -2173,19 +2147,19 @@ taps_118:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $4, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $4
-	JGE block_116
-next_117:
+	JGE block_112
+next_113:
 	CMPQ R11, $2
-	JLT next_120
-block_119:
+	JLT next_116
+block_115:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_121:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_117:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z2
 	ADDQ R9, R15
@@ -2196,7 +2170,7 @@ taps_121:
 	VMOVUPS.Z (R15), K1, Z5
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z6
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z7
 	VFMADD231PS Z7, Z2, Z0
@@ -2219,23 +2193,23 @@ taps_121:
 	VFMADD231PS Z9, Z6, Z1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_121
+	JNZ taps_117
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*4), AX
 	SUBQ $2, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $2
-	JGE block_119
-next_120:
-block_122:
+	JGE block_115
+next_116:
+block_118:
 	VPXORD Z0, Z0, Z0
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_124:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_120:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z1
 	ADDQ R9, R15
@@ -2246,7 +2220,7 @@ taps_124:
 	VMOVUPS.Z (R15), K1, Z4
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z5
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z6
 	VFMADD231PS Z6, Z1, Z0
@@ -2261,17 +2235,17 @@ taps_124:
 	VFMADD231PS Z6, Z5, Z0
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_124
+	JNZ taps_120
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*2), AX
 	SUBQ $1, R11
-	JNZ block_122
-	JMP nextCol_6
-upper_112:
+	JNZ block_118
+	JMP next_4
+upper_108:
 	CMPQ R11, $8
-	JLT next_126
-block_125:
+	JLT next_122
+block_121:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2281,9 +2255,9 @@ block_125:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_127:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_123:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z8
 	ADDQ R9, R15
@@ -2298,7 +2272,7 @@ taps_127:
 	VMOVUPS.Z (R15), K1, Z13
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z14
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z15
 	VFMADD231PS Z15, Z8, Z0
@@ -2385,7 +2359,7 @@ taps_127:
 	VFMADD231PS Z15, Z14, Z7
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_127
+	JNZ taps_123
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
@@ -2405,21 +2379,21 @@ taps_127:
 	LEAQ (AX)(R8*8), AX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $8, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $8
-	JGE block_125
-next_126:
+	JGE block_121
+next_122:
 	CMPQ R11, $4
-	JLT next_129
-block_128:
+	JLT next_125
+block_124:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_130:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_126:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z4
 	ADDQ R9, R15
@@ -2434,7 +2408,7 @@ taps_130:
 	VMOVUPS.Z (R15), K1, Z9
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z10
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z11
 	VFMADD231PS Z11, Z4, Z0
@@ -2483,7 +2457,7 @@ taps_130:
 	VFMADD231PS Z11, Z10, Z3
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_130
+	JNZ taps_126
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
@@ -2494,19 +2468,19 @@ taps_130:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $4, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $4
-	JGE block_128
-next_129:
+	JGE block_124
+next_125:
 	CMPQ R11, $2
-	JLT next_132
-block_131:
+	JLT next_128
+block_127:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_133:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_129:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z2
 	ADDQ R9, R15
@@ -2521,7 +2495,7 @@ taps_133:
 	VMOVUPS.Z (R15), K1, Z7
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z8
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z9
 	VFMADD231PS Z9, Z2, Z0
@@ -2550,23 +2524,23 @@ taps_133:
 	VFMADD231PS Z9, Z8, Z1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_133
+	JNZ taps_129
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	VMOVUPS Z1, K1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*4), AX
 	SUBQ $2, R11
-	JZ nextCol_6
+	JZ next_4
 	CMPQ R11, $2
-	JGE block_131
-next_132:
-block_134:
+	JGE block_127
+next_128:
+block_130:
 	VPXORD Z0, Z0, Z0
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_136:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_132:
 	MOVQ DX, R15
 	VMOVUPS.Z (R15), K1, Z1
 	ADDQ R9, R15
@@ -2581,7 +2555,7 @@ taps_136:
 	VMOVUPS.Z (R15), K1, Z6
 	ADDQ R9, R15
 	VMOVUPS.Z (R15), K1, Z7
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS.Z (DI), K1, Z8
 	VFMADD231PS Z8, Z1, Z0
@@ -2601,65 +2575,1948 @@ taps_136:
 	VFMADD231PS Z10, Z7, Z0
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_136
+	JNZ taps_132
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*2), AX
 	SUBQ $1, R11
-	JNZ block_134
-	JMP nextCol_6
-none_8:
+	JNZ block_130
+	JMP next_4
+next_4:
+	MOVQ dwForwardArgs_xStep(R14), AX
+	ADDQ AX, src-32(SP)
+	MOVQ dwForwardArgs_yRow(R14), AX
+	ADDQ AX, dst-40(SP)
+	DECQ left-24(SP)
+	JNZ row_2
+	ADDQ $64, off-8(SP)
+	DECQ chunks-16(SP)
+	JNZ chunk_1
+	VZEROUPPER
+	RET
+
+TEXT ·dwInputAVX512(SB), NOSPLIT, $96-8
+	MOVQ args+0(FP), R14
+	MOVQ dwInputArgs_dyCol(R14), R8
+	MOVQ dwInputArgs_wCol(R14), R9
+	MOVQ dwInputArgs_dxCol(R14), R10
+	MOVQ dwInputArgs_dyRow(R14), R13
+	LEAQ (R8)(R8*2), R12
+	MOVQ dwInputArgs_chunks(R14), AX
+	MOVQ AX, chunks-16(SP)
+	MOVQ dwInputArgs_off(R14), AX
+	MOVQ AX, off-8(SP)
+	MOVQ dwInputArgs_lanes(R14), CX
+	MOVL $1, AX
+	SHLL CX, AX
+	DECL AX
+	KMOVW AX, K1
+chunk_133:
+	MOVQ dwInputArgs_nspans(R14), AX
+	MOVQ AX, spans-32(SP)
+	LEAQ dwInputArgs_spans(R14), CX
+span_134:
+	MOVQ CX, span-24(SP)
+	MOVQ dwInputArgs_dx(R14), AX
+	ADDQ dwSpan_dx(CX), AX
+	ADDQ off-8(SP), AX
+	MOVQ AX, dst-80(SP)
+	MOVQ dwInputArgs_dy(R14), AX
+	ADDQ dwSpan_dy(CX), AX
+	ADDQ off-8(SP), AX
+	MOVQ AX, src-72(SP)
+	MOVQ dwInputArgs_w(R14), AX
+	ADDQ dwSpan_w(CX), AX
+	ADDQ off-8(SP), AX
+	MOVQ AX, w-88(SP)
+	MOVQ dwSpan_n(CX), AX
+	MOVQ AX, left-56(SP)
+	MOVQ dwSpan_taps(CX), AX
+	MOVQ AX, taps-64(SP)
+row_135:
+	MOVQ dwInputArgs_nclasses(R14), AX
+	MOVQ AX, classes-48(SP)
+	LEAQ dwInputArgs_classes(R14), CX
+class_136:
+	MOVQ CX, class-40(SP)
+	MOVQ src-72(SP), AX
+	MOVQ dst-80(SP), BX
+	ADDQ dwClass_dx(CX), BX
+	MOVQ w-88(SP), DX
+	ADDQ dwClass_w(CX), DX
+	MOVQ DX, wClass-96(SP)
+	MOVQ dwInputArgs_cols(R14), R11
+	MOVQ dwClass_taps(CX), SI
+	CMPQ taps-64(SP), $0
+	JEQ none_137
+	CMPQ SI, $4
+	JGE upper_139
+	CMPQ SI, $2
+	JGE upper_140
+	CMPQ SI, $1
+	JGE upper_141
+none_137:
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_n(CX), R11
+	TESTQ R11, R11
+	JZ next_138
 	VPXORD Z0, Z0, Z0
-zero_137:
+zero_142:
 	VMOVUPS Z0, K1, (BX)
 	ADDQ R10, BX
 	DECQ R11
-	JNZ zero_137
-nextCol_6:
-	MOVQ col-40(SP), CX
-	ADDQ $dwSpan__size, CX
-	MOVQ colsLeft-48(SP), DI
-	DECQ DI
-	JNZ col_5
-	MOVQ dwArgs_dstStep(R14), AX
-	ADDQ AX, dstPtr-72(SP)
-	MOVQ dwArgs_srcStep(R14), AX
-	ADDQ AX, srcPtr-80(SP)
+	JNZ zero_142
+	JMP next_138
+upper_141:
+	CMPQ R11, $8
+	JLT next_145
+block_144:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_146:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z8
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z9
+	VFMADD231PS Z9, Z8, Z0
+	VMOVUPS.Z (DI)(R8*1), K1, Z10
+	VFMADD231PS Z10, Z8, Z1
+	VMOVUPS.Z (DI)(R8*2), K1, Z11
+	VFMADD231PS Z11, Z8, Z2
+	ADDQ R12, DI
+	VMOVUPS.Z (DI), K1, Z12
+	VFMADD231PS Z12, Z8, Z3
+	VMOVUPS.Z (DI)(R8*1), K1, Z9
+	VFMADD231PS Z9, Z8, Z4
+	VMOVUPS.Z (DI)(R8*2), K1, Z10
+	VFMADD231PS Z10, Z8, Z5
+	ADDQ R12, DI
+	VMOVUPS.Z (DI), K1, Z11
+	VFMADD231PS Z11, Z8, Z6
+	VMOVUPS.Z (DI)(R8*1), K1, Z12
+	VFMADD231PS Z12, Z8, Z7
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_146
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z4, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z5, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z6, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z7, K1, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*8), AX
+	SUBQ $8, R11
+	JZ end_143
+	CMPQ R11, $8
+	JGE block_144
+next_145:
+	CMPQ R11, $4
+	JLT next_148
+block_147:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_149:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z4
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z5
+	VFMADD231PS Z5, Z4, Z0
+	VMOVUPS.Z (DI)(R8*1), K1, Z6
+	VFMADD231PS Z6, Z4, Z1
+	VMOVUPS.Z (DI)(R8*2), K1, Z7
+	VFMADD231PS Z7, Z4, Z2
+	ADDQ R12, DI
+	VMOVUPS.Z (DI), K1, Z8
+	VFMADD231PS Z8, Z4, Z3
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_149
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ end_143
+	CMPQ R11, $4
+	JGE block_147
+next_148:
+	CMPQ R11, $2
+	JLT next_151
+block_150:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_152:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z2
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z3
+	VFMADD231PS Z3, Z2, Z0
+	VMOVUPS.Z (DI)(R8*1), K1, Z4
+	VFMADD231PS Z4, Z2, Z1
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_152
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ end_143
+	CMPQ R11, $2
+	JGE block_150
+next_151:
+block_153:
+	VPXORD Z0, Z0, Z0
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_155:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z1
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z2
+	VFMADD231PS Z2, Z1, Z0
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_155
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_153
+	JMP end_143
+end_143:
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_rest(CX), R11
+	TESTQ R11, R11
+	JZ next_138
+	VPXORD Z0, Z0, Z0
+zero_156:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	DECQ R11
+	JNZ zero_156
+	JMP next_138
+upper_140:
+	CMPQ SI, $3
+	JGE upper_157
+	VPXORD Z0, Z0, Z0
+	CMPQ R11, $8
+	JLT next_160
+block_159:
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_161:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z9
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z10
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z11
+	VFMADD231PS Z11, Z9, Z0
+	VFMADD231PS Z11, Z10, Z1
+	VMOVUPS.Z (DI)(R8*1), K1, Z12
+	VFMADD231PS Z12, Z9, Z1
+	VFMADD231PS Z12, Z10, Z2
+	VMOVUPS.Z (DI)(R8*2), K1, Z13
+	VFMADD231PS Z13, Z9, Z2
+	VFMADD231PS Z13, Z10, Z3
+	ADDQ R12, DI
+	VMOVUPS.Z (DI), K1, Z14
+	VFMADD231PS Z14, Z9, Z3
+	VFMADD231PS Z14, Z10, Z4
+	VMOVUPS.Z (DI)(R8*1), K1, Z11
+	VFMADD231PS Z11, Z9, Z4
+	VFMADD231PS Z11, Z10, Z5
+	VMOVUPS.Z (DI)(R8*2), K1, Z12
+	VFMADD231PS Z12, Z9, Z5
+	VFMADD231PS Z12, Z10, Z6
+	ADDQ R12, DI
+	VMOVUPS.Z (DI), K1, Z13
+	VFMADD231PS Z13, Z9, Z6
+	VFMADD231PS Z13, Z10, Z7
+	VMOVUPS.Z (DI)(R8*1), K1, Z14
+	VFMADD231PS Z14, Z9, Z7
+	VFMADD231PS Z14, Z10, Z8
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_161
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z4, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z5, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z6, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z7, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z8, Z0
+	LEAQ (AX)(R8*8), AX
+	SUBQ $8, R11
+	JZ end_158
+	CMPQ R11, $8
+	JGE block_159
+next_160:
+	CMPQ R11, $4
+	JLT next_163
+block_162:
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_164:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z5
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z6
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z7
+	VFMADD231PS Z7, Z5, Z0
+	VFMADD231PS Z7, Z6, Z1
+	VMOVUPS.Z (DI)(R8*1), K1, Z8
+	VFMADD231PS Z8, Z5, Z1
+	VFMADD231PS Z8, Z6, Z2
+	VMOVUPS.Z (DI)(R8*2), K1, Z9
+	VFMADD231PS Z9, Z5, Z2
+	VFMADD231PS Z9, Z6, Z3
+	ADDQ R12, DI
+	VMOVUPS.Z (DI), K1, Z10
+	VFMADD231PS Z10, Z5, Z3
+	VFMADD231PS Z10, Z6, Z4
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_164
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z4, Z0
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ end_158
+	CMPQ R11, $4
+	JGE block_162
+next_163:
+	CMPQ R11, $2
+	JLT next_166
+block_165:
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_167:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z3
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z4
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z5
+	VFMADD231PS Z5, Z3, Z0
+	VFMADD231PS Z5, Z4, Z1
+	VMOVUPS.Z (DI)(R8*1), K1, Z6
+	VFMADD231PS Z6, Z3, Z1
+	VFMADD231PS Z6, Z4, Z2
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_167
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z2, Z0
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ end_158
+	CMPQ R11, $2
+	JGE block_165
+next_166:
+block_168:
+	VPXORD Z1, Z1, Z1
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_170:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z2
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z3
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z4
+	VFMADD231PS Z4, Z2, Z0
+	VFMADD231PS Z4, Z3, Z1
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_170
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z1, Z0
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_168
+	JMP end_158
+end_158:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_rest(CX), R11
+	TESTQ R11, R11
+	JZ next_138
+	VPXORD Z0, Z0, Z0
+zero_171:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	DECQ R11
+	JNZ zero_171
+	JMP next_138
+upper_157:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	CMPQ R11, $8
+	JLT next_174
+block_173:
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_175:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z10
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z11
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z12
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z13
+	VFMADD231PS Z13, Z10, Z0
+	VFMADD231PS Z13, Z11, Z1
+	VFMADD231PS Z13, Z12, Z2
+	VMOVUPS.Z (DI)(R8*1), K1, Z14
+	VFMADD231PS Z14, Z10, Z1
+	VFMADD231PS Z14, Z11, Z2
+	VFMADD231PS Z14, Z12, Z3
+	VMOVUPS.Z (DI)(R8*2), K1, Z15
+	VFMADD231PS Z15, Z10, Z2
+	VFMADD231PS Z15, Z11, Z3
+	VFMADD231PS Z15, Z12, Z4
+	ADDQ R12, DI
+	VMOVUPS.Z (DI), K1, Z16
+	VFMADD231PS Z16, Z10, Z3
+	VFMADD231PS Z16, Z11, Z4
+	VFMADD231PS Z16, Z12, Z5
+	VMOVUPS.Z (DI)(R8*1), K1, Z13
+	VFMADD231PS Z13, Z10, Z4
+	VFMADD231PS Z13, Z11, Z5
+	VFMADD231PS Z13, Z12, Z6
+	VMOVUPS.Z (DI)(R8*2), K1, Z14
+	VFMADD231PS Z14, Z10, Z5
+	VFMADD231PS Z14, Z11, Z6
+	VFMADD231PS Z14, Z12, Z7
+	ADDQ R12, DI
+	VMOVUPS.Z (DI), K1, Z15
+	VFMADD231PS Z15, Z10, Z6
+	VFMADD231PS Z15, Z11, Z7
+	VFMADD231PS Z15, Z12, Z8
+	VMOVUPS.Z (DI)(R8*1), K1, Z16
+	VFMADD231PS Z16, Z10, Z7
+	VFMADD231PS Z16, Z11, Z8
+	VFMADD231PS Z16, Z12, Z9
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_175
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z4, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z5, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z6, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z7, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z8, Z0
+	VMOVAPS Z9, Z1
+	LEAQ (AX)(R8*8), AX
+	SUBQ $8, R11
+	JZ end_172
+	CMPQ R11, $8
+	JGE block_173
+next_174:
+	CMPQ R11, $4
+	JLT next_177
+block_176:
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_178:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z6
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z7
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z8
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z9
+	VFMADD231PS Z9, Z6, Z0
+	VFMADD231PS Z9, Z7, Z1
+	VFMADD231PS Z9, Z8, Z2
+	VMOVUPS.Z (DI)(R8*1), K1, Z10
+	VFMADD231PS Z10, Z6, Z1
+	VFMADD231PS Z10, Z7, Z2
+	VFMADD231PS Z10, Z8, Z3
+	VMOVUPS.Z (DI)(R8*2), K1, Z11
+	VFMADD231PS Z11, Z6, Z2
+	VFMADD231PS Z11, Z7, Z3
+	VFMADD231PS Z11, Z8, Z4
+	ADDQ R12, DI
+	VMOVUPS.Z (DI), K1, Z12
+	VFMADD231PS Z12, Z6, Z3
+	VFMADD231PS Z12, Z7, Z4
+	VFMADD231PS Z12, Z8, Z5
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_178
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z4, Z0
+	VMOVAPS Z5, Z1
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ end_172
+	CMPQ R11, $4
+	JGE block_176
+next_177:
+	CMPQ R11, $2
+	JLT next_180
+block_179:
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_181:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z4
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z5
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z6
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z7
+	VFMADD231PS Z7, Z4, Z0
+	VFMADD231PS Z7, Z5, Z1
+	VFMADD231PS Z7, Z6, Z2
+	VMOVUPS.Z (DI)(R8*1), K1, Z8
+	VFMADD231PS Z8, Z4, Z1
+	VFMADD231PS Z8, Z5, Z2
+	VFMADD231PS Z8, Z6, Z3
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_181
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z2, Z0
+	VMOVAPS Z3, Z1
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ end_172
+	CMPQ R11, $2
+	JGE block_179
+next_180:
+block_182:
+	VPXORD Z2, Z2, Z2
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_184:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z3
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z4
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z5
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z6
+	VFMADD231PS Z6, Z3, Z0
+	VFMADD231PS Z6, Z4, Z1
+	VFMADD231PS Z6, Z5, Z2
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_184
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z1, Z0
+	VMOVAPS Z2, Z1
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_182
+	JMP end_172
+end_172:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_rest(CX), R11
+	TESTQ R11, R11
+	JZ next_138
+	VPXORD Z0, Z0, Z0
+zero_185:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	DECQ R11
+	JNZ zero_185
+	JMP next_138
+upper_139:
+	CMPQ SI, $6
+	JGE upper_186
+	CMPQ SI, $5
+	JGE upper_187
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	CMPQ R11, $8
+	JLT next_190
+block_189:
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_191:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z11
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z12
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z13
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z14
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z15
+	VFMADD231PS Z15, Z11, Z0
+	VFMADD231PS Z15, Z12, Z1
+	VFMADD231PS Z15, Z13, Z2
+	VFMADD231PS Z15, Z14, Z3
+	VMOVUPS.Z (DI)(R8*1), K1, Z16
+	VFMADD231PS Z16, Z11, Z1
+	VFMADD231PS Z16, Z12, Z2
+	VFMADD231PS Z16, Z13, Z3
+	VFMADD231PS Z16, Z14, Z4
+	VMOVUPS.Z (DI)(R8*2), K1, Z17
+	VFMADD231PS Z17, Z11, Z2
+	VFMADD231PS Z17, Z12, Z3
+	VFMADD231PS Z17, Z13, Z4
+	VFMADD231PS Z17, Z14, Z5
+	ADDQ R12, DI
+	VMOVUPS.Z (DI), K1, Z18
+	VFMADD231PS Z18, Z11, Z3
+	VFMADD231PS Z18, Z12, Z4
+	VFMADD231PS Z18, Z13, Z5
+	VFMADD231PS Z18, Z14, Z6
+	VMOVUPS.Z (DI)(R8*1), K1, Z15
+	VFMADD231PS Z15, Z11, Z4
+	VFMADD231PS Z15, Z12, Z5
+	VFMADD231PS Z15, Z13, Z6
+	VFMADD231PS Z15, Z14, Z7
+	VMOVUPS.Z (DI)(R8*2), K1, Z16
+	VFMADD231PS Z16, Z11, Z5
+	VFMADD231PS Z16, Z12, Z6
+	VFMADD231PS Z16, Z13, Z7
+	VFMADD231PS Z16, Z14, Z8
+	ADDQ R12, DI
+	VMOVUPS.Z (DI), K1, Z17
+	VFMADD231PS Z17, Z11, Z6
+	VFMADD231PS Z17, Z12, Z7
+	VFMADD231PS Z17, Z13, Z8
+	VFMADD231PS Z17, Z14, Z9
+	VMOVUPS.Z (DI)(R8*1), K1, Z18
+	VFMADD231PS Z18, Z11, Z7
+	VFMADD231PS Z18, Z12, Z8
+	VFMADD231PS Z18, Z13, Z9
+	VFMADD231PS Z18, Z14, Z10
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_191
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z4, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z5, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z6, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z7, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z8, Z0
+	VMOVAPS Z9, Z1
+	VMOVAPS Z10, Z2
+	LEAQ (AX)(R8*8), AX
+	SUBQ $8, R11
+	JZ end_188
+	CMPQ R11, $8
+	JGE block_189
+next_190:
+	CMPQ R11, $4
+	JLT next_193
+block_192:
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_194:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z7
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z8
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z9
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z10
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z11
+	VFMADD231PS Z11, Z7, Z0
+	VFMADD231PS Z11, Z8, Z1
+	VFMADD231PS Z11, Z9, Z2
+	VFMADD231PS Z11, Z10, Z3
+	VMOVUPS.Z (DI)(R8*1), K1, Z12
+	VFMADD231PS Z12, Z7, Z1
+	VFMADD231PS Z12, Z8, Z2
+	VFMADD231PS Z12, Z9, Z3
+	VFMADD231PS Z12, Z10, Z4
+	VMOVUPS.Z (DI)(R8*2), K1, Z13
+	VFMADD231PS Z13, Z7, Z2
+	VFMADD231PS Z13, Z8, Z3
+	VFMADD231PS Z13, Z9, Z4
+	VFMADD231PS Z13, Z10, Z5
+	ADDQ R12, DI
+	VMOVUPS.Z (DI), K1, Z14
+	VFMADD231PS Z14, Z7, Z3
+	VFMADD231PS Z14, Z8, Z4
+	VFMADD231PS Z14, Z9, Z5
+	VFMADD231PS Z14, Z10, Z6
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_194
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z4, Z0
+	VMOVAPS Z5, Z1
+	VMOVAPS Z6, Z2
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ end_188
+	CMPQ R11, $4
+	JGE block_192
+next_193:
+	CMPQ R11, $2
+	JLT next_196
+block_195:
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_197:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z5
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z6
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z7
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z8
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z9
+	VFMADD231PS Z9, Z5, Z0
+	VFMADD231PS Z9, Z6, Z1
+	VFMADD231PS Z9, Z7, Z2
+	VFMADD231PS Z9, Z8, Z3
+	VMOVUPS.Z (DI)(R8*1), K1, Z10
+	VFMADD231PS Z10, Z5, Z1
+	VFMADD231PS Z10, Z6, Z2
+	VFMADD231PS Z10, Z7, Z3
+	VFMADD231PS Z10, Z8, Z4
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_197
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z2, Z0
+	VMOVAPS Z3, Z1
+	VMOVAPS Z4, Z2
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ end_188
+	CMPQ R11, $2
+	JGE block_195
+next_196:
+block_198:
+	VPXORD Z3, Z3, Z3
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_200:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z4
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z5
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z6
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z7
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z8
+	VFMADD231PS Z8, Z4, Z0
+	VFMADD231PS Z8, Z5, Z1
+	VFMADD231PS Z8, Z6, Z2
+	VFMADD231PS Z8, Z7, Z3
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_200
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z1, Z0
+	VMOVAPS Z2, Z1
+	VMOVAPS Z3, Z2
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_198
+	JMP end_188
+end_188:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ R10, BX
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_rest(CX), R11
+	TESTQ R11, R11
+	JZ next_138
+	VPXORD Z0, Z0, Z0
+zero_201:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	DECQ R11
+	JNZ zero_201
+	JMP next_138
+upper_187:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	CMPQ R11, $8
+	JLT next_204
+block_203:
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_205:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z12
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z13
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z14
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z15
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z16
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z17
+	VFMADD231PS Z17, Z12, Z0
+	VFMADD231PS Z17, Z13, Z1
+	VFMADD231PS Z17, Z14, Z2
+	VFMADD231PS Z17, Z15, Z3
+	VFMADD231PS Z17, Z16, Z4
+	VMOVUPS.Z (DI)(R8*1), K1, Z18
+	VFMADD231PS Z18, Z12, Z1
+	VFMADD231PS Z18, Z13, Z2
+	VFMADD231PS Z18, Z14, Z3
+	VFMADD231PS Z18, Z15, Z4
+	VFMADD231PS Z18, Z16, Z5
+	VMOVUPS.Z (DI)(R8*2), K1, Z19
+	VFMADD231PS Z19, Z12, Z2
+	VFMADD231PS Z19, Z13, Z3
+	VFMADD231PS Z19, Z14, Z4
+	VFMADD231PS Z19, Z15, Z5
+	VFMADD231PS Z19, Z16, Z6
+	ADDQ R12, DI
+	VMOVUPS.Z (DI), K1, Z20
+	VFMADD231PS Z20, Z12, Z3
+	VFMADD231PS Z20, Z13, Z4
+	VFMADD231PS Z20, Z14, Z5
+	VFMADD231PS Z20, Z15, Z6
+	VFMADD231PS Z20, Z16, Z7
+	VMOVUPS.Z (DI)(R8*1), K1, Z17
+	VFMADD231PS Z17, Z12, Z4
+	VFMADD231PS Z17, Z13, Z5
+	VFMADD231PS Z17, Z14, Z6
+	VFMADD231PS Z17, Z15, Z7
+	VFMADD231PS Z17, Z16, Z8
+	VMOVUPS.Z (DI)(R8*2), K1, Z18
+	VFMADD231PS Z18, Z12, Z5
+	VFMADD231PS Z18, Z13, Z6
+	VFMADD231PS Z18, Z14, Z7
+	VFMADD231PS Z18, Z15, Z8
+	VFMADD231PS Z18, Z16, Z9
+	ADDQ R12, DI
+	VMOVUPS.Z (DI), K1, Z19
+	VFMADD231PS Z19, Z12, Z6
+	VFMADD231PS Z19, Z13, Z7
+	VFMADD231PS Z19, Z14, Z8
+	VFMADD231PS Z19, Z15, Z9
+	VFMADD231PS Z19, Z16, Z10
+	VMOVUPS.Z (DI)(R8*1), K1, Z20
+	VFMADD231PS Z20, Z12, Z7
+	VFMADD231PS Z20, Z13, Z8
+	VFMADD231PS Z20, Z14, Z9
+	VFMADD231PS Z20, Z15, Z10
+	VFMADD231PS Z20, Z16, Z11
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_205
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z4, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z5, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z6, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z7, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z8, Z0
+	VMOVAPS Z9, Z1
+	VMOVAPS Z10, Z2
+	VMOVAPS Z11, Z3
+	LEAQ (AX)(R8*8), AX
+	SUBQ $8, R11
+	JZ end_202
+	CMPQ R11, $8
+	JGE block_203
+next_204:
+	CMPQ R11, $4
+	JLT next_207
+block_206:
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_208:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z8
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z9
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z10
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z11
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z12
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z13
+	VFMADD231PS Z13, Z8, Z0
+	VFMADD231PS Z13, Z9, Z1
+	VFMADD231PS Z13, Z10, Z2
+	VFMADD231PS Z13, Z11, Z3
+	VFMADD231PS Z13, Z12, Z4
+	VMOVUPS.Z (DI)(R8*1), K1, Z14
+	VFMADD231PS Z14, Z8, Z1
+	VFMADD231PS Z14, Z9, Z2
+	VFMADD231PS Z14, Z10, Z3
+	VFMADD231PS Z14, Z11, Z4
+	VFMADD231PS Z14, Z12, Z5
+	VMOVUPS.Z (DI)(R8*2), K1, Z15
+	VFMADD231PS Z15, Z8, Z2
+	VFMADD231PS Z15, Z9, Z3
+	VFMADD231PS Z15, Z10, Z4
+	VFMADD231PS Z15, Z11, Z5
+	VFMADD231PS Z15, Z12, Z6
+	ADDQ R12, DI
+	VMOVUPS.Z (DI), K1, Z16
+	VFMADD231PS Z16, Z8, Z3
+	VFMADD231PS Z16, Z9, Z4
+	VFMADD231PS Z16, Z10, Z5
+	VFMADD231PS Z16, Z11, Z6
+	VFMADD231PS Z16, Z12, Z7
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_208
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z4, Z0
+	VMOVAPS Z5, Z1
+	VMOVAPS Z6, Z2
+	VMOVAPS Z7, Z3
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ end_202
+	CMPQ R11, $4
+	JGE block_206
+next_207:
+	CMPQ R11, $2
+	JLT next_210
+block_209:
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_211:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z6
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z7
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z8
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z9
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z10
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z11
+	VFMADD231PS Z11, Z6, Z0
+	VFMADD231PS Z11, Z7, Z1
+	VFMADD231PS Z11, Z8, Z2
+	VFMADD231PS Z11, Z9, Z3
+	VFMADD231PS Z11, Z10, Z4
+	VMOVUPS.Z (DI)(R8*1), K1, Z12
+	VFMADD231PS Z12, Z6, Z1
+	VFMADD231PS Z12, Z7, Z2
+	VFMADD231PS Z12, Z8, Z3
+	VFMADD231PS Z12, Z9, Z4
+	VFMADD231PS Z12, Z10, Z5
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_211
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z2, Z0
+	VMOVAPS Z3, Z1
+	VMOVAPS Z4, Z2
+	VMOVAPS Z5, Z3
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ end_202
+	CMPQ R11, $2
+	JGE block_209
+next_210:
+block_212:
+	VPXORD Z4, Z4, Z4
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_214:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z5
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z6
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z7
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z8
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z9
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z6, Z1
+	VFMADD231PS Z10, Z7, Z2
+	VFMADD231PS Z10, Z8, Z3
+	VFMADD231PS Z10, Z9, Z4
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_214
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z1, Z0
+	VMOVAPS Z2, Z1
+	VMOVAPS Z3, Z2
+	VMOVAPS Z4, Z3
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_212
+	JMP end_202
+end_202:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ R10, BX
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_rest(CX), R11
+	TESTQ R11, R11
+	JZ next_138
+	VPXORD Z0, Z0, Z0
+zero_215:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	DECQ R11
+	JNZ zero_215
+	JMP next_138
+upper_186:
+	CMPQ SI, $7
+	JGE upper_216
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	CMPQ R11, $8
+	JLT next_219
+block_218:
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_220:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z13
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z14
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z15
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z16
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z17
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z18
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z19
+	VFMADD231PS Z19, Z13, Z0
+	VFMADD231PS Z19, Z14, Z1
+	VFMADD231PS Z19, Z15, Z2
+	VFMADD231PS Z19, Z16, Z3
+	VFMADD231PS Z19, Z17, Z4
+	VFMADD231PS Z19, Z18, Z5
+	VMOVUPS.Z (DI)(R8*1), K1, Z20
+	VFMADD231PS Z20, Z13, Z1
+	VFMADD231PS Z20, Z14, Z2
+	VFMADD231PS Z20, Z15, Z3
+	VFMADD231PS Z20, Z16, Z4
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z6
+	VMOVUPS.Z (DI)(R8*2), K1, Z21
+	VFMADD231PS Z21, Z13, Z2
+	VFMADD231PS Z21, Z14, Z3
+	VFMADD231PS Z21, Z15, Z4
+	VFMADD231PS Z21, Z16, Z5
+	VFMADD231PS Z21, Z17, Z6
+	VFMADD231PS Z21, Z18, Z7
+	ADDQ R12, DI
+	VMOVUPS.Z (DI), K1, Z22
+	VFMADD231PS Z22, Z13, Z3
+	VFMADD231PS Z22, Z14, Z4
+	VFMADD231PS Z22, Z15, Z5
+	VFMADD231PS Z22, Z16, Z6
+	VFMADD231PS Z22, Z17, Z7
+	VFMADD231PS Z22, Z18, Z8
+	VMOVUPS.Z (DI)(R8*1), K1, Z19
+	VFMADD231PS Z19, Z13, Z4
+	VFMADD231PS Z19, Z14, Z5
+	VFMADD231PS Z19, Z15, Z6
+	VFMADD231PS Z19, Z16, Z7
+	VFMADD231PS Z19, Z17, Z8
+	VFMADD231PS Z19, Z18, Z9
+	VMOVUPS.Z (DI)(R8*2), K1, Z20
+	VFMADD231PS Z20, Z13, Z5
+	VFMADD231PS Z20, Z14, Z6
+	VFMADD231PS Z20, Z15, Z7
+	VFMADD231PS Z20, Z16, Z8
+	VFMADD231PS Z20, Z17, Z9
+	VFMADD231PS Z20, Z18, Z10
+	ADDQ R12, DI
+	VMOVUPS.Z (DI), K1, Z21
+	VFMADD231PS Z21, Z13, Z6
+	VFMADD231PS Z21, Z14, Z7
+	VFMADD231PS Z21, Z15, Z8
+	VFMADD231PS Z21, Z16, Z9
+	VFMADD231PS Z21, Z17, Z10
+	VFMADD231PS Z21, Z18, Z11
+	VMOVUPS.Z (DI)(R8*1), K1, Z22
+	VFMADD231PS Z22, Z13, Z7
+	VFMADD231PS Z22, Z14, Z8
+	VFMADD231PS Z22, Z15, Z9
+	VFMADD231PS Z22, Z16, Z10
+	VFMADD231PS Z22, Z17, Z11
+	VFMADD231PS Z22, Z18, Z12
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_220
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z4, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z5, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z6, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z7, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z8, Z0
+	VMOVAPS Z9, Z1
+	VMOVAPS Z10, Z2
+	VMOVAPS Z11, Z3
+	VMOVAPS Z12, Z4
+	LEAQ (AX)(R8*8), AX
+	SUBQ $8, R11
+	JZ end_217
+	CMPQ R11, $8
+	JGE block_218
+next_219:
+	CMPQ R11, $4
+	JLT next_222
+block_221:
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_223:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z9
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z10
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z11
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z12
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z13
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z14
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z15
+	VFMADD231PS Z15, Z9, Z0
+	VFMADD231PS Z15, Z10, Z1
+	VFMADD231PS Z15, Z11, Z2
+	VFMADD231PS Z15, Z12, Z3
+	VFMADD231PS Z15, Z13, Z4
+	VFMADD231PS Z15, Z14, Z5
+	VMOVUPS.Z (DI)(R8*1), K1, Z16
+	VFMADD231PS Z16, Z9, Z1
+	VFMADD231PS Z16, Z10, Z2
+	VFMADD231PS Z16, Z11, Z3
+	VFMADD231PS Z16, Z12, Z4
+	VFMADD231PS Z16, Z13, Z5
+	VFMADD231PS Z16, Z14, Z6
+	VMOVUPS.Z (DI)(R8*2), K1, Z17
+	VFMADD231PS Z17, Z9, Z2
+	VFMADD231PS Z17, Z10, Z3
+	VFMADD231PS Z17, Z11, Z4
+	VFMADD231PS Z17, Z12, Z5
+	VFMADD231PS Z17, Z13, Z6
+	VFMADD231PS Z17, Z14, Z7
+	ADDQ R12, DI
+	VMOVUPS.Z (DI), K1, Z18
+	VFMADD231PS Z18, Z9, Z3
+	VFMADD231PS Z18, Z10, Z4
+	VFMADD231PS Z18, Z11, Z5
+	VFMADD231PS Z18, Z12, Z6
+	VFMADD231PS Z18, Z13, Z7
+	VFMADD231PS Z18, Z14, Z8
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_223
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z4, Z0
+	VMOVAPS Z5, Z1
+	VMOVAPS Z6, Z2
+	VMOVAPS Z7, Z3
+	VMOVAPS Z8, Z4
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ end_217
+	CMPQ R11, $4
+	JGE block_221
+next_222:
+	CMPQ R11, $2
+	JLT next_225
+block_224:
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_226:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z7
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z8
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z9
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z10
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z11
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z12
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z13
+	VFMADD231PS Z13, Z7, Z0
+	VFMADD231PS Z13, Z8, Z1
+	VFMADD231PS Z13, Z9, Z2
+	VFMADD231PS Z13, Z10, Z3
+	VFMADD231PS Z13, Z11, Z4
+	VFMADD231PS Z13, Z12, Z5
+	VMOVUPS.Z (DI)(R8*1), K1, Z14
+	VFMADD231PS Z14, Z7, Z1
+	VFMADD231PS Z14, Z8, Z2
+	VFMADD231PS Z14, Z9, Z3
+	VFMADD231PS Z14, Z10, Z4
+	VFMADD231PS Z14, Z11, Z5
+	VFMADD231PS Z14, Z12, Z6
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_226
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z2, Z0
+	VMOVAPS Z3, Z1
+	VMOVAPS Z4, Z2
+	VMOVAPS Z5, Z3
+	VMOVAPS Z6, Z4
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ end_217
+	CMPQ R11, $2
+	JGE block_224
+next_225:
+block_227:
+	VPXORD Z5, Z5, Z5
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_229:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z6
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z7
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z8
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z9
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z10
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z11
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z12
+	VFMADD231PS Z12, Z6, Z0
+	VFMADD231PS Z12, Z7, Z1
+	VFMADD231PS Z12, Z8, Z2
+	VFMADD231PS Z12, Z9, Z3
+	VFMADD231PS Z12, Z10, Z4
+	VFMADD231PS Z12, Z11, Z5
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_229
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z1, Z0
+	VMOVAPS Z2, Z1
+	VMOVAPS Z3, Z2
+	VMOVAPS Z4, Z3
+	VMOVAPS Z5, Z4
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_227
+	JMP end_217
+end_217:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z4, K1, (BX)
+	ADDQ R10, BX
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_rest(CX), R11
+	TESTQ R11, R11
+	JZ next_138
+	VPXORD Z0, Z0, Z0
+zero_230:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	DECQ R11
+	JNZ zero_230
+	JMP next_138
+upper_216:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	CMPQ R11, $8
+	JLT next_233
+block_232:
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_234:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z14
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z15
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z16
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z17
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z18
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z19
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z20
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z21
+	VFMADD231PS Z21, Z14, Z0
+	VFMADD231PS Z21, Z15, Z1
+	VFMADD231PS Z21, Z16, Z2
+	VFMADD231PS Z21, Z17, Z3
+	VFMADD231PS Z21, Z18, Z4
+	VFMADD231PS Z21, Z19, Z5
+	VFMADD231PS Z21, Z20, Z6
+	VMOVUPS.Z (DI)(R8*1), K1, Z22
+	VFMADD231PS Z22, Z14, Z1
+	VFMADD231PS Z22, Z15, Z2
+	VFMADD231PS Z22, Z16, Z3
+	VFMADD231PS Z22, Z17, Z4
+	VFMADD231PS Z22, Z18, Z5
+	VFMADD231PS Z22, Z19, Z6
+	VFMADD231PS Z22, Z20, Z7
+	VMOVUPS.Z (DI)(R8*2), K1, Z23
+	VFMADD231PS Z23, Z14, Z2
+	VFMADD231PS Z23, Z15, Z3
+	VFMADD231PS Z23, Z16, Z4
+	VFMADD231PS Z23, Z17, Z5
+	VFMADD231PS Z23, Z18, Z6
+	VFMADD231PS Z23, Z19, Z7
+	VFMADD231PS Z23, Z20, Z8
+	ADDQ R12, DI
+	VMOVUPS.Z (DI), K1, Z24
+	VFMADD231PS Z24, Z14, Z3
+	VFMADD231PS Z24, Z15, Z4
+	VFMADD231PS Z24, Z16, Z5
+	VFMADD231PS Z24, Z17, Z6
+	VFMADD231PS Z24, Z18, Z7
+	VFMADD231PS Z24, Z19, Z8
+	VFMADD231PS Z24, Z20, Z9
+	VMOVUPS.Z (DI)(R8*1), K1, Z21
+	VFMADD231PS Z21, Z14, Z4
+	VFMADD231PS Z21, Z15, Z5
+	VFMADD231PS Z21, Z16, Z6
+	VFMADD231PS Z21, Z17, Z7
+	VFMADD231PS Z21, Z18, Z8
+	VFMADD231PS Z21, Z19, Z9
+	VFMADD231PS Z21, Z20, Z10
+	VMOVUPS.Z (DI)(R8*2), K1, Z22
+	VFMADD231PS Z22, Z14, Z5
+	VFMADD231PS Z22, Z15, Z6
+	VFMADD231PS Z22, Z16, Z7
+	VFMADD231PS Z22, Z17, Z8
+	VFMADD231PS Z22, Z18, Z9
+	VFMADD231PS Z22, Z19, Z10
+	VFMADD231PS Z22, Z20, Z11
+	ADDQ R12, DI
+	VMOVUPS.Z (DI), K1, Z23
+	VFMADD231PS Z23, Z14, Z6
+	VFMADD231PS Z23, Z15, Z7
+	VFMADD231PS Z23, Z16, Z8
+	VFMADD231PS Z23, Z17, Z9
+	VFMADD231PS Z23, Z18, Z10
+	VFMADD231PS Z23, Z19, Z11
+	VFMADD231PS Z23, Z20, Z12
+	VMOVUPS.Z (DI)(R8*1), K1, Z24
+	VFMADD231PS Z24, Z14, Z7
+	VFMADD231PS Z24, Z15, Z8
+	VFMADD231PS Z24, Z16, Z9
+	VFMADD231PS Z24, Z17, Z10
+	VFMADD231PS Z24, Z18, Z11
+	VFMADD231PS Z24, Z19, Z12
+	VFMADD231PS Z24, Z20, Z13
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_234
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z4, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z5, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z6, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z7, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z8, Z0
+	VMOVAPS Z9, Z1
+	VMOVAPS Z10, Z2
+	VMOVAPS Z11, Z3
+	VMOVAPS Z12, Z4
+	VMOVAPS Z13, Z5
+	LEAQ (AX)(R8*8), AX
+	SUBQ $8, R11
+	JZ end_231
+	CMPQ R11, $8
+	JGE block_232
+next_233:
+	CMPQ R11, $4
+	JLT next_236
+block_235:
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_237:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z10
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z11
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z12
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z13
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z14
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z15
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z16
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z17
+	VFMADD231PS Z17, Z10, Z0
+	VFMADD231PS Z17, Z11, Z1
+	VFMADD231PS Z17, Z12, Z2
+	VFMADD231PS Z17, Z13, Z3
+	VFMADD231PS Z17, Z14, Z4
+	VFMADD231PS Z17, Z15, Z5
+	VFMADD231PS Z17, Z16, Z6
+	VMOVUPS.Z (DI)(R8*1), K1, Z18
+	VFMADD231PS Z18, Z10, Z1
+	VFMADD231PS Z18, Z11, Z2
+	VFMADD231PS Z18, Z12, Z3
+	VFMADD231PS Z18, Z13, Z4
+	VFMADD231PS Z18, Z14, Z5
+	VFMADD231PS Z18, Z15, Z6
+	VFMADD231PS Z18, Z16, Z7
+	VMOVUPS.Z (DI)(R8*2), K1, Z19
+	VFMADD231PS Z19, Z10, Z2
+	VFMADD231PS Z19, Z11, Z3
+	VFMADD231PS Z19, Z12, Z4
+	VFMADD231PS Z19, Z13, Z5
+	VFMADD231PS Z19, Z14, Z6
+	VFMADD231PS Z19, Z15, Z7
+	VFMADD231PS Z19, Z16, Z8
+	ADDQ R12, DI
+	VMOVUPS.Z (DI), K1, Z20
+	VFMADD231PS Z20, Z10, Z3
+	VFMADD231PS Z20, Z11, Z4
+	VFMADD231PS Z20, Z12, Z5
+	VFMADD231PS Z20, Z13, Z6
+	VFMADD231PS Z20, Z14, Z7
+	VFMADD231PS Z20, Z15, Z8
+	VFMADD231PS Z20, Z16, Z9
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_237
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z4, Z0
+	VMOVAPS Z5, Z1
+	VMOVAPS Z6, Z2
+	VMOVAPS Z7, Z3
+	VMOVAPS Z8, Z4
+	VMOVAPS Z9, Z5
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ end_231
+	CMPQ R11, $4
+	JGE block_235
+next_236:
+	CMPQ R11, $2
+	JLT next_239
+block_238:
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_240:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z8
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z9
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z10
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z11
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z12
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z13
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z14
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z15
+	VFMADD231PS Z15, Z8, Z0
+	VFMADD231PS Z15, Z9, Z1
+	VFMADD231PS Z15, Z10, Z2
+	VFMADD231PS Z15, Z11, Z3
+	VFMADD231PS Z15, Z12, Z4
+	VFMADD231PS Z15, Z13, Z5
+	VFMADD231PS Z15, Z14, Z6
+	VMOVUPS.Z (DI)(R8*1), K1, Z16
+	VFMADD231PS Z16, Z8, Z1
+	VFMADD231PS Z16, Z9, Z2
+	VFMADD231PS Z16, Z10, Z3
+	VFMADD231PS Z16, Z11, Z4
+	VFMADD231PS Z16, Z12, Z5
+	VFMADD231PS Z16, Z13, Z6
+	VFMADD231PS Z16, Z14, Z7
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_240
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z2, Z0
+	VMOVAPS Z3, Z1
+	VMOVAPS Z4, Z2
+	VMOVAPS Z5, Z3
+	VMOVAPS Z6, Z4
+	VMOVAPS Z7, Z5
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ end_231
+	CMPQ R11, $2
+	JGE block_238
+next_239:
+block_241:
+	VPXORD Z6, Z6, Z6
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_243:
+	MOVQ DX, R15
+	VMOVUPS.Z (R15), K1, Z7
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z8
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z9
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z10
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z11
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z12
+	ADDQ R9, R15
+	VMOVUPS.Z (R15), K1, Z13
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS.Z (DI), K1, Z14
+	VFMADD231PS Z14, Z7, Z0
+	VFMADD231PS Z14, Z8, Z1
+	VFMADD231PS Z14, Z9, Z2
+	VFMADD231PS Z14, Z10, Z3
+	VFMADD231PS Z14, Z11, Z4
+	VFMADD231PS Z14, Z12, Z5
+	VFMADD231PS Z14, Z13, Z6
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_243
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Z1, Z0
+	VMOVAPS Z2, Z1
+	VMOVAPS Z3, Z2
+	VMOVAPS Z4, Z3
+	VMOVAPS Z5, Z4
+	VMOVAPS Z6, Z5
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_241
+	JMP end_231
+end_231:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z1, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z2, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z3, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z4, K1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Z5, K1, (BX)
+	ADDQ R10, BX
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_rest(CX), R11
+	TESTQ R11, R11
+	JZ next_138
+	VPXORD Z0, Z0, Z0
+zero_244:
+	VMOVUPS Z0, K1, (BX)
+	ADDQ R10, BX
+	DECQ R11
+	JNZ zero_244
+	JMP next_138
+next_138:
+	MOVQ class-40(SP), CX
+	ADDQ $dwClass__size, CX
+	DECQ classes-48(SP)
+	JNZ class_136
+	MOVQ dwInputArgs_dxStep(R14), AX
+	ADDQ AX, dst-80(SP)
+	ADDQ R13, src-72(SP)
 	DECQ left-56(SP)
-	JNZ row_4
-	ADDQ $dwSpan__size, span-24(SP)
+	JNZ row_135
+	MOVQ span-24(SP), CX
+	ADDQ $dwSpan__size, CX
 	DECQ spans-32(SP)
-	JNZ span_3
+	JNZ span_134
 	ADDQ $64, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_2
+	JNZ chunk_133
 	VZEROUPPER
 	RET
 
 TEXT ·dwWeightAVX512(SB), NOSPLIT, $16-8
 	MOVQ args+0(FP), R14
-	MOVQ dwWeightArgs_off(R14), AX
-	MOVQ AX, off-8(SP)
+	MOVQ dwWeightArgs_xCol(R14), R8
+	MOVQ dwWeightArgs_xCol(R14), R10
+	MOVQ dwWeightArgs_xRow(R14), R13
+	LEAQ (R8)(R8*2), R12
 	MOVQ dwWeightArgs_chunks(R14), AX
 	MOVQ AX, chunks-16(SP)
-	MOVQ dwWeightArgs_xCol(R14), R8
-	LEAQ (R8)(R8*2), R12
-	MOVQ dwWeightArgs_xRow(R14), R13
-	MOVQ dwWeightArgs_dyCol(R14), R10
+	MOVQ dwWeightArgs_off(R14), AX
+	MOVQ AX, off-8(SP)
 	MOVQ dwWeightArgs_lanes(R14), CX
-cut_138:
 	MOVL $1, AX
 	SHLL CX, AX
 	DECL AX
 	KMOVW AX, K1
 	MOVQ dwWeightArgs_kernel(R14), AX
 	CMPQ AX, $4
-	JGE upper_139
+	JGE upper_245
 	CMPQ AX, $2
-	JGE upper_140
+	JGE upper_246
 	CMPQ AX, $1
-	JGE upper_141
-chunk_142:
+	JGE upper_247
+chunk_248:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2674,13 +4531,13 @@ chunk_142:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_143:
+row_249:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_146
-block_145:
+	JLT next_252
+block_251:
 	VMOVUPS.Z (BX), K1, Z9
 	ADDQ R10, BX
 	VMOVUPS.Z (BX), K1, Z10
@@ -2754,11 +4611,11 @@ block_145:
 	VFMADD231PS Z14, Z12, Z8
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextRow_144
+	JZ next_250
 	CMPQ R11, $4
-	JGE block_145
-next_146:
-block_147:
+	JGE block_251
+next_252:
+block_253:
 	VMOVUPS.Z (BX), K1, Z9
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -2787,58 +4644,58 @@ block_147:
 	VFMADD231PS Z12, Z9, Z8
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_147
-	JMP nextRow_144
-nextRow_144:
+	JNZ block_253
+	JMP next_250
+next_250:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_143
+	JNZ row_249
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMOVUPS.Z (AX), K1, Z9
 	VADDPS Z9, Z0, Z0
 	VMOVUPS Z0, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z9
 	VADDPS Z9, Z1, Z1
 	VMOVUPS Z1, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z9
 	VADDPS Z9, Z2, Z2
 	VMOVUPS Z2, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z9
 	VADDPS Z9, Z3, Z3
 	VMOVUPS Z3, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z9
 	VADDPS Z9, Z4, Z4
 	VMOVUPS Z4, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z9
 	VADDPS Z9, Z5, Z5
 	VMOVUPS Z5, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z9
 	VADDPS Z9, Z6, Z6
 	VMOVUPS Z6, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z9
 	VADDPS Z9, Z7, Z7
 	VMOVUPS Z7, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z9
 	VADDPS Z9, Z8, Z8
 	VMOVUPS Z8, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $64, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_142
+	JNZ chunk_248
 	VZEROUPPER
 	RET
-upper_141:
-chunk_149:
+upper_247:
+chunk_255:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -2869,13 +4726,13 @@ chunk_149:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_150:
+row_256:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_153
-block_152:
+	JLT next_259
+block_258:
 	VMOVUPS.Z (BX), K1, Z25
 	ADDQ R10, BX
 	VMOVUPS.Z (BX), K1, Z26
@@ -3046,11 +4903,11 @@ block_152:
 	VFMADD231PS Z30, Z28, Z24
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextRow_151
+	JZ next_257
 	CMPQ R11, $4
-	JGE block_152
-next_153:
-block_154:
+	JGE block_258
+next_259:
+block_260:
 	VMOVUPS.Z (BX), K1, Z25
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -3120,124 +4977,124 @@ block_154:
 	VFMADD231PS Z26, Z25, Z24
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_154
-	JMP nextRow_151
-nextRow_151:
+	JNZ block_260
+	JMP next_257
+next_257:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_150
+	JNZ row_256
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z0, Z0
 	VMOVUPS Z0, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z1, Z1
 	VMOVUPS Z1, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z2, Z2
 	VMOVUPS Z2, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z3, Z3
 	VMOVUPS Z3, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z4, Z4
 	VMOVUPS Z4, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z5, Z5
 	VMOVUPS Z5, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z6, Z6
 	VMOVUPS Z6, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z7, Z7
 	VMOVUPS Z7, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z8, Z8
 	VMOVUPS Z8, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z9, Z9
 	VMOVUPS Z9, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z10, Z10
 	VMOVUPS Z10, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z11, Z11
 	VMOVUPS Z11, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z12, Z12
 	VMOVUPS Z12, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z13, Z13
 	VMOVUPS Z13, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z14, Z14
 	VMOVUPS Z14, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z15, Z15
 	VMOVUPS Z15, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z16, Z16
 	VMOVUPS Z16, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z17, Z17
 	VMOVUPS Z17, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z18, Z18
 	VMOVUPS Z18, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z19, Z19
 	VMOVUPS Z19, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z20, Z20
 	VMOVUPS Z20, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z21, Z21
 	VMOVUPS Z21, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z22, Z22
 	VMOVUPS Z22, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z23, Z23
 	VMOVUPS Z23, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z24, Z24
 	VMOVUPS Z24, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $64, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_149
+	JNZ chunk_255
 	VZEROUPPER
 	RET
-upper_140:
+upper_246:
 	CMPQ AX, $3
-	JGE upper_156
-chunk_157:
+	JGE upper_262
+chunk_263:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3264,13 +5121,13 @@ chunk_157:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_158:
+row_264:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_161
-block_160:
+	JLT next_267
+block_266:
 	VMOVUPS.Z (BX), K1, Z21
 	ADDQ R10, BX
 	VMOVUPS.Z (BX), K1, Z22
@@ -3410,11 +5267,11 @@ block_160:
 	VFMADD231PS Z26, Z24, Z20
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextRow_159
+	JZ next_265
 	CMPQ R11, $4
-	JGE block_160
-next_161:
-block_162:
+	JGE block_266
+next_267:
+block_268:
 	VMOVUPS.Z (BX), K1, Z21
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -3473,106 +5330,106 @@ block_162:
 	VFMADD231PS Z24, Z21, Z20
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_162
-	JMP nextRow_159
-nextRow_159:
+	JNZ block_268
+	JMP next_265
+next_265:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_158
+	JNZ row_264
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z0, Z0
 	VMOVUPS Z0, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z1, Z1
 	VMOVUPS Z1, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z2, Z2
 	VMOVUPS Z2, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z3, Z3
 	VMOVUPS Z3, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z4, Z4
 	VMOVUPS Z4, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z5, Z5
 	VMOVUPS Z5, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z6, Z6
 	VMOVUPS Z6, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z7, Z7
 	VMOVUPS Z7, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z8, Z8
 	VMOVUPS Z8, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z9, Z9
 	VMOVUPS Z9, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z10, Z10
 	VMOVUPS Z10, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z11, Z11
 	VMOVUPS Z11, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z12, Z12
 	VMOVUPS Z12, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z13, Z13
 	VMOVUPS Z13, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z14, Z14
 	VMOVUPS Z14, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z15, Z15
 	VMOVUPS Z15, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z16, Z16
 	VMOVUPS Z16, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z17, Z17
 	VMOVUPS Z17, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z18, Z18
 	VMOVUPS Z18, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z19, Z19
 	VMOVUPS Z19, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z20, Z20
 	VMOVUPS Z20, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $64, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_157
+	JNZ chunk_263
 	VZEROUPPER
 	RET
-upper_156:
-chunk_164:
+upper_262:
+chunk_270:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3585,13 +5442,13 @@ chunk_164:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_165:
+row_271:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_168
-block_167:
+	JLT next_274
+block_273:
 	VMOVUPS.Z (BX), K1, Z7
 	ADDQ R10, BX
 	VMOVUPS.Z (BX), K1, Z8
@@ -3645,11 +5502,11 @@ block_167:
 	VFMADD231PS Z12, Z10, Z6
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextRow_166
+	JZ next_272
 	CMPQ R11, $4
-	JGE block_167
-next_168:
-block_169:
+	JGE block_273
+next_274:
+block_275:
 	VMOVUPS.Z (BX), K1, Z7
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -3672,54 +5529,54 @@ block_169:
 	VFMADD231PS Z10, Z7, Z6
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_169
-	JMP nextRow_166
-nextRow_166:
+	JNZ block_275
+	JMP next_272
+next_272:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_165
+	JNZ row_271
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMOVUPS.Z (AX), K1, Z7
 	VADDPS Z7, Z0, Z0
 	VMOVUPS Z0, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z7
 	VADDPS Z7, Z1, Z1
 	VMOVUPS Z1, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z7
 	VADDPS Z7, Z2, Z2
 	VMOVUPS Z2, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z7
 	VADDPS Z7, Z3, Z3
 	VMOVUPS Z3, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z7
 	VADDPS Z7, Z4, Z4
 	VMOVUPS Z4, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z7
 	VADDPS Z7, Z5, Z5
 	VMOVUPS Z5, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z7
 	VADDPS Z7, Z6, Z6
 	VMOVUPS Z6, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $64, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_164
+	JNZ chunk_270
 	VZEROUPPER
 	RET
-upper_139:
+upper_245:
 	CMPQ AX, $6
-	JGE upper_171
+	JGE upper_277
 	CMPQ AX, $5
-	JGE upper_172
-chunk_173:
+	JGE upper_278
+chunk_279:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3734,13 +5591,13 @@ chunk_173:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_174:
+row_280:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_177
-block_176:
+	JLT next_283
+block_282:
 	VMOVUPS.Z (BX), K1, Z9
 	ADDQ R10, BX
 	VMOVUPS.Z (BX), K1, Z10
@@ -3826,11 +5683,11 @@ block_176:
 	VFMADD231PS Z13, Z12, Z8
 	LEAQ (AX)(R8*8), AX
 	SUBQ $4, R11
-	JZ nextRow_175
+	JZ next_281
 	CMPQ R11, $4
-	JGE block_176
-next_177:
-block_178:
+	JGE block_282
+next_283:
+block_284:
 	VMOVUPS.Z (BX), K1, Z9
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -3859,58 +5716,58 @@ block_178:
 	VFMADD231PS Z12, Z9, Z8
 	LEAQ (AX)(R8*2), AX
 	SUBQ $1, R11
-	JNZ block_178
-	JMP nextRow_175
-nextRow_175:
+	JNZ block_284
+	JMP next_281
+next_281:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_174
+	JNZ row_280
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMOVUPS.Z (AX), K1, Z9
 	VADDPS Z9, Z0, Z0
 	VMOVUPS Z0, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z9
 	VADDPS Z9, Z1, Z1
 	VMOVUPS Z1, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z9
 	VADDPS Z9, Z2, Z2
 	VMOVUPS Z2, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z9
 	VADDPS Z9, Z3, Z3
 	VMOVUPS Z3, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z9
 	VADDPS Z9, Z4, Z4
 	VMOVUPS Z4, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z9
 	VADDPS Z9, Z5, Z5
 	VMOVUPS Z5, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z9
 	VADDPS Z9, Z6, Z6
 	VMOVUPS Z6, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z9
 	VADDPS Z9, Z7, Z7
 	VMOVUPS Z7, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z9
 	VADDPS Z9, Z8, Z8
 	VMOVUPS Z8, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $64, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_173
+	JNZ chunk_279
 	VZEROUPPER
 	RET
-upper_172:
-chunk_180:
+upper_278:
+chunk_286:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -3941,13 +5798,13 @@ chunk_180:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_181:
+row_287:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_184
-block_183:
+	JLT next_290
+block_289:
 	VMOVUPS.Z (BX), K1, Z25
 	ADDQ R10, BX
 	VMOVUPS.Z (BX), K1, Z26
@@ -4138,11 +5995,11 @@ block_183:
 	VFMADD231PS Z30, Z28, Z24
 	LEAQ (AX)(R8*8), AX
 	SUBQ $4, R11
-	JZ nextRow_182
+	JZ next_288
 	CMPQ R11, $4
-	JGE block_183
-next_184:
-block_185:
+	JGE block_289
+next_290:
+block_291:
 	VMOVUPS.Z (BX), K1, Z25
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -4212,124 +6069,124 @@ block_185:
 	VFMADD231PS Z26, Z25, Z24
 	LEAQ (AX)(R8*2), AX
 	SUBQ $1, R11
-	JNZ block_185
-	JMP nextRow_182
-nextRow_182:
+	JNZ block_291
+	JMP next_288
+next_288:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_181
+	JNZ row_287
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z0, Z0
 	VMOVUPS Z0, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z1, Z1
 	VMOVUPS Z1, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z2, Z2
 	VMOVUPS Z2, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z3, Z3
 	VMOVUPS Z3, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z4, Z4
 	VMOVUPS Z4, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z5, Z5
 	VMOVUPS Z5, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z6, Z6
 	VMOVUPS Z6, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z7, Z7
 	VMOVUPS Z7, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z8, Z8
 	VMOVUPS Z8, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z9, Z9
 	VMOVUPS Z9, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z10, Z10
 	VMOVUPS Z10, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z11, Z11
 	VMOVUPS Z11, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z12, Z12
 	VMOVUPS Z12, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z13, Z13
 	VMOVUPS Z13, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z14, Z14
 	VMOVUPS Z14, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z15, Z15
 	VMOVUPS Z15, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z16, Z16
 	VMOVUPS Z16, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z17, Z17
 	VMOVUPS Z17, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z18, Z18
 	VMOVUPS Z18, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z19, Z19
 	VMOVUPS Z19, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z20, Z20
 	VMOVUPS Z20, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z21, Z21
 	VMOVUPS Z21, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z22, Z22
 	VMOVUPS Z22, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z23, Z23
 	VMOVUPS Z23, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z25
 	VADDPS Z25, Z24, Z24
 	VMOVUPS Z24, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $64, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_180
+	JNZ chunk_286
 	VZEROUPPER
 	RET
-upper_171:
+upper_277:
 	CMPQ AX, $7
-	JGE upper_187
-chunk_188:
+	JGE upper_293
+chunk_294:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4356,13 +6213,13 @@ chunk_188:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_189:
+row_295:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_192
-block_191:
+	JLT next_298
+block_297:
 	VMOVUPS.Z (BX), K1, Z21
 	ADDQ R10, BX
 	VMOVUPS.Z (BX), K1, Z22
@@ -4514,11 +6371,11 @@ block_191:
 	VFMADD231PS Z25, Z24, Z20
 	LEAQ (AX)(R8*8), AX
 	SUBQ $4, R11
-	JZ nextRow_190
+	JZ next_296
 	CMPQ R11, $4
-	JGE block_191
-next_192:
-block_193:
+	JGE block_297
+next_298:
+block_299:
 	VMOVUPS.Z (BX), K1, Z21
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -4577,106 +6434,106 @@ block_193:
 	VFMADD231PS Z24, Z21, Z20
 	LEAQ (AX)(R8*2), AX
 	SUBQ $1, R11
-	JNZ block_193
-	JMP nextRow_190
-nextRow_190:
+	JNZ block_299
+	JMP next_296
+next_296:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_189
+	JNZ row_295
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z0, Z0
 	VMOVUPS Z0, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z1, Z1
 	VMOVUPS Z1, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z2, Z2
 	VMOVUPS Z2, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z3, Z3
 	VMOVUPS Z3, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z4, Z4
 	VMOVUPS Z4, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z5, Z5
 	VMOVUPS Z5, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z6, Z6
 	VMOVUPS Z6, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z7, Z7
 	VMOVUPS Z7, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z8, Z8
 	VMOVUPS Z8, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z9, Z9
 	VMOVUPS Z9, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z10, Z10
 	VMOVUPS Z10, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z11, Z11
 	VMOVUPS Z11, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z12, Z12
 	VMOVUPS Z12, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z13, Z13
 	VMOVUPS Z13, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z14, Z14
 	VMOVUPS Z14, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z15, Z15
 	VMOVUPS Z15, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z16, Z16
 	VMOVUPS Z16, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z17, Z17
 	VMOVUPS Z17, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z18, Z18
 	VMOVUPS Z18, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z19, Z19
 	VMOVUPS Z19, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z21
 	VADDPS Z21, Z20, Z20
 	VMOVUPS Z20, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $64, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_188
+	JNZ chunk_294
 	VZEROUPPER
 	RET
-upper_187:
-chunk_195:
+upper_293:
+chunk_301:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
@@ -4689,13 +6546,13 @@ chunk_195:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_196:
+row_302:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_199
-block_198:
+	JLT next_305
+block_304:
 	VMOVUPS.Z (BX), K1, Z7
 	ADDQ R10, BX
 	VMOVUPS.Z (BX), K1, Z8
@@ -4753,11 +6610,11 @@ block_198:
 	VFMADD231PS Z11, Z10, Z6
 	LEAQ (AX)(R8*8), AX
 	SUBQ $4, R11
-	JZ nextRow_197
+	JZ next_303
 	CMPQ R11, $4
-	JGE block_198
-next_199:
-block_200:
+	JGE block_304
+next_305:
+block_306:
 	VMOVUPS.Z (BX), K1, Z7
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -4780,114 +6637,89 @@ block_200:
 	VFMADD231PS Z10, Z7, Z6
 	LEAQ (AX)(R8*2), AX
 	SUBQ $1, R11
-	JNZ block_200
-	JMP nextRow_197
-nextRow_197:
+	JNZ block_306
+	JMP next_303
+next_303:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_196
+	JNZ row_302
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMOVUPS.Z (AX), K1, Z7
 	VADDPS Z7, Z0, Z0
 	VMOVUPS Z0, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z7
 	VADDPS Z7, Z1, Z1
 	VMOVUPS Z1, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z7
 	VADDPS Z7, Z2, Z2
 	VMOVUPS Z2, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z7
 	VADDPS Z7, Z3, Z3
 	VMOVUPS Z3, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z7
 	VADDPS Z7, Z4, Z4
 	VMOVUPS Z4, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z7
 	VADDPS Z7, Z5, Z5
 	VMOVUPS Z5, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS.Z (AX), K1, Z7
 	VADDPS Z7, Z6, Z6
 	VMOVUPS Z6, K1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $64, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_195
+	JNZ chunk_301
 	VZEROUPPER
 	RET
 
-TEXT ·dwGatherAVX2(SB), NOSPLIT, $96-8
+TEXT ·dwForwardAVX2(SB), NOSPLIT, $48-8
 	MOVQ args+0(FP), R14
-	MOVQ dwArgs_off(R14), AX
-	MOVQ AX, off-8(SP)
-	MOVQ dwArgs_chunks(R14), AX
-	MOVQ AX, chunks-16(SP)
-	MOVQ dwArgs_tapCol(R14), R8
+	MOVQ dwForwardArgs_xCol(R14), R8
+	MOVQ dwForwardArgs_xCol(R14), R9
+	MOVQ dwForwardArgs_xCol(R14), R10
+	MOVQ dwForwardArgs_xRow(R14), R13
 	LEAQ (R8)(R8*2), R12
-	MOVQ dwArgs_tapRow(R14), R13
-	MOVQ dwArgs_wCol(R14), R9
-	MOVQ dwArgs_dstCol(R14), R10
-	MOVQ dwArgs_lanes(R14), CX
+	MOVQ dwForwardArgs_chunks(R14), AX
+	MOVQ AX, chunks-16(SP)
+	MOVQ dwForwardArgs_off(R14), AX
+	MOVQ AX, off-8(SP)
+	MOVQ dwForwardArgs_lanes(R14), CX
 	CMPQ CX, $8
-	JLT cut_202
-chunk_203:
-	MOVQ dwArgs_nrows(R14), AX
-	MOVQ AX, spans-32(SP)
-	LEAQ dwArgs_rows(R14), AX
-	MOVQ AX, span-24(SP)
-span_204:
-	MOVQ span-24(SP), CX
-	MOVQ dwSpan_n(CX), AX
-	MOVQ AX, left-56(SP)
-	MOVQ dwArgs_dst(R14), AX
-	ADDQ dwSpan_dst(CX), AX
+	JLT cut_308
+chunk_309:
+	MOVQ dwForwardArgs_x(R14), AX
 	ADDQ off-8(SP), AX
-	MOVQ AX, dstPtr-72(SP)
-	MOVQ dwArgs_src(R14), AX
-	ADDQ dwSpan_src(CX), AX
+	MOVQ AX, src-32(SP)
+	MOVQ dwForwardArgs_y(R14), AX
 	ADDQ off-8(SP), AX
-	MOVQ AX, srcPtr-80(SP)
-	MOVQ dwArgs_w(R14), AX
-	ADDQ dwSpan_w(CX), AX
+	MOVQ AX, dst-40(SP)
+	MOVQ dwForwardArgs_w(R14), AX
 	ADDQ off-8(SP), AX
-	MOVQ AX, wPtr-88(SP)
-	MOVQ dwSpan_taps(CX), AX
-	MOVQ AX, taps-64(SP)
-row_205:
-	LEAQ dwArgs_cols(R14), CX
-	MOVQ dwArgs_ncols(R14), DI
-col_206:
-	MOVQ CX, col-40(SP)
-	MOVQ DI, colsLeft-48(SP)
-	MOVQ srcPtr-80(SP), AX
-	ADDQ dwSpan_src(CX), AX
-	MOVQ dstPtr-72(SP), BX
-	ADDQ dwSpan_dst(CX), BX
-	MOVQ wPtr-88(SP), DX
-	ADDQ dwSpan_w(CX), DX
-	MOVQ DX, wCols-96(SP)
-	MOVQ dwSpan_n(CX), R11
-	MOVQ dwSpan_taps(CX), SI
-	CMPQ taps-64(SP), $0
-	JEQ none_209
-	TESTQ SI, SI
-	JZ none_209
-	CMPQ dwArgs_stride(R14), $2
-	JEQ two_208
+	MOVQ AX, w-48(SP)
+	MOVQ dwForwardArgs_rows(R14), AX
+	MOVQ AX, left-24(SP)
+row_310:
+	MOVQ src-32(SP), AX
+	MOVQ dst-40(SP), BX
+	MOVQ dwForwardArgs_cols(R14), R11
+	MOVQ dwForwardArgs_k(R14), SI
+	CMPQ dwForwardArgs_stride(R14), $2
+	JEQ two_311
 	CMPQ SI, $4
-	JGE upper_210
+	JGE upper_313
 	CMPQ SI, $2
-	JGE upper_211
+	JGE upper_314
 	CMPQ R11, $8
-	JLT next_213
-block_212:
+	JLT next_316
+block_315:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -4897,12 +6729,12 @@ block_212:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_214:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_317:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y8
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y9
 	VFMADD231PS Y9, Y8, Y0
@@ -4924,7 +6756,7 @@ taps_214:
 	VFMADD231PS Y12, Y8, Y7
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_214
+	JNZ taps_317
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
@@ -4943,24 +6775,24 @@ taps_214:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $8, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $8
-	JGE block_212
-next_213:
+	JGE block_315
+next_316:
 	CMPQ R11, $4
-	JLT next_216
-block_215:
+	JLT next_319
+block_318:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_217:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_320:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y4
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y5
 	VFMADD231PS Y5, Y4, Y0
@@ -4973,7 +6805,7 @@ taps_217:
 	VFMADD231PS Y8, Y4, Y3
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_217
+	JNZ taps_320
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
@@ -4984,22 +6816,22 @@ taps_217:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $4
-	JGE block_215
-next_216:
+	JGE block_318
+next_319:
 	CMPQ R11, $2
-	JLT next_219
-block_218:
+	JLT next_322
+block_321:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_220:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_323:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y2
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y3
 	VFMADD231PS Y3, Y2, Y0
@@ -5007,44 +6839,44 @@ taps_220:
 	VFMADD231PS Y4, Y2, Y1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_220
+	JNZ taps_323
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*2), AX
 	SUBQ $2, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $2
-	JGE block_218
-next_219:
-block_221:
+	JGE block_321
+next_322:
+block_324:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_223:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_326:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y1
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y2
 	VFMADD231PS Y2, Y1, Y0
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_223
+	JNZ taps_326
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_221
-	JMP nextCol_207
-upper_211:
+	JNZ block_324
+	JMP next_312
+upper_314:
 	CMPQ SI, $3
-	JGE upper_224
+	JGE upper_327
 	CMPQ R11, $8
-	JLT next_226
-block_225:
+	JLT next_329
+block_328:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5054,14 +6886,14 @@ block_225:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_227:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_330:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y8
 	ADDQ R9, R15
 	VMOVUPS (R15), Y9
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y10
 	VFMADD231PS Y10, Y8, Y0
@@ -5092,7 +6924,7 @@ taps_227:
 	VFMADD231PS Y10, Y9, Y7
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_227
+	JNZ taps_330
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
@@ -5111,26 +6943,26 @@ taps_227:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $8, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $8
-	JGE block_225
-next_226:
+	JGE block_328
+next_329:
 	CMPQ R11, $4
-	JLT next_229
-block_228:
+	JLT next_332
+block_331:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_230:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_333:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y4
 	ADDQ R9, R15
 	VMOVUPS (R15), Y5
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y6
 	VFMADD231PS Y6, Y4, Y0
@@ -5148,7 +6980,7 @@ taps_230:
 	VFMADD231PS Y6, Y5, Y3
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_230
+	JNZ taps_333
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
@@ -5159,24 +6991,24 @@ taps_230:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $4
-	JGE block_228
-next_229:
+	JGE block_331
+next_332:
 	CMPQ R11, $2
-	JLT next_232
-block_231:
+	JLT next_335
+block_334:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_233:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_336:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y2
 	ADDQ R9, R15
 	VMOVUPS (R15), Y3
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y4
 	VFMADD231PS Y4, Y2, Y0
@@ -5187,28 +7019,28 @@ taps_233:
 	VFMADD231PS Y6, Y3, Y1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_233
+	JNZ taps_336
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*2), AX
 	SUBQ $2, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $2
-	JGE block_231
-next_232:
-block_234:
+	JGE block_334
+next_335:
+block_337:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_236:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_339:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y1
 	ADDQ R9, R15
 	VMOVUPS (R15), Y2
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y3
 	VFMADD231PS Y3, Y1, Y0
@@ -5216,17 +7048,17 @@ taps_236:
 	VFMADD231PS Y4, Y2, Y0
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_236
+	JNZ taps_339
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_234
-	JMP nextCol_207
-upper_224:
+	JNZ block_337
+	JMP next_312
+upper_327:
 	CMPQ R11, $8
-	JLT next_238
-block_237:
+	JLT next_341
+block_340:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5236,16 +7068,16 @@ block_237:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_239:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_342:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y8
 	ADDQ R9, R15
 	VMOVUPS (R15), Y9
 	ADDQ R9, R15
 	VMOVUPS (R15), Y10
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y11
 	VFMADD231PS Y11, Y8, Y0
@@ -5286,7 +7118,7 @@ taps_239:
 	VFMADD231PS Y12, Y10, Y7
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_239
+	JNZ taps_342
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
@@ -5305,28 +7137,28 @@ taps_239:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $8, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $8
-	JGE block_237
-next_238:
+	JGE block_340
+next_341:
 	CMPQ R11, $4
-	JLT next_241
-block_240:
+	JLT next_344
+block_343:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_242:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_345:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y4
 	ADDQ R9, R15
 	VMOVUPS (R15), Y5
 	ADDQ R9, R15
 	VMOVUPS (R15), Y6
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y7
 	VFMADD231PS Y7, Y4, Y0
@@ -5349,7 +7181,7 @@ taps_242:
 	VFMADD231PS Y8, Y6, Y3
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_242
+	JNZ taps_345
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
@@ -5360,26 +7192,26 @@ taps_242:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $4
-	JGE block_240
-next_241:
+	JGE block_343
+next_344:
 	CMPQ R11, $2
-	JLT next_244
-block_243:
+	JLT next_347
+block_346:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_245:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_348:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y2
 	ADDQ R9, R15
 	VMOVUPS (R15), Y3
 	ADDQ R9, R15
 	VMOVUPS (R15), Y4
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y5
 	VFMADD231PS Y5, Y2, Y0
@@ -5394,30 +7226,30 @@ taps_245:
 	VFMADD231PS Y8, Y4, Y1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_245
+	JNZ taps_348
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*2), AX
 	SUBQ $2, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $2
-	JGE block_243
-next_244:
-block_246:
+	JGE block_346
+next_347:
+block_349:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_248:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_351:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y1
 	ADDQ R9, R15
 	VMOVUPS (R15), Y2
 	ADDQ R9, R15
 	VMOVUPS (R15), Y3
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y4
 	VFMADD231PS Y4, Y1, Y0
@@ -5427,21 +7259,21 @@ taps_248:
 	VFMADD231PS Y6, Y3, Y0
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_248
+	JNZ taps_351
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_246
-	JMP nextCol_207
-upper_210:
+	JNZ block_349
+	JMP next_312
+upper_313:
 	CMPQ SI, $6
-	JGE upper_249
+	JGE upper_352
 	CMPQ SI, $5
-	JGE upper_250
+	JGE upper_353
 	CMPQ R11, $8
-	JLT next_252
-block_251:
+	JLT next_355
+block_354:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5451,9 +7283,9 @@ block_251:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_253:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_356:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y8
 	ADDQ R9, R15
@@ -5462,7 +7294,7 @@ taps_253:
 	VMOVUPS (R15), Y10
 	ADDQ R9, R15
 	VMOVUPS (R15), Y11
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y12
 	VFMADD231PS Y12, Y8, Y0
@@ -5512,7 +7344,7 @@ taps_253:
 	VFMADD231PS Y13, Y11, Y7
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_253
+	JNZ taps_356
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
@@ -5531,21 +7363,21 @@ taps_253:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $8, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $8
-	JGE block_251
-next_252:
+	JGE block_354
+next_355:
 	CMPQ R11, $4
-	JLT next_255
-block_254:
+	JLT next_358
+block_357:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_256:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_359:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y4
 	ADDQ R9, R15
@@ -5554,7 +7386,7 @@ taps_256:
 	VMOVUPS (R15), Y6
 	ADDQ R9, R15
 	VMOVUPS (R15), Y7
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y8
 	VFMADD231PS Y8, Y4, Y0
@@ -5583,7 +7415,7 @@ taps_256:
 	VFMADD231PS Y10, Y7, Y3
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_256
+	JNZ taps_359
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
@@ -5594,19 +7426,19 @@ taps_256:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $4
-	JGE block_254
-next_255:
+	JGE block_357
+next_358:
 	CMPQ R11, $2
-	JLT next_258
-block_257:
+	JLT next_361
+block_360:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_259:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_362:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y2
 	ADDQ R9, R15
@@ -5615,7 +7447,7 @@ taps_259:
 	VMOVUPS (R15), Y4
 	ADDQ R9, R15
 	VMOVUPS (R15), Y5
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y6
 	VFMADD231PS Y6, Y2, Y0
@@ -5633,23 +7465,23 @@ taps_259:
 	VFMADD231PS Y6, Y5, Y1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_259
+	JNZ taps_362
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*2), AX
 	SUBQ $2, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $2
-	JGE block_257
-next_258:
-block_260:
+	JGE block_360
+next_361:
+block_363:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_262:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_365:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y1
 	ADDQ R9, R15
@@ -5658,7 +7490,7 @@ taps_262:
 	VMOVUPS (R15), Y3
 	ADDQ R9, R15
 	VMOVUPS (R15), Y4
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y5
 	VFMADD231PS Y5, Y1, Y0
@@ -5671,17 +7503,17 @@ taps_262:
 	VFMADD231PS Y8, Y4, Y0
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_262
+	JNZ taps_365
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_260
-	JMP nextCol_207
-upper_250:
+	JNZ block_363
+	JMP next_312
+upper_353:
 	CMPQ R11, $8
-	JLT next_264
-block_263:
+	JLT next_367
+block_366:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -5691,9 +7523,9 @@ block_263:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_265:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_368:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y8
 	ADDQ R9, R15
@@ -5704,7 +7536,7 @@ taps_265:
 	VMOVUPS (R15), Y11
 	ADDQ R9, R15
 	VMOVUPS (R15), Y12
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y13
 	VFMADD231PS Y13, Y8, Y0
@@ -5763,7 +7595,7 @@ taps_265:
 	VFMADD231PS Y14, Y12, Y7
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_265
+	JNZ taps_368
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
@@ -5782,21 +7614,21 @@ taps_265:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $8, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $8
-	JGE block_263
-next_264:
+	JGE block_366
+next_367:
 	CMPQ R11, $4
-	JLT next_267
-block_266:
+	JLT next_370
+block_369:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_268:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_371:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y4
 	ADDQ R9, R15
@@ -5807,7 +7639,7 @@ taps_268:
 	VMOVUPS (R15), Y7
 	ADDQ R9, R15
 	VMOVUPS (R15), Y8
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y9
 	VFMADD231PS Y9, Y4, Y0
@@ -5841,7 +7673,7 @@ taps_268:
 	VFMADD231PS Y12, Y8, Y3
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_268
+	JNZ taps_371
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
@@ -5852,19 +7684,19 @@ taps_268:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $4
-	JGE block_266
-next_267:
+	JGE block_369
+next_370:
 	CMPQ R11, $2
-	JLT next_270
-block_269:
+	JLT next_373
+block_372:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_271:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_374:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y2
 	ADDQ R9, R15
@@ -5875,7 +7707,7 @@ taps_271:
 	VMOVUPS (R15), Y5
 	ADDQ R9, R15
 	VMOVUPS (R15), Y6
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y7
 	VFMADD231PS Y7, Y2, Y0
@@ -5896,23 +7728,23 @@ taps_271:
 	VFMADD231PS Y8, Y6, Y1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_271
+	JNZ taps_374
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*2), AX
 	SUBQ $2, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $2
-	JGE block_269
-next_270:
-block_272:
+	JGE block_372
+next_373:
+block_375:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_274:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_377:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y1
 	ADDQ R9, R15
@@ -5923,7 +7755,7 @@ taps_274:
 	VMOVUPS (R15), Y4
 	ADDQ R9, R15
 	VMOVUPS (R15), Y5
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y6
 	VFMADD231PS Y6, Y1, Y0
@@ -5938,27 +7770,27 @@ taps_274:
 	VFMADD231PS Y6, Y5, Y0
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_274
+	JNZ taps_377
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_272
-	JMP nextCol_207
-upper_249:
+	JNZ block_375
+	JMP next_312
+upper_352:
 	CMPQ SI, $7
-	JGE upper_275
+	JGE upper_378
 	CMPQ R11, $4
-	JLT next_277
-block_276:
+	JLT next_380
+block_379:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_278:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_381:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y4
 	ADDQ R9, R15
@@ -5971,7 +7803,7 @@ taps_278:
 	VMOVUPS (R15), Y8
 	ADDQ R9, R15
 	VMOVUPS (R15), Y9
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y10
 	VFMADD231PS Y10, Y4, Y0
@@ -6010,7 +7842,7 @@ taps_278:
 	VFMADD231PS Y10, Y9, Y3
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_278
+	JNZ taps_381
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
@@ -6021,19 +7853,19 @@ taps_278:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $4
-	JGE block_276
-next_277:
+	JGE block_379
+next_380:
 	CMPQ R11, $2
-	JLT next_280
-block_279:
+	JLT next_383
+block_382:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_281:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_384:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y2
 	ADDQ R9, R15
@@ -6046,7 +7878,7 @@ taps_281:
 	VMOVUPS (R15), Y6
 	ADDQ R9, R15
 	VMOVUPS (R15), Y7
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y8
 	VFMADD231PS Y8, Y2, Y0
@@ -6071,23 +7903,23 @@ taps_281:
 	VFMADD231PS Y10, Y7, Y1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_281
+	JNZ taps_384
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*2), AX
 	SUBQ $2, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $2
-	JGE block_279
-next_280:
-block_282:
+	JGE block_382
+next_383:
+block_385:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_284:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_387:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y1
 	ADDQ R9, R15
@@ -6100,7 +7932,7 @@ taps_284:
 	VMOVUPS (R15), Y5
 	ADDQ R9, R15
 	VMOVUPS (R15), Y6
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y7
 	VFMADD231PS Y7, Y1, Y0
@@ -6117,25 +7949,25 @@ taps_284:
 	VFMADD231PS Y8, Y6, Y0
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_284
+	JNZ taps_387
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_282
-	JMP nextCol_207
-upper_275:
+	JNZ block_385
+	JMP next_312
+upper_378:
 	CMPQ R11, $4
-	JLT next_286
-block_285:
+	JLT next_389
+block_388:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_287:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_390:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y4
 	ADDQ R9, R15
@@ -6150,7 +7982,7 @@ taps_287:
 	VMOVUPS (R15), Y9
 	ADDQ R9, R15
 	VMOVUPS (R15), Y10
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y11
 	VFMADD231PS Y11, Y4, Y0
@@ -6195,7 +8027,7 @@ taps_287:
 	VFMADD231PS Y12, Y10, Y3
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_287
+	JNZ taps_390
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
@@ -6206,19 +8038,19 @@ taps_287:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $4
-	JGE block_285
-next_286:
+	JGE block_388
+next_389:
 	CMPQ R11, $2
-	JLT next_289
-block_288:
+	JLT next_392
+block_391:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_290:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_393:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y2
 	ADDQ R9, R15
@@ -6233,7 +8065,7 @@ taps_290:
 	VMOVUPS (R15), Y7
 	ADDQ R9, R15
 	VMOVUPS (R15), Y8
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y9
 	VFMADD231PS Y9, Y2, Y0
@@ -6261,23 +8093,23 @@ taps_290:
 	VFMADD231PS Y12, Y8, Y1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_290
+	JNZ taps_393
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*2), AX
 	SUBQ $2, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $2
-	JGE block_288
-next_289:
-block_291:
+	JGE block_391
+next_392:
+block_394:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_293:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_396:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y1
 	ADDQ R9, R15
@@ -6292,7 +8124,7 @@ taps_293:
 	VMOVUPS (R15), Y6
 	ADDQ R9, R15
 	VMOVUPS (R15), Y7
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y8
 	VFMADD231PS Y8, Y1, Y0
@@ -6312,20 +8144,20 @@ taps_293:
 	VFMADD231PS Y10, Y7, Y0
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_293
+	JNZ taps_396
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_291
-	JMP nextCol_207
-two_208:
+	JNZ block_394
+	JMP next_312
+two_311:
 	SHRQ $1, SI
 	CMPQ SI, $2
-	JGE upper_294
+	JGE upper_397
 	CMPQ R11, $8
-	JLT next_296
-block_295:
+	JLT next_399
+block_398:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6335,16 +8167,16 @@ block_295:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_297:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_400:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y8
 	ADDQ R9, R15
 	VMOVUPS (R15), Y9
 	ADDQ R9, R15
 	VMOVUPS (R15), Y10
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y11
 	VFMADD231PS Y11, Y8, Y0
@@ -6394,7 +8226,7 @@ taps_297:
 	VFMADD231PS Y11, Y10, Y7
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_297
+	JNZ taps_400
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
@@ -6414,28 +8246,28 @@ taps_297:
 	LEAQ (AX)(R8*8), AX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $8, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $8
-	JGE block_295
-next_296:
+	JGE block_398
+next_399:
 	CMPQ R11, $4
-	JLT next_299
-block_298:
+	JLT next_402
+block_401:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_300:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_403:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y4
 	ADDQ R9, R15
 	VMOVUPS (R15), Y5
 	ADDQ R9, R15
 	VMOVUPS (R15), Y6
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y7
 	VFMADD231PS Y7, Y4, Y0
@@ -6462,7 +8294,7 @@ taps_300:
 	VFMADD231PS Y7, Y6, Y3
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_300
+	JNZ taps_403
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
@@ -6473,26 +8305,26 @@ taps_300:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $4, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $4
-	JGE block_298
-next_299:
+	JGE block_401
+next_402:
 	CMPQ R11, $2
-	JLT next_302
-block_301:
+	JLT next_405
+block_404:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_303:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_406:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y2
 	ADDQ R9, R15
 	VMOVUPS (R15), Y3
 	ADDQ R9, R15
 	VMOVUPS (R15), Y4
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y5
 	VFMADD231PS Y5, Y2, Y0
@@ -6508,30 +8340,30 @@ taps_303:
 	VFMADD231PS Y5, Y4, Y1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_303
+	JNZ taps_406
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*4), AX
 	SUBQ $2, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $2
-	JGE block_301
-next_302:
-block_304:
+	JGE block_404
+next_405:
+block_407:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_306:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_409:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y1
 	ADDQ R9, R15
 	VMOVUPS (R15), Y2
 	ADDQ R9, R15
 	VMOVUPS (R15), Y3
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y4
 	VFMADD231PS Y4, Y1, Y0
@@ -6541,19 +8373,19 @@ taps_306:
 	VFMADD231PS Y6, Y3, Y0
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_306
+	JNZ taps_409
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*2), AX
 	SUBQ $1, R11
-	JNZ block_304
-	JMP nextCol_207
-upper_294:
+	JNZ block_407
+	JMP next_312
+upper_397:
 	CMPQ SI, $3
-	JGE upper_307
+	JGE upper_410
 	CMPQ R11, $8
-	JLT next_309
-block_308:
+	JLT next_412
+block_411:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -6563,9 +8395,9 @@ block_308:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_310:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_413:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y8
 	ADDQ R9, R15
@@ -6576,7 +8408,7 @@ taps_310:
 	VMOVUPS (R15), Y11
 	ADDQ R9, R15
 	VMOVUPS (R15), Y12
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y13
 	VFMADD231PS Y13, Y8, Y0
@@ -6645,7 +8477,7 @@ taps_310:
 	VFMADD231PS Y13, Y12, Y7
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_310
+	JNZ taps_413
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
@@ -6665,21 +8497,21 @@ taps_310:
 	LEAQ (AX)(R8*8), AX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $8, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $8
-	JGE block_308
-next_309:
+	JGE block_411
+next_412:
 	CMPQ R11, $4
-	JLT next_312
-block_311:
+	JLT next_415
+block_414:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_313:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_416:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y4
 	ADDQ R9, R15
@@ -6690,7 +8522,7 @@ taps_313:
 	VMOVUPS (R15), Y7
 	ADDQ R9, R15
 	VMOVUPS (R15), Y8
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y9
 	VFMADD231PS Y9, Y4, Y0
@@ -6728,7 +8560,7 @@ taps_313:
 	VFMADD231PS Y11, Y8, Y3
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_313
+	JNZ taps_416
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
@@ -6739,19 +8571,19 @@ taps_313:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $4, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $4
-	JGE block_311
-next_312:
+	JGE block_414
+next_415:
 	CMPQ R11, $2
-	JLT next_315
-block_314:
+	JLT next_418
+block_417:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_316:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_419:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y2
 	ADDQ R9, R15
@@ -6762,7 +8594,7 @@ taps_316:
 	VMOVUPS (R15), Y5
 	ADDQ R9, R15
 	VMOVUPS (R15), Y6
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y7
 	VFMADD231PS Y7, Y2, Y0
@@ -6785,23 +8617,23 @@ taps_316:
 	VFMADD231PS Y9, Y6, Y1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_316
+	JNZ taps_419
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*4), AX
 	SUBQ $2, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $2
-	JGE block_314
-next_315:
-block_317:
+	JGE block_417
+next_418:
+block_420:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_319:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_422:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y1
 	ADDQ R9, R15
@@ -6812,7 +8644,7 @@ taps_319:
 	VMOVUPS (R15), Y4
 	ADDQ R9, R15
 	VMOVUPS (R15), Y5
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y6
 	VFMADD231PS Y6, Y1, Y0
@@ -6827,25 +8659,25 @@ taps_319:
 	VFMADD231PS Y6, Y5, Y0
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_319
+	JNZ taps_422
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*2), AX
 	SUBQ $1, R11
-	JNZ block_317
-	JMP nextCol_207
-upper_307:
+	JNZ block_420
+	JMP next_312
+upper_410:
 	CMPQ R11, $4
-	JLT next_321
-block_320:
+	JLT next_424
+block_423:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_322:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_425:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y4
 	ADDQ R9, R15
@@ -6860,7 +8692,7 @@ taps_322:
 	VMOVUPS (R15), Y9
 	ADDQ R9, R15
 	VMOVUPS (R15), Y10
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y11
 	VFMADD231PS Y11, Y4, Y0
@@ -6909,7 +8741,7 @@ taps_322:
 	VFMADD231PS Y11, Y10, Y3
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_322
+	JNZ taps_425
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
@@ -6920,19 +8752,19 @@ taps_322:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $4, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $4
-	JGE block_320
-next_321:
+	JGE block_423
+next_424:
 	CMPQ R11, $2
-	JLT next_324
-block_323:
+	JLT next_427
+block_426:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_325:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_428:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y2
 	ADDQ R9, R15
@@ -6947,7 +8779,7 @@ taps_325:
 	VMOVUPS (R15), Y7
 	ADDQ R9, R15
 	VMOVUPS (R15), Y8
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y9
 	VFMADD231PS Y9, Y2, Y0
@@ -6976,23 +8808,23 @@ taps_325:
 	VFMADD231PS Y9, Y8, Y1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_325
+	JNZ taps_428
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	VMOVUPS Y1, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*4), AX
 	SUBQ $2, R11
-	JZ nextCol_207
+	JZ next_312
 	CMPQ R11, $2
-	JGE block_323
-next_324:
-block_326:
+	JGE block_426
+next_427:
+block_429:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_328:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_431:
 	MOVQ DX, R15
 	VMOVUPS (R15), Y1
 	ADDQ R9, R15
@@ -7007,7 +8839,7 @@ taps_328:
 	VMOVUPS (R15), Y6
 	ADDQ R9, R15
 	VMOVUPS (R15), Y7
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMOVUPS (DI), Y8
 	VFMADD231PS Y8, Y1, Y0
@@ -7027,96 +8859,56 @@ taps_328:
 	VFMADD231PS Y10, Y7, Y0
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_328
+	JNZ taps_431
 	VMOVUPS Y0, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*2), AX
 	SUBQ $1, R11
-	JNZ block_326
-	JMP nextCol_207
-none_209:
-	VXORPS Y0, Y0, Y0
-zero_329:
-	VMOVUPS Y0, (BX)
-	ADDQ R10, BX
-	DECQ R11
-	JNZ zero_329
-nextCol_207:
-	MOVQ col-40(SP), CX
-	ADDQ $dwSpan__size, CX
-	MOVQ colsLeft-48(SP), DI
-	DECQ DI
-	JNZ col_206
-	MOVQ dwArgs_dstStep(R14), AX
-	ADDQ AX, dstPtr-72(SP)
-	MOVQ dwArgs_srcStep(R14), AX
-	ADDQ AX, srcPtr-80(SP)
-	DECQ left-56(SP)
-	JNZ row_205
-	ADDQ $dwSpan__size, span-24(SP)
-	DECQ spans-32(SP)
-	JNZ span_204
+	JNZ block_429
+	JMP next_312
+next_312:
+	MOVQ dwForwardArgs_xStep(R14), AX
+	ADDQ AX, src-32(SP)
+	MOVQ dwForwardArgs_yRow(R14), AX
+	ADDQ AX, dst-40(SP)
+	DECQ left-24(SP)
+	JNZ row_310
 	ADDQ $32, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_203
+	JNZ chunk_309
 	VZEROUPPER
 	RET
-cut_202:
+cut_308:
 	LEAQ tailmask<>+32(SB), AX
 	SHLQ $2, CX
 	SUBQ CX, AX
 	VMOVDQU (AX), Y15
-chunk_330:
-	MOVQ dwArgs_nrows(R14), AX
-	MOVQ AX, spans-32(SP)
-	LEAQ dwArgs_rows(R14), AX
-	MOVQ AX, span-24(SP)
-span_331:
-	MOVQ span-24(SP), CX
-	MOVQ dwSpan_n(CX), AX
-	MOVQ AX, left-56(SP)
-	MOVQ dwArgs_dst(R14), AX
-	ADDQ dwSpan_dst(CX), AX
+chunk_432:
+	MOVQ dwForwardArgs_x(R14), AX
 	ADDQ off-8(SP), AX
-	MOVQ AX, dstPtr-72(SP)
-	MOVQ dwArgs_src(R14), AX
-	ADDQ dwSpan_src(CX), AX
+	MOVQ AX, src-32(SP)
+	MOVQ dwForwardArgs_y(R14), AX
 	ADDQ off-8(SP), AX
-	MOVQ AX, srcPtr-80(SP)
-	MOVQ dwArgs_w(R14), AX
-	ADDQ dwSpan_w(CX), AX
+	MOVQ AX, dst-40(SP)
+	MOVQ dwForwardArgs_w(R14), AX
 	ADDQ off-8(SP), AX
-	MOVQ AX, wPtr-88(SP)
-	MOVQ dwSpan_taps(CX), AX
-	MOVQ AX, taps-64(SP)
-row_332:
-	LEAQ dwArgs_cols(R14), CX
-	MOVQ dwArgs_ncols(R14), DI
-col_333:
-	MOVQ CX, col-40(SP)
-	MOVQ DI, colsLeft-48(SP)
-	MOVQ srcPtr-80(SP), AX
-	ADDQ dwSpan_src(CX), AX
-	MOVQ dstPtr-72(SP), BX
-	ADDQ dwSpan_dst(CX), BX
-	MOVQ wPtr-88(SP), DX
-	ADDQ dwSpan_w(CX), DX
-	MOVQ DX, wCols-96(SP)
-	MOVQ dwSpan_n(CX), R11
-	MOVQ dwSpan_taps(CX), SI
-	CMPQ taps-64(SP), $0
-	JEQ none_336
-	TESTQ SI, SI
-	JZ none_336
-	CMPQ dwArgs_stride(R14), $2
-	JEQ two_335
+	MOVQ AX, w-48(SP)
+	MOVQ dwForwardArgs_rows(R14), AX
+	MOVQ AX, left-24(SP)
+row_433:
+	MOVQ src-32(SP), AX
+	MOVQ dst-40(SP), BX
+	MOVQ dwForwardArgs_cols(R14), R11
+	MOVQ dwForwardArgs_k(R14), SI
+	CMPQ dwForwardArgs_stride(R14), $2
+	JEQ two_434
 	CMPQ SI, $4
-	JGE upper_337
+	JGE upper_436
 	CMPQ SI, $2
-	JGE upper_338
+	JGE upper_437
 	CMPQ R11, $8
-	JLT next_340
-block_339:
+	JLT next_439
+block_438:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -7126,12 +8918,12 @@ block_339:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_341:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_440:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y8
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMASKMOVPS (DI), Y15, Y9
 	VFMADD231PS Y9, Y8, Y0
@@ -7151,1810 +8943,6 @@ taps_341:
 	VFMADD231PS Y11, Y8, Y6
 	VMASKMOVPS (DI)(R8*1), Y15, Y12
 	VFMADD231PS Y12, Y8, Y7
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_341
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y2, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y3, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y4, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y5, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y6, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y7, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*8), AX
-	SUBQ $8, R11
-	JZ nextCol_334
-	CMPQ R11, $8
-	JGE block_339
-next_340:
-	CMPQ R11, $4
-	JLT next_343
-block_342:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_344:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y4
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y5
-	VFMADD231PS Y5, Y4, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y6
-	VFMADD231PS Y6, Y4, Y1
-	VMASKMOVPS (DI)(R8*2), Y15, Y7
-	VFMADD231PS Y7, Y4, Y2
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y8
-	VFMADD231PS Y8, Y4, Y3
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_344
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y2, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y3, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*4), AX
-	SUBQ $4, R11
-	JZ nextCol_334
-	CMPQ R11, $4
-	JGE block_342
-next_343:
-	CMPQ R11, $2
-	JLT next_346
-block_345:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_347:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y2
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y3
-	VFMADD231PS Y3, Y2, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y4
-	VFMADD231PS Y4, Y2, Y1
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_347
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*2), AX
-	SUBQ $2, R11
-	JZ nextCol_334
-	CMPQ R11, $2
-	JGE block_345
-next_346:
-block_348:
-	VXORPS Y0, Y0, Y0
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_350:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y1
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y2
-	VFMADD231PS Y2, Y1, Y0
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_350
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*1), AX
-	SUBQ $1, R11
-	JNZ block_348
-	JMP nextCol_334
-upper_338:
-	CMPQ SI, $3
-	JGE upper_351
-	CMPQ R11, $8
-	JLT next_353
-block_352:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_354:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y8
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y9
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y10
-	VFMADD231PS Y10, Y8, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y11
-	VFMADD231PS Y11, Y9, Y0
-	VFMADD231PS Y11, Y8, Y1
-	VMASKMOVPS (DI)(R8*2), Y15, Y12
-	VFMADD231PS Y12, Y9, Y1
-	VFMADD231PS Y12, Y8, Y2
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y13
-	VFMADD231PS Y13, Y9, Y2
-	VFMADD231PS Y13, Y8, Y3
-	VMASKMOVPS (DI)(R8*1), Y15, Y10
-	VFMADD231PS Y10, Y9, Y3
-	VFMADD231PS Y10, Y8, Y4
-	VMASKMOVPS (DI)(R8*2), Y15, Y11
-	VFMADD231PS Y11, Y9, Y4
-	VFMADD231PS Y11, Y8, Y5
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y12
-	VFMADD231PS Y12, Y9, Y5
-	VFMADD231PS Y12, Y8, Y6
-	VMASKMOVPS (DI)(R8*1), Y15, Y13
-	VFMADD231PS Y13, Y9, Y6
-	VFMADD231PS Y13, Y8, Y7
-	VMASKMOVPS (DI)(R8*2), Y15, Y10
-	VFMADD231PS Y10, Y9, Y7
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_354
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y2, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y3, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y4, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y5, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y6, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y7, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*8), AX
-	SUBQ $8, R11
-	JZ nextCol_334
-	CMPQ R11, $8
-	JGE block_352
-next_353:
-	CMPQ R11, $4
-	JLT next_356
-block_355:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_357:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y4
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y5
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y6
-	VFMADD231PS Y6, Y4, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y7
-	VFMADD231PS Y7, Y5, Y0
-	VFMADD231PS Y7, Y4, Y1
-	VMASKMOVPS (DI)(R8*2), Y15, Y8
-	VFMADD231PS Y8, Y5, Y1
-	VFMADD231PS Y8, Y4, Y2
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y9
-	VFMADD231PS Y9, Y5, Y2
-	VFMADD231PS Y9, Y4, Y3
-	VMASKMOVPS (DI)(R8*1), Y15, Y6
-	VFMADD231PS Y6, Y5, Y3
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_357
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y2, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y3, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*4), AX
-	SUBQ $4, R11
-	JZ nextCol_334
-	CMPQ R11, $4
-	JGE block_355
-next_356:
-	CMPQ R11, $2
-	JLT next_359
-block_358:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_360:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y2
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y3
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y4
-	VFMADD231PS Y4, Y2, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y5
-	VFMADD231PS Y5, Y3, Y0
-	VFMADD231PS Y5, Y2, Y1
-	VMASKMOVPS (DI)(R8*2), Y15, Y6
-	VFMADD231PS Y6, Y3, Y1
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_360
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*2), AX
-	SUBQ $2, R11
-	JZ nextCol_334
-	CMPQ R11, $2
-	JGE block_358
-next_359:
-block_361:
-	VXORPS Y0, Y0, Y0
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_363:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y1
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y2
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y3
-	VFMADD231PS Y3, Y1, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y4
-	VFMADD231PS Y4, Y2, Y0
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_363
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*1), AX
-	SUBQ $1, R11
-	JNZ block_361
-	JMP nextCol_334
-upper_351:
-	CMPQ R11, $8
-	JLT next_365
-block_364:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_366:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y8
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y9
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y10
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y11
-	VFMADD231PS Y11, Y8, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y12
-	VFMADD231PS Y12, Y9, Y0
-	VFMADD231PS Y12, Y8, Y1
-	VMASKMOVPS (DI)(R8*2), Y15, Y13
-	VFMADD231PS Y13, Y10, Y0
-	VFMADD231PS Y13, Y9, Y1
-	VFMADD231PS Y13, Y8, Y2
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y14
-	VFMADD231PS Y14, Y10, Y1
-	VFMADD231PS Y14, Y9, Y2
-	VFMADD231PS Y14, Y8, Y3
-	VMASKMOVPS (DI)(R8*1), Y15, Y11
-	VFMADD231PS Y11, Y10, Y2
-	VFMADD231PS Y11, Y9, Y3
-	VFMADD231PS Y11, Y8, Y4
-	VMASKMOVPS (DI)(R8*2), Y15, Y12
-	VFMADD231PS Y12, Y10, Y3
-	VFMADD231PS Y12, Y9, Y4
-	VFMADD231PS Y12, Y8, Y5
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y13
-	VFMADD231PS Y13, Y10, Y4
-	VFMADD231PS Y13, Y9, Y5
-	VFMADD231PS Y13, Y8, Y6
-	VMASKMOVPS (DI)(R8*1), Y15, Y14
-	VFMADD231PS Y14, Y10, Y5
-	VFMADD231PS Y14, Y9, Y6
-	VFMADD231PS Y14, Y8, Y7
-	VMASKMOVPS (DI)(R8*2), Y15, Y11
-	VFMADD231PS Y11, Y10, Y6
-	VFMADD231PS Y11, Y9, Y7
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y12
-	VFMADD231PS Y12, Y10, Y7
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_366
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y2, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y3, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y4, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y5, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y6, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y7, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*8), AX
-	SUBQ $8, R11
-	JZ nextCol_334
-	CMPQ R11, $8
-	JGE block_364
-next_365:
-	CMPQ R11, $4
-	JLT next_368
-block_367:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_369:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y4
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y5
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y6
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y7
-	VFMADD231PS Y7, Y4, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y8
-	VFMADD231PS Y8, Y5, Y0
-	VFMADD231PS Y8, Y4, Y1
-	VMASKMOVPS (DI)(R8*2), Y15, Y9
-	VFMADD231PS Y9, Y6, Y0
-	VFMADD231PS Y9, Y5, Y1
-	VFMADD231PS Y9, Y4, Y2
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y10
-	VFMADD231PS Y10, Y6, Y1
-	VFMADD231PS Y10, Y5, Y2
-	VFMADD231PS Y10, Y4, Y3
-	VMASKMOVPS (DI)(R8*1), Y15, Y7
-	VFMADD231PS Y7, Y6, Y2
-	VFMADD231PS Y7, Y5, Y3
-	VMASKMOVPS (DI)(R8*2), Y15, Y8
-	VFMADD231PS Y8, Y6, Y3
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_369
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y2, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y3, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*4), AX
-	SUBQ $4, R11
-	JZ nextCol_334
-	CMPQ R11, $4
-	JGE block_367
-next_368:
-	CMPQ R11, $2
-	JLT next_371
-block_370:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_372:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y2
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y3
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y4
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y5
-	VFMADD231PS Y5, Y2, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y6
-	VFMADD231PS Y6, Y3, Y0
-	VFMADD231PS Y6, Y2, Y1
-	VMASKMOVPS (DI)(R8*2), Y15, Y7
-	VFMADD231PS Y7, Y4, Y0
-	VFMADD231PS Y7, Y3, Y1
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y8
-	VFMADD231PS Y8, Y4, Y1
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_372
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*2), AX
-	SUBQ $2, R11
-	JZ nextCol_334
-	CMPQ R11, $2
-	JGE block_370
-next_371:
-block_373:
-	VXORPS Y0, Y0, Y0
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_375:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y1
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y2
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y3
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y4
-	VFMADD231PS Y4, Y1, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y5
-	VFMADD231PS Y5, Y2, Y0
-	VMASKMOVPS (DI)(R8*2), Y15, Y6
-	VFMADD231PS Y6, Y3, Y0
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_375
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*1), AX
-	SUBQ $1, R11
-	JNZ block_373
-	JMP nextCol_334
-upper_337:
-	CMPQ SI, $6
-	JGE upper_376
-	CMPQ SI, $5
-	JGE upper_377
-	CMPQ R11, $8
-	JLT next_379
-block_378:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_380:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y8
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y9
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y10
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y11
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y12
-	VFMADD231PS Y12, Y8, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y13
-	VFMADD231PS Y13, Y9, Y0
-	VFMADD231PS Y13, Y8, Y1
-	VMASKMOVPS (DI)(R8*2), Y15, Y14
-	VFMADD231PS Y14, Y10, Y0
-	VFMADD231PS Y14, Y9, Y1
-	VFMADD231PS Y14, Y8, Y2
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y12
-	VFMADD231PS Y12, Y11, Y0
-	VFMADD231PS Y12, Y10, Y1
-	VFMADD231PS Y12, Y9, Y2
-	VFMADD231PS Y12, Y8, Y3
-	VMASKMOVPS (DI)(R8*1), Y15, Y13
-	VFMADD231PS Y13, Y11, Y1
-	VFMADD231PS Y13, Y10, Y2
-	VFMADD231PS Y13, Y9, Y3
-	VFMADD231PS Y13, Y8, Y4
-	VMASKMOVPS (DI)(R8*2), Y15, Y14
-	VFMADD231PS Y14, Y11, Y2
-	VFMADD231PS Y14, Y10, Y3
-	VFMADD231PS Y14, Y9, Y4
-	VFMADD231PS Y14, Y8, Y5
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y12
-	VFMADD231PS Y12, Y11, Y3
-	VFMADD231PS Y12, Y10, Y4
-	VFMADD231PS Y12, Y9, Y5
-	VFMADD231PS Y12, Y8, Y6
-	VMASKMOVPS (DI)(R8*1), Y15, Y13
-	VFMADD231PS Y13, Y11, Y4
-	VFMADD231PS Y13, Y10, Y5
-	VFMADD231PS Y13, Y9, Y6
-	VFMADD231PS Y13, Y8, Y7
-	VMASKMOVPS (DI)(R8*2), Y15, Y14
-	VFMADD231PS Y14, Y11, Y5
-	VFMADD231PS Y14, Y10, Y6
-	VFMADD231PS Y14, Y9, Y7
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y12
-	VFMADD231PS Y12, Y11, Y6
-	VFMADD231PS Y12, Y10, Y7
-	VMASKMOVPS (DI)(R8*1), Y15, Y13
-	VFMADD231PS Y13, Y11, Y7
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_380
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y2, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y3, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y4, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y5, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y6, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y7, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*8), AX
-	SUBQ $8, R11
-	JZ nextCol_334
-	CMPQ R11, $8
-	JGE block_378
-next_379:
-	CMPQ R11, $4
-	JLT next_382
-block_381:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_383:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y4
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y5
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y6
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y7
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y8
-	VFMADD231PS Y8, Y4, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y9
-	VFMADD231PS Y9, Y5, Y0
-	VFMADD231PS Y9, Y4, Y1
-	VMASKMOVPS (DI)(R8*2), Y15, Y10
-	VFMADD231PS Y10, Y6, Y0
-	VFMADD231PS Y10, Y5, Y1
-	VFMADD231PS Y10, Y4, Y2
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y11
-	VFMADD231PS Y11, Y7, Y0
-	VFMADD231PS Y11, Y6, Y1
-	VFMADD231PS Y11, Y5, Y2
-	VFMADD231PS Y11, Y4, Y3
-	VMASKMOVPS (DI)(R8*1), Y15, Y8
-	VFMADD231PS Y8, Y7, Y1
-	VFMADD231PS Y8, Y6, Y2
-	VFMADD231PS Y8, Y5, Y3
-	VMASKMOVPS (DI)(R8*2), Y15, Y9
-	VFMADD231PS Y9, Y7, Y2
-	VFMADD231PS Y9, Y6, Y3
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y10
-	VFMADD231PS Y10, Y7, Y3
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_383
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y2, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y3, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*4), AX
-	SUBQ $4, R11
-	JZ nextCol_334
-	CMPQ R11, $4
-	JGE block_381
-next_382:
-	CMPQ R11, $2
-	JLT next_385
-block_384:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_386:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y2
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y3
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y4
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y5
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y6
-	VFMADD231PS Y6, Y2, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y7
-	VFMADD231PS Y7, Y3, Y0
-	VFMADD231PS Y7, Y2, Y1
-	VMASKMOVPS (DI)(R8*2), Y15, Y8
-	VFMADD231PS Y8, Y4, Y0
-	VFMADD231PS Y8, Y3, Y1
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y9
-	VFMADD231PS Y9, Y5, Y0
-	VFMADD231PS Y9, Y4, Y1
-	VMASKMOVPS (DI)(R8*1), Y15, Y6
-	VFMADD231PS Y6, Y5, Y1
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_386
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*2), AX
-	SUBQ $2, R11
-	JZ nextCol_334
-	CMPQ R11, $2
-	JGE block_384
-next_385:
-block_387:
-	VXORPS Y0, Y0, Y0
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_389:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y1
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y2
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y3
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y4
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y5
-	VFMADD231PS Y5, Y1, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y6
-	VFMADD231PS Y6, Y2, Y0
-	VMASKMOVPS (DI)(R8*2), Y15, Y7
-	VFMADD231PS Y7, Y3, Y0
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y8
-	VFMADD231PS Y8, Y4, Y0
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_389
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*1), AX
-	SUBQ $1, R11
-	JNZ block_387
-	JMP nextCol_334
-upper_377:
-	CMPQ R11, $8
-	JLT next_391
-block_390:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_392:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y8
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y9
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y10
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y11
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y12
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y13
-	VFMADD231PS Y13, Y8, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y14
-	VFMADD231PS Y14, Y9, Y0
-	VFMADD231PS Y14, Y8, Y1
-	VMASKMOVPS (DI)(R8*2), Y15, Y13
-	VFMADD231PS Y13, Y10, Y0
-	VFMADD231PS Y13, Y9, Y1
-	VFMADD231PS Y13, Y8, Y2
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y14
-	VFMADD231PS Y14, Y11, Y0
-	VFMADD231PS Y14, Y10, Y1
-	VFMADD231PS Y14, Y9, Y2
-	VFMADD231PS Y14, Y8, Y3
-	VMASKMOVPS (DI)(R8*1), Y15, Y13
-	VFMADD231PS Y13, Y12, Y0
-	VFMADD231PS Y13, Y11, Y1
-	VFMADD231PS Y13, Y10, Y2
-	VFMADD231PS Y13, Y9, Y3
-	VFMADD231PS Y13, Y8, Y4
-	VMASKMOVPS (DI)(R8*2), Y15, Y14
-	VFMADD231PS Y14, Y12, Y1
-	VFMADD231PS Y14, Y11, Y2
-	VFMADD231PS Y14, Y10, Y3
-	VFMADD231PS Y14, Y9, Y4
-	VFMADD231PS Y14, Y8, Y5
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y13
-	VFMADD231PS Y13, Y12, Y2
-	VFMADD231PS Y13, Y11, Y3
-	VFMADD231PS Y13, Y10, Y4
-	VFMADD231PS Y13, Y9, Y5
-	VFMADD231PS Y13, Y8, Y6
-	VMASKMOVPS (DI)(R8*1), Y15, Y14
-	VFMADD231PS Y14, Y12, Y3
-	VFMADD231PS Y14, Y11, Y4
-	VFMADD231PS Y14, Y10, Y5
-	VFMADD231PS Y14, Y9, Y6
-	VFMADD231PS Y14, Y8, Y7
-	VMASKMOVPS (DI)(R8*2), Y15, Y13
-	VFMADD231PS Y13, Y12, Y4
-	VFMADD231PS Y13, Y11, Y5
-	VFMADD231PS Y13, Y10, Y6
-	VFMADD231PS Y13, Y9, Y7
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y14
-	VFMADD231PS Y14, Y12, Y5
-	VFMADD231PS Y14, Y11, Y6
-	VFMADD231PS Y14, Y10, Y7
-	VMASKMOVPS (DI)(R8*1), Y15, Y13
-	VFMADD231PS Y13, Y12, Y6
-	VFMADD231PS Y13, Y11, Y7
-	VMASKMOVPS (DI)(R8*2), Y15, Y14
-	VFMADD231PS Y14, Y12, Y7
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_392
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y2, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y3, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y4, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y5, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y6, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y7, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*8), AX
-	SUBQ $8, R11
-	JZ nextCol_334
-	CMPQ R11, $8
-	JGE block_390
-next_391:
-	CMPQ R11, $4
-	JLT next_394
-block_393:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_395:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y4
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y5
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y6
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y7
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y8
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y9
-	VFMADD231PS Y9, Y4, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y10
-	VFMADD231PS Y10, Y5, Y0
-	VFMADD231PS Y10, Y4, Y1
-	VMASKMOVPS (DI)(R8*2), Y15, Y11
-	VFMADD231PS Y11, Y6, Y0
-	VFMADD231PS Y11, Y5, Y1
-	VFMADD231PS Y11, Y4, Y2
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y12
-	VFMADD231PS Y12, Y7, Y0
-	VFMADD231PS Y12, Y6, Y1
-	VFMADD231PS Y12, Y5, Y2
-	VFMADD231PS Y12, Y4, Y3
-	VMASKMOVPS (DI)(R8*1), Y15, Y9
-	VFMADD231PS Y9, Y8, Y0
-	VFMADD231PS Y9, Y7, Y1
-	VFMADD231PS Y9, Y6, Y2
-	VFMADD231PS Y9, Y5, Y3
-	VMASKMOVPS (DI)(R8*2), Y15, Y10
-	VFMADD231PS Y10, Y8, Y1
-	VFMADD231PS Y10, Y7, Y2
-	VFMADD231PS Y10, Y6, Y3
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y11
-	VFMADD231PS Y11, Y8, Y2
-	VFMADD231PS Y11, Y7, Y3
-	VMASKMOVPS (DI)(R8*1), Y15, Y12
-	VFMADD231PS Y12, Y8, Y3
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_395
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y2, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y3, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*4), AX
-	SUBQ $4, R11
-	JZ nextCol_334
-	CMPQ R11, $4
-	JGE block_393
-next_394:
-	CMPQ R11, $2
-	JLT next_397
-block_396:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_398:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y2
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y3
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y4
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y5
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y6
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y7
-	VFMADD231PS Y7, Y2, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y8
-	VFMADD231PS Y8, Y3, Y0
-	VFMADD231PS Y8, Y2, Y1
-	VMASKMOVPS (DI)(R8*2), Y15, Y9
-	VFMADD231PS Y9, Y4, Y0
-	VFMADD231PS Y9, Y3, Y1
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y10
-	VFMADD231PS Y10, Y5, Y0
-	VFMADD231PS Y10, Y4, Y1
-	VMASKMOVPS (DI)(R8*1), Y15, Y7
-	VFMADD231PS Y7, Y6, Y0
-	VFMADD231PS Y7, Y5, Y1
-	VMASKMOVPS (DI)(R8*2), Y15, Y8
-	VFMADD231PS Y8, Y6, Y1
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_398
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*2), AX
-	SUBQ $2, R11
-	JZ nextCol_334
-	CMPQ R11, $2
-	JGE block_396
-next_397:
-block_399:
-	VXORPS Y0, Y0, Y0
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_401:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y1
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y2
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y3
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y4
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y5
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y6
-	VFMADD231PS Y6, Y1, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y7
-	VFMADD231PS Y7, Y2, Y0
-	VMASKMOVPS (DI)(R8*2), Y15, Y8
-	VFMADD231PS Y8, Y3, Y0
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y9
-	VFMADD231PS Y9, Y4, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y6
-	VFMADD231PS Y6, Y5, Y0
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_401
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*1), AX
-	SUBQ $1, R11
-	JNZ block_399
-	JMP nextCol_334
-upper_376:
-	CMPQ SI, $7
-	JGE upper_402
-	CMPQ R11, $4
-	JLT next_404
-block_403:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_405:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y4
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y5
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y6
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y7
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y8
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y9
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y10
-	VFMADD231PS Y10, Y4, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y11
-	VFMADD231PS Y11, Y5, Y0
-	VFMADD231PS Y11, Y4, Y1
-	VMASKMOVPS (DI)(R8*2), Y15, Y12
-	VFMADD231PS Y12, Y6, Y0
-	VFMADD231PS Y12, Y5, Y1
-	VFMADD231PS Y12, Y4, Y2
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y13
-	VFMADD231PS Y13, Y7, Y0
-	VFMADD231PS Y13, Y6, Y1
-	VFMADD231PS Y13, Y5, Y2
-	VFMADD231PS Y13, Y4, Y3
-	VMASKMOVPS (DI)(R8*1), Y15, Y10
-	VFMADD231PS Y10, Y8, Y0
-	VFMADD231PS Y10, Y7, Y1
-	VFMADD231PS Y10, Y6, Y2
-	VFMADD231PS Y10, Y5, Y3
-	VMASKMOVPS (DI)(R8*2), Y15, Y11
-	VFMADD231PS Y11, Y9, Y0
-	VFMADD231PS Y11, Y8, Y1
-	VFMADD231PS Y11, Y7, Y2
-	VFMADD231PS Y11, Y6, Y3
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y12
-	VFMADD231PS Y12, Y9, Y1
-	VFMADD231PS Y12, Y8, Y2
-	VFMADD231PS Y12, Y7, Y3
-	VMASKMOVPS (DI)(R8*1), Y15, Y13
-	VFMADD231PS Y13, Y9, Y2
-	VFMADD231PS Y13, Y8, Y3
-	VMASKMOVPS (DI)(R8*2), Y15, Y10
-	VFMADD231PS Y10, Y9, Y3
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_405
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y2, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y3, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*4), AX
-	SUBQ $4, R11
-	JZ nextCol_334
-	CMPQ R11, $4
-	JGE block_403
-next_404:
-	CMPQ R11, $2
-	JLT next_407
-block_406:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_408:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y2
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y3
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y4
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y5
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y6
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y7
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y8
-	VFMADD231PS Y8, Y2, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y9
-	VFMADD231PS Y9, Y3, Y0
-	VFMADD231PS Y9, Y2, Y1
-	VMASKMOVPS (DI)(R8*2), Y15, Y10
-	VFMADD231PS Y10, Y4, Y0
-	VFMADD231PS Y10, Y3, Y1
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y11
-	VFMADD231PS Y11, Y5, Y0
-	VFMADD231PS Y11, Y4, Y1
-	VMASKMOVPS (DI)(R8*1), Y15, Y8
-	VFMADD231PS Y8, Y6, Y0
-	VFMADD231PS Y8, Y5, Y1
-	VMASKMOVPS (DI)(R8*2), Y15, Y9
-	VFMADD231PS Y9, Y7, Y0
-	VFMADD231PS Y9, Y6, Y1
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y10
-	VFMADD231PS Y10, Y7, Y1
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_408
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*2), AX
-	SUBQ $2, R11
-	JZ nextCol_334
-	CMPQ R11, $2
-	JGE block_406
-next_407:
-block_409:
-	VXORPS Y0, Y0, Y0
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_411:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y1
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y2
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y3
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y4
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y5
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y6
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y7
-	VFMADD231PS Y7, Y1, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y8
-	VFMADD231PS Y8, Y2, Y0
-	VMASKMOVPS (DI)(R8*2), Y15, Y9
-	VFMADD231PS Y9, Y3, Y0
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y10
-	VFMADD231PS Y10, Y4, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y7
-	VFMADD231PS Y7, Y5, Y0
-	VMASKMOVPS (DI)(R8*2), Y15, Y8
-	VFMADD231PS Y8, Y6, Y0
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_411
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*1), AX
-	SUBQ $1, R11
-	JNZ block_409
-	JMP nextCol_334
-upper_402:
-	CMPQ R11, $4
-	JLT next_413
-block_412:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_414:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y4
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y5
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y6
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y7
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y8
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y9
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y10
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y11
-	VFMADD231PS Y11, Y4, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y12
-	VFMADD231PS Y12, Y5, Y0
-	VFMADD231PS Y12, Y4, Y1
-	VMASKMOVPS (DI)(R8*2), Y15, Y13
-	VFMADD231PS Y13, Y6, Y0
-	VFMADD231PS Y13, Y5, Y1
-	VFMADD231PS Y13, Y4, Y2
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y14
-	VFMADD231PS Y14, Y7, Y0
-	VFMADD231PS Y14, Y6, Y1
-	VFMADD231PS Y14, Y5, Y2
-	VFMADD231PS Y14, Y4, Y3
-	VMASKMOVPS (DI)(R8*1), Y15, Y11
-	VFMADD231PS Y11, Y8, Y0
-	VFMADD231PS Y11, Y7, Y1
-	VFMADD231PS Y11, Y6, Y2
-	VFMADD231PS Y11, Y5, Y3
-	VMASKMOVPS (DI)(R8*2), Y15, Y12
-	VFMADD231PS Y12, Y9, Y0
-	VFMADD231PS Y12, Y8, Y1
-	VFMADD231PS Y12, Y7, Y2
-	VFMADD231PS Y12, Y6, Y3
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y13
-	VFMADD231PS Y13, Y10, Y0
-	VFMADD231PS Y13, Y9, Y1
-	VFMADD231PS Y13, Y8, Y2
-	VFMADD231PS Y13, Y7, Y3
-	VMASKMOVPS (DI)(R8*1), Y15, Y14
-	VFMADD231PS Y14, Y10, Y1
-	VFMADD231PS Y14, Y9, Y2
-	VFMADD231PS Y14, Y8, Y3
-	VMASKMOVPS (DI)(R8*2), Y15, Y11
-	VFMADD231PS Y11, Y10, Y2
-	VFMADD231PS Y11, Y9, Y3
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y12
-	VFMADD231PS Y12, Y10, Y3
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_414
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y2, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y3, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*4), AX
-	SUBQ $4, R11
-	JZ nextCol_334
-	CMPQ R11, $4
-	JGE block_412
-next_413:
-	CMPQ R11, $2
-	JLT next_416
-block_415:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_417:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y2
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y3
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y4
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y5
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y6
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y7
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y8
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y9
-	VFMADD231PS Y9, Y2, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y10
-	VFMADD231PS Y10, Y3, Y0
-	VFMADD231PS Y10, Y2, Y1
-	VMASKMOVPS (DI)(R8*2), Y15, Y11
-	VFMADD231PS Y11, Y4, Y0
-	VFMADD231PS Y11, Y3, Y1
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y12
-	VFMADD231PS Y12, Y5, Y0
-	VFMADD231PS Y12, Y4, Y1
-	VMASKMOVPS (DI)(R8*1), Y15, Y9
-	VFMADD231PS Y9, Y6, Y0
-	VFMADD231PS Y9, Y5, Y1
-	VMASKMOVPS (DI)(R8*2), Y15, Y10
-	VFMADD231PS Y10, Y7, Y0
-	VFMADD231PS Y10, Y6, Y1
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y11
-	VFMADD231PS Y11, Y8, Y0
-	VFMADD231PS Y11, Y7, Y1
-	VMASKMOVPS (DI)(R8*1), Y15, Y12
-	VFMADD231PS Y12, Y8, Y1
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_417
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*2), AX
-	SUBQ $2, R11
-	JZ nextCol_334
-	CMPQ R11, $2
-	JGE block_415
-next_416:
-block_418:
-	VXORPS Y0, Y0, Y0
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_420:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y1
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y2
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y3
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y4
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y5
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y6
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y7
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y8
-	VFMADD231PS Y8, Y1, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y9
-	VFMADD231PS Y9, Y2, Y0
-	VMASKMOVPS (DI)(R8*2), Y15, Y10
-	VFMADD231PS Y10, Y3, Y0
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y11
-	VFMADD231PS Y11, Y4, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y8
-	VFMADD231PS Y8, Y5, Y0
-	VMASKMOVPS (DI)(R8*2), Y15, Y9
-	VFMADD231PS Y9, Y6, Y0
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y10
-	VFMADD231PS Y10, Y7, Y0
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_420
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*1), AX
-	SUBQ $1, R11
-	JNZ block_418
-	JMP nextCol_334
-two_335:
-	SHRQ $1, SI
-	CMPQ SI, $2
-	JGE upper_421
-	CMPQ R11, $8
-	JLT next_423
-block_422:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_424:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y8
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y9
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y10
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y11
-	VFMADD231PS Y11, Y8, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y12
-	VFMADD231PS Y12, Y9, Y0
-	VMASKMOVPS (DI)(R8*2), Y15, Y13
-	VFMADD231PS Y13, Y10, Y0
-	VFMADD231PS Y13, Y8, Y1
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y14
-	VFMADD231PS Y14, Y9, Y1
-	VMASKMOVPS (DI)(R8*1), Y15, Y11
-	VFMADD231PS Y11, Y10, Y1
-	VFMADD231PS Y11, Y8, Y2
-	VMASKMOVPS (DI)(R8*2), Y15, Y12
-	VFMADD231PS Y12, Y9, Y2
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y13
-	VFMADD231PS Y13, Y10, Y2
-	VFMADD231PS Y13, Y8, Y3
-	VMASKMOVPS (DI)(R8*1), Y15, Y14
-	VFMADD231PS Y14, Y9, Y3
-	VMASKMOVPS (DI)(R8*2), Y15, Y11
-	VFMADD231PS Y11, Y10, Y3
-	VFMADD231PS Y11, Y8, Y4
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y12
-	VFMADD231PS Y12, Y9, Y4
-	VMASKMOVPS (DI)(R8*1), Y15, Y13
-	VFMADD231PS Y13, Y10, Y4
-	VFMADD231PS Y13, Y8, Y5
-	VMASKMOVPS (DI)(R8*2), Y15, Y14
-	VFMADD231PS Y14, Y9, Y5
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y11
-	VFMADD231PS Y11, Y10, Y5
-	VFMADD231PS Y11, Y8, Y6
-	VMASKMOVPS (DI)(R8*1), Y15, Y12
-	VFMADD231PS Y12, Y9, Y6
-	VMASKMOVPS (DI)(R8*2), Y15, Y13
-	VFMADD231PS Y13, Y10, Y6
-	VFMADD231PS Y13, Y8, Y7
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y14
-	VFMADD231PS Y14, Y9, Y7
-	VMASKMOVPS (DI)(R8*1), Y15, Y11
-	VFMADD231PS Y11, Y10, Y7
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_424
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y2, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y3, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y4, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y5, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y6, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y7, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*8), AX
-	LEAQ (AX)(R8*8), AX
-	SUBQ $8, R11
-	JZ nextCol_334
-	CMPQ R11, $8
-	JGE block_422
-next_423:
-	CMPQ R11, $4
-	JLT next_426
-block_425:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_427:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y4
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y5
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y6
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y7
-	VFMADD231PS Y7, Y4, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y8
-	VFMADD231PS Y8, Y5, Y0
-	VMASKMOVPS (DI)(R8*2), Y15, Y9
-	VFMADD231PS Y9, Y6, Y0
-	VFMADD231PS Y9, Y4, Y1
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y10
-	VFMADD231PS Y10, Y5, Y1
-	VMASKMOVPS (DI)(R8*1), Y15, Y7
-	VFMADD231PS Y7, Y6, Y1
-	VFMADD231PS Y7, Y4, Y2
-	VMASKMOVPS (DI)(R8*2), Y15, Y8
-	VFMADD231PS Y8, Y5, Y2
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y9
-	VFMADD231PS Y9, Y6, Y2
-	VFMADD231PS Y9, Y4, Y3
-	VMASKMOVPS (DI)(R8*1), Y15, Y10
-	VFMADD231PS Y10, Y5, Y3
-	VMASKMOVPS (DI)(R8*2), Y15, Y7
-	VFMADD231PS Y7, Y6, Y3
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_427
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y2, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y3, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*8), AX
-	SUBQ $4, R11
-	JZ nextCol_334
-	CMPQ R11, $4
-	JGE block_425
-next_426:
-	CMPQ R11, $2
-	JLT next_429
-block_428:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_430:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y2
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y3
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y4
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y5
-	VFMADD231PS Y5, Y2, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y6
-	VFMADD231PS Y6, Y3, Y0
-	VMASKMOVPS (DI)(R8*2), Y15, Y7
-	VFMADD231PS Y7, Y4, Y0
-	VFMADD231PS Y7, Y2, Y1
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y8
-	VFMADD231PS Y8, Y3, Y1
-	VMASKMOVPS (DI)(R8*1), Y15, Y5
-	VFMADD231PS Y5, Y4, Y1
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_430
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*4), AX
-	SUBQ $2, R11
-	JZ nextCol_334
-	CMPQ R11, $2
-	JGE block_428
-next_429:
-block_431:
-	VXORPS Y0, Y0, Y0
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_433:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y1
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y2
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y3
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y4
-	VFMADD231PS Y4, Y1, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y5
-	VFMADD231PS Y5, Y2, Y0
-	VMASKMOVPS (DI)(R8*2), Y15, Y6
-	VFMADD231PS Y6, Y3, Y0
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_433
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*2), AX
-	SUBQ $1, R11
-	JNZ block_431
-	JMP nextCol_334
-upper_421:
-	CMPQ SI, $3
-	JGE upper_434
-	CMPQ R11, $8
-	JLT next_436
-block_435:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_437:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y8
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y9
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y10
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y11
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y12
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y13
-	VFMADD231PS Y13, Y8, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y14
-	VFMADD231PS Y14, Y9, Y0
-	VMASKMOVPS (DI)(R8*2), Y15, Y13
-	VFMADD231PS Y13, Y10, Y0
-	VFMADD231PS Y13, Y8, Y1
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y14
-	VFMADD231PS Y14, Y11, Y0
-	VFMADD231PS Y14, Y9, Y1
-	VMASKMOVPS (DI)(R8*1), Y15, Y13
-	VFMADD231PS Y13, Y12, Y0
-	VFMADD231PS Y13, Y10, Y1
-	VFMADD231PS Y13, Y8, Y2
-	VMASKMOVPS (DI)(R8*2), Y15, Y14
-	VFMADD231PS Y14, Y11, Y1
-	VFMADD231PS Y14, Y9, Y2
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y13
-	VFMADD231PS Y13, Y12, Y1
-	VFMADD231PS Y13, Y10, Y2
-	VFMADD231PS Y13, Y8, Y3
-	VMASKMOVPS (DI)(R8*1), Y15, Y14
-	VFMADD231PS Y14, Y11, Y2
-	VFMADD231PS Y14, Y9, Y3
-	VMASKMOVPS (DI)(R8*2), Y15, Y13
-	VFMADD231PS Y13, Y12, Y2
-	VFMADD231PS Y13, Y10, Y3
-	VFMADD231PS Y13, Y8, Y4
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y14
-	VFMADD231PS Y14, Y11, Y3
-	VFMADD231PS Y14, Y9, Y4
-	VMASKMOVPS (DI)(R8*1), Y15, Y13
-	VFMADD231PS Y13, Y12, Y3
-	VFMADD231PS Y13, Y10, Y4
-	VFMADD231PS Y13, Y8, Y5
-	VMASKMOVPS (DI)(R8*2), Y15, Y14
-	VFMADD231PS Y14, Y11, Y4
-	VFMADD231PS Y14, Y9, Y5
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y13
-	VFMADD231PS Y13, Y12, Y4
-	VFMADD231PS Y13, Y10, Y5
-	VFMADD231PS Y13, Y8, Y6
-	VMASKMOVPS (DI)(R8*1), Y15, Y14
-	VFMADD231PS Y14, Y11, Y5
-	VFMADD231PS Y14, Y9, Y6
-	VMASKMOVPS (DI)(R8*2), Y15, Y13
-	VFMADD231PS Y13, Y12, Y5
-	VFMADD231PS Y13, Y10, Y6
-	VFMADD231PS Y13, Y8, Y7
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y14
-	VFMADD231PS Y14, Y11, Y6
-	VFMADD231PS Y14, Y9, Y7
-	VMASKMOVPS (DI)(R8*1), Y15, Y13
-	VFMADD231PS Y13, Y12, Y6
-	VFMADD231PS Y13, Y10, Y7
-	VMASKMOVPS (DI)(R8*2), Y15, Y14
-	VFMADD231PS Y14, Y11, Y7
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y13
-	VFMADD231PS Y13, Y12, Y7
-	ADDQ R13, SI
-	DECQ CX
-	JNZ taps_437
-	VMASKMOVPS Y0, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y1, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y2, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y3, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y4, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y5, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y6, Y15, (BX)
-	ADDQ R10, BX
-	VMASKMOVPS Y7, Y15, (BX)
-	ADDQ R10, BX
-	LEAQ (AX)(R8*8), AX
-	LEAQ (AX)(R8*8), AX
-	SUBQ $8, R11
-	JZ nextCol_334
-	CMPQ R11, $8
-	JGE block_435
-next_436:
-	CMPQ R11, $4
-	JLT next_439
-block_438:
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_440:
-	MOVQ DX, R15
-	VMASKMOVPS (R15), Y15, Y4
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y5
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y6
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y7
-	ADDQ R9, R15
-	VMASKMOVPS (R15), Y15, Y8
-	ADDQ dwArgs_wRow(R14), DX
-	MOVQ SI, DI
-	VMASKMOVPS (DI), Y15, Y9
-	VFMADD231PS Y9, Y4, Y0
-	VMASKMOVPS (DI)(R8*1), Y15, Y10
-	VFMADD231PS Y10, Y5, Y0
-	VMASKMOVPS (DI)(R8*2), Y15, Y11
-	VFMADD231PS Y11, Y6, Y0
-	VFMADD231PS Y11, Y4, Y1
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y12
-	VFMADD231PS Y12, Y7, Y0
-	VFMADD231PS Y12, Y5, Y1
-	VMASKMOVPS (DI)(R8*1), Y15, Y9
-	VFMADD231PS Y9, Y8, Y0
-	VFMADD231PS Y9, Y6, Y1
-	VFMADD231PS Y9, Y4, Y2
-	VMASKMOVPS (DI)(R8*2), Y15, Y10
-	VFMADD231PS Y10, Y7, Y1
-	VFMADD231PS Y10, Y5, Y2
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y11
-	VFMADD231PS Y11, Y8, Y1
-	VFMADD231PS Y11, Y6, Y2
-	VFMADD231PS Y11, Y4, Y3
-	VMASKMOVPS (DI)(R8*1), Y15, Y12
-	VFMADD231PS Y12, Y7, Y2
-	VFMADD231PS Y12, Y5, Y3
-	VMASKMOVPS (DI)(R8*2), Y15, Y9
-	VFMADD231PS Y9, Y8, Y2
-	VFMADD231PS Y9, Y6, Y3
-	ADDQ R12, DI
-	VMASKMOVPS (DI), Y15, Y10
-	VFMADD231PS Y10, Y7, Y3
-	VMASKMOVPS (DI)(R8*1), Y15, Y11
-	VFMADD231PS Y11, Y8, Y3
 	ADDQ R13, SI
 	DECQ CX
 	JNZ taps_440
@@ -8966,21 +8954,938 @@ taps_440:
 	ADDQ R10, BX
 	VMASKMOVPS Y3, Y15, (BX)
 	ADDQ R10, BX
+	VMASKMOVPS Y4, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y5, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y6, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y7, Y15, (BX)
+	ADDQ R10, BX
 	LEAQ (AX)(R8*8), AX
-	SUBQ $4, R11
-	JZ nextCol_334
-	CMPQ R11, $4
+	SUBQ $8, R11
+	JZ next_435
+	CMPQ R11, $8
 	JGE block_438
 next_439:
-	CMPQ R11, $2
+	CMPQ R11, $4
 	JLT next_442
 block_441:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
 taps_443:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y5
+	VFMADD231PS Y5, Y4, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y6
+	VFMADD231PS Y6, Y4, Y1
+	VMASKMOVPS (DI)(R8*2), Y15, Y7
+	VFMADD231PS Y7, Y4, Y2
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y8
+	VFMADD231PS Y8, Y4, Y3
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_443
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ next_435
+	CMPQ R11, $4
+	JGE block_441
+next_442:
+	CMPQ R11, $2
+	JLT next_445
+block_444:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_446:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y2
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y3
+	VFMADD231PS Y3, Y2, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y4
+	VFMADD231PS Y4, Y2, Y1
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_446
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ next_435
+	CMPQ R11, $2
+	JGE block_444
+next_445:
+block_447:
+	VXORPS Y0, Y0, Y0
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_449:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y1
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y2
+	VFMADD231PS Y2, Y1, Y0
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_449
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_447
+	JMP next_435
+upper_437:
+	CMPQ SI, $3
+	JGE upper_450
+	CMPQ R11, $8
+	JLT next_452
+block_451:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_453:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y8
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y9
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y10
+	VFMADD231PS Y10, Y8, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y11
+	VFMADD231PS Y11, Y9, Y0
+	VFMADD231PS Y11, Y8, Y1
+	VMASKMOVPS (DI)(R8*2), Y15, Y12
+	VFMADD231PS Y12, Y9, Y1
+	VFMADD231PS Y12, Y8, Y2
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y13
+	VFMADD231PS Y13, Y9, Y2
+	VFMADD231PS Y13, Y8, Y3
+	VMASKMOVPS (DI)(R8*1), Y15, Y10
+	VFMADD231PS Y10, Y9, Y3
+	VFMADD231PS Y10, Y8, Y4
+	VMASKMOVPS (DI)(R8*2), Y15, Y11
+	VFMADD231PS Y11, Y9, Y4
+	VFMADD231PS Y11, Y8, Y5
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VFMADD231PS Y12, Y9, Y5
+	VFMADD231PS Y12, Y8, Y6
+	VMASKMOVPS (DI)(R8*1), Y15, Y13
+	VFMADD231PS Y13, Y9, Y6
+	VFMADD231PS Y13, Y8, Y7
+	VMASKMOVPS (DI)(R8*2), Y15, Y10
+	VFMADD231PS Y10, Y9, Y7
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_453
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y4, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y5, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y6, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y7, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*8), AX
+	SUBQ $8, R11
+	JZ next_435
+	CMPQ R11, $8
+	JGE block_451
+next_452:
+	CMPQ R11, $4
+	JLT next_455
+block_454:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_456:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y5
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y6
+	VFMADD231PS Y6, Y4, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y7
+	VFMADD231PS Y7, Y5, Y0
+	VFMADD231PS Y7, Y4, Y1
+	VMASKMOVPS (DI)(R8*2), Y15, Y8
+	VFMADD231PS Y8, Y5, Y1
+	VFMADD231PS Y8, Y4, Y2
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y9
+	VFMADD231PS Y9, Y5, Y2
+	VFMADD231PS Y9, Y4, Y3
+	VMASKMOVPS (DI)(R8*1), Y15, Y6
+	VFMADD231PS Y6, Y5, Y3
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_456
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ next_435
+	CMPQ R11, $4
+	JGE block_454
+next_455:
+	CMPQ R11, $2
+	JLT next_458
+block_457:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_459:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y2
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y3
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y4
+	VFMADD231PS Y4, Y2, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y5
+	VFMADD231PS Y5, Y3, Y0
+	VFMADD231PS Y5, Y2, Y1
+	VMASKMOVPS (DI)(R8*2), Y15, Y6
+	VFMADD231PS Y6, Y3, Y1
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_459
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ next_435
+	CMPQ R11, $2
+	JGE block_457
+next_458:
+block_460:
+	VXORPS Y0, Y0, Y0
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_462:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y1
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y2
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y3
+	VFMADD231PS Y3, Y1, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y4
+	VFMADD231PS Y4, Y2, Y0
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_462
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_460
+	JMP next_435
+upper_450:
+	CMPQ R11, $8
+	JLT next_464
+block_463:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_465:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y8
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y9
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y10
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y11
+	VFMADD231PS Y11, Y8, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y9, Y0
+	VFMADD231PS Y12, Y8, Y1
+	VMASKMOVPS (DI)(R8*2), Y15, Y13
+	VFMADD231PS Y13, Y10, Y0
+	VFMADD231PS Y13, Y9, Y1
+	VFMADD231PS Y13, Y8, Y2
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y14
+	VFMADD231PS Y14, Y10, Y1
+	VFMADD231PS Y14, Y9, Y2
+	VFMADD231PS Y14, Y8, Y3
+	VMASKMOVPS (DI)(R8*1), Y15, Y11
+	VFMADD231PS Y11, Y10, Y2
+	VFMADD231PS Y11, Y9, Y3
+	VFMADD231PS Y11, Y8, Y4
+	VMASKMOVPS (DI)(R8*2), Y15, Y12
+	VFMADD231PS Y12, Y10, Y3
+	VFMADD231PS Y12, Y9, Y4
+	VFMADD231PS Y12, Y8, Y5
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y13
+	VFMADD231PS Y13, Y10, Y4
+	VFMADD231PS Y13, Y9, Y5
+	VFMADD231PS Y13, Y8, Y6
+	VMASKMOVPS (DI)(R8*1), Y15, Y14
+	VFMADD231PS Y14, Y10, Y5
+	VFMADD231PS Y14, Y9, Y6
+	VFMADD231PS Y14, Y8, Y7
+	VMASKMOVPS (DI)(R8*2), Y15, Y11
+	VFMADD231PS Y11, Y10, Y6
+	VFMADD231PS Y11, Y9, Y7
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VFMADD231PS Y12, Y10, Y7
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_465
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y4, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y5, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y6, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y7, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*8), AX
+	SUBQ $8, R11
+	JZ next_435
+	CMPQ R11, $8
+	JGE block_463
+next_464:
+	CMPQ R11, $4
+	JLT next_467
+block_466:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_468:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y5
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y6
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y7
+	VFMADD231PS Y7, Y4, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y8
+	VFMADD231PS Y8, Y5, Y0
+	VFMADD231PS Y8, Y4, Y1
+	VMASKMOVPS (DI)(R8*2), Y15, Y9
+	VFMADD231PS Y9, Y6, Y0
+	VFMADD231PS Y9, Y5, Y1
+	VFMADD231PS Y9, Y4, Y2
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y10
+	VFMADD231PS Y10, Y6, Y1
+	VFMADD231PS Y10, Y5, Y2
+	VFMADD231PS Y10, Y4, Y3
+	VMASKMOVPS (DI)(R8*1), Y15, Y7
+	VFMADD231PS Y7, Y6, Y2
+	VFMADD231PS Y7, Y5, Y3
+	VMASKMOVPS (DI)(R8*2), Y15, Y8
+	VFMADD231PS Y8, Y6, Y3
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_468
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ next_435
+	CMPQ R11, $4
+	JGE block_466
+next_467:
+	CMPQ R11, $2
+	JLT next_470
+block_469:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_471:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y2
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y3
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y5
+	VFMADD231PS Y5, Y2, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y2, Y1
+	VMASKMOVPS (DI)(R8*2), Y15, Y7
+	VFMADD231PS Y7, Y4, Y0
+	VFMADD231PS Y7, Y3, Y1
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y8
+	VFMADD231PS Y8, Y4, Y1
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_471
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ next_435
+	CMPQ R11, $2
+	JGE block_469
+next_470:
+block_472:
+	VXORPS Y0, Y0, Y0
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_474:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y1
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y2
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y3
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y4
+	VFMADD231PS Y4, Y1, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y5
+	VFMADD231PS Y5, Y2, Y0
+	VMASKMOVPS (DI)(R8*2), Y15, Y6
+	VFMADD231PS Y6, Y3, Y0
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_474
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_472
+	JMP next_435
+upper_436:
+	CMPQ SI, $6
+	JGE upper_475
+	CMPQ SI, $5
+	JGE upper_476
+	CMPQ R11, $8
+	JLT next_478
+block_477:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_479:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y8
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y9
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y10
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y11
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VFMADD231PS Y12, Y8, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y13
+	VFMADD231PS Y13, Y9, Y0
+	VFMADD231PS Y13, Y8, Y1
+	VMASKMOVPS (DI)(R8*2), Y15, Y14
+	VFMADD231PS Y14, Y10, Y0
+	VFMADD231PS Y14, Y9, Y1
+	VFMADD231PS Y14, Y8, Y2
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VFMADD231PS Y12, Y11, Y0
+	VFMADD231PS Y12, Y10, Y1
+	VFMADD231PS Y12, Y9, Y2
+	VFMADD231PS Y12, Y8, Y3
+	VMASKMOVPS (DI)(R8*1), Y15, Y13
+	VFMADD231PS Y13, Y11, Y1
+	VFMADD231PS Y13, Y10, Y2
+	VFMADD231PS Y13, Y9, Y3
+	VFMADD231PS Y13, Y8, Y4
+	VMASKMOVPS (DI)(R8*2), Y15, Y14
+	VFMADD231PS Y14, Y11, Y2
+	VFMADD231PS Y14, Y10, Y3
+	VFMADD231PS Y14, Y9, Y4
+	VFMADD231PS Y14, Y8, Y5
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VFMADD231PS Y12, Y11, Y3
+	VFMADD231PS Y12, Y10, Y4
+	VFMADD231PS Y12, Y9, Y5
+	VFMADD231PS Y12, Y8, Y6
+	VMASKMOVPS (DI)(R8*1), Y15, Y13
+	VFMADD231PS Y13, Y11, Y4
+	VFMADD231PS Y13, Y10, Y5
+	VFMADD231PS Y13, Y9, Y6
+	VFMADD231PS Y13, Y8, Y7
+	VMASKMOVPS (DI)(R8*2), Y15, Y14
+	VFMADD231PS Y14, Y11, Y5
+	VFMADD231PS Y14, Y10, Y6
+	VFMADD231PS Y14, Y9, Y7
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VFMADD231PS Y12, Y11, Y6
+	VFMADD231PS Y12, Y10, Y7
+	VMASKMOVPS (DI)(R8*1), Y15, Y13
+	VFMADD231PS Y13, Y11, Y7
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_479
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y4, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y5, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y6, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y7, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*8), AX
+	SUBQ $8, R11
+	JZ next_435
+	CMPQ R11, $8
+	JGE block_477
+next_478:
+	CMPQ R11, $4
+	JLT next_481
+block_480:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_482:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y5
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y6
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y7
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y8
+	VFMADD231PS Y8, Y4, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y9
+	VFMADD231PS Y9, Y5, Y0
+	VFMADD231PS Y9, Y4, Y1
+	VMASKMOVPS (DI)(R8*2), Y15, Y10
+	VFMADD231PS Y10, Y6, Y0
+	VFMADD231PS Y10, Y5, Y1
+	VFMADD231PS Y10, Y4, Y2
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y11
+	VFMADD231PS Y11, Y7, Y0
+	VFMADD231PS Y11, Y6, Y1
+	VFMADD231PS Y11, Y5, Y2
+	VFMADD231PS Y11, Y4, Y3
+	VMASKMOVPS (DI)(R8*1), Y15, Y8
+	VFMADD231PS Y8, Y7, Y1
+	VFMADD231PS Y8, Y6, Y2
+	VFMADD231PS Y8, Y5, Y3
+	VMASKMOVPS (DI)(R8*2), Y15, Y9
+	VFMADD231PS Y9, Y7, Y2
+	VFMADD231PS Y9, Y6, Y3
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y10
+	VFMADD231PS Y10, Y7, Y3
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_482
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ next_435
+	CMPQ R11, $4
+	JGE block_480
+next_481:
+	CMPQ R11, $2
+	JLT next_484
+block_483:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_485:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y2
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y3
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y5
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y6
+	VFMADD231PS Y6, Y2, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y7
+	VFMADD231PS Y7, Y3, Y0
+	VFMADD231PS Y7, Y2, Y1
+	VMASKMOVPS (DI)(R8*2), Y15, Y8
+	VFMADD231PS Y8, Y4, Y0
+	VFMADD231PS Y8, Y3, Y1
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y9
+	VFMADD231PS Y9, Y5, Y0
+	VFMADD231PS Y9, Y4, Y1
+	VMASKMOVPS (DI)(R8*1), Y15, Y6
+	VFMADD231PS Y6, Y5, Y1
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_485
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ next_435
+	CMPQ R11, $2
+	JGE block_483
+next_484:
+block_486:
+	VXORPS Y0, Y0, Y0
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_488:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y1
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y2
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y3
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y5
+	VFMADD231PS Y5, Y1, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y6
+	VFMADD231PS Y6, Y2, Y0
+	VMASKMOVPS (DI)(R8*2), Y15, Y7
+	VFMADD231PS Y7, Y3, Y0
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y8
+	VFMADD231PS Y8, Y4, Y0
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_488
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_486
+	JMP next_435
+upper_476:
+	CMPQ R11, $8
+	JLT next_490
+block_489:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_491:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y8
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y9
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y10
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y11
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y12
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y13
+	VFMADD231PS Y13, Y8, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y14
+	VFMADD231PS Y14, Y9, Y0
+	VFMADD231PS Y14, Y8, Y1
+	VMASKMOVPS (DI)(R8*2), Y15, Y13
+	VFMADD231PS Y13, Y10, Y0
+	VFMADD231PS Y13, Y9, Y1
+	VFMADD231PS Y13, Y8, Y2
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y14
+	VFMADD231PS Y14, Y11, Y0
+	VFMADD231PS Y14, Y10, Y1
+	VFMADD231PS Y14, Y9, Y2
+	VFMADD231PS Y14, Y8, Y3
+	VMASKMOVPS (DI)(R8*1), Y15, Y13
+	VFMADD231PS Y13, Y12, Y0
+	VFMADD231PS Y13, Y11, Y1
+	VFMADD231PS Y13, Y10, Y2
+	VFMADD231PS Y13, Y9, Y3
+	VFMADD231PS Y13, Y8, Y4
+	VMASKMOVPS (DI)(R8*2), Y15, Y14
+	VFMADD231PS Y14, Y12, Y1
+	VFMADD231PS Y14, Y11, Y2
+	VFMADD231PS Y14, Y10, Y3
+	VFMADD231PS Y14, Y9, Y4
+	VFMADD231PS Y14, Y8, Y5
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y13
+	VFMADD231PS Y13, Y12, Y2
+	VFMADD231PS Y13, Y11, Y3
+	VFMADD231PS Y13, Y10, Y4
+	VFMADD231PS Y13, Y9, Y5
+	VFMADD231PS Y13, Y8, Y6
+	VMASKMOVPS (DI)(R8*1), Y15, Y14
+	VFMADD231PS Y14, Y12, Y3
+	VFMADD231PS Y14, Y11, Y4
+	VFMADD231PS Y14, Y10, Y5
+	VFMADD231PS Y14, Y9, Y6
+	VFMADD231PS Y14, Y8, Y7
+	VMASKMOVPS (DI)(R8*2), Y15, Y13
+	VFMADD231PS Y13, Y12, Y4
+	VFMADD231PS Y13, Y11, Y5
+	VFMADD231PS Y13, Y10, Y6
+	VFMADD231PS Y13, Y9, Y7
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y14
+	VFMADD231PS Y14, Y12, Y5
+	VFMADD231PS Y14, Y11, Y6
+	VFMADD231PS Y14, Y10, Y7
+	VMASKMOVPS (DI)(R8*1), Y15, Y13
+	VFMADD231PS Y13, Y12, Y6
+	VFMADD231PS Y13, Y11, Y7
+	VMASKMOVPS (DI)(R8*2), Y15, Y14
+	VFMADD231PS Y14, Y12, Y7
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_491
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y4, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y5, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y6, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y7, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*8), AX
+	SUBQ $8, R11
+	JZ next_435
+	CMPQ R11, $8
+	JGE block_489
+next_490:
+	CMPQ R11, $4
+	JLT next_493
+block_492:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_494:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y5
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y6
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y7
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y8
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y9
+	VFMADD231PS Y9, Y4, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y10
+	VFMADD231PS Y10, Y5, Y0
+	VFMADD231PS Y10, Y4, Y1
+	VMASKMOVPS (DI)(R8*2), Y15, Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y5, Y1
+	VFMADD231PS Y11, Y4, Y2
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VFMADD231PS Y12, Y7, Y0
+	VFMADD231PS Y12, Y6, Y1
+	VFMADD231PS Y12, Y5, Y2
+	VFMADD231PS Y12, Y4, Y3
+	VMASKMOVPS (DI)(R8*1), Y15, Y9
+	VFMADD231PS Y9, Y8, Y0
+	VFMADD231PS Y9, Y7, Y1
+	VFMADD231PS Y9, Y6, Y2
+	VFMADD231PS Y9, Y5, Y3
+	VMASKMOVPS (DI)(R8*2), Y15, Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y7, Y2
+	VFMADD231PS Y10, Y6, Y3
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y11
+	VFMADD231PS Y11, Y8, Y2
+	VFMADD231PS Y11, Y7, Y3
+	VMASKMOVPS (DI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y8, Y3
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_494
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ next_435
+	CMPQ R11, $4
+	JGE block_492
+next_493:
+	CMPQ R11, $2
+	JLT next_496
+block_495:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_497:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y2
 	ADDQ R9, R15
@@ -8991,7 +9896,894 @@ taps_443:
 	VMASKMOVPS (R15), Y15, Y5
 	ADDQ R9, R15
 	VMASKMOVPS (R15), Y15, Y6
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y7
+	VFMADD231PS Y7, Y2, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y8
+	VFMADD231PS Y8, Y3, Y0
+	VFMADD231PS Y8, Y2, Y1
+	VMASKMOVPS (DI)(R8*2), Y15, Y9
+	VFMADD231PS Y9, Y4, Y0
+	VFMADD231PS Y9, Y3, Y1
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y10
+	VFMADD231PS Y10, Y5, Y0
+	VFMADD231PS Y10, Y4, Y1
+	VMASKMOVPS (DI)(R8*1), Y15, Y7
+	VFMADD231PS Y7, Y6, Y0
+	VFMADD231PS Y7, Y5, Y1
+	VMASKMOVPS (DI)(R8*2), Y15, Y8
+	VFMADD231PS Y8, Y6, Y1
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_497
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ next_435
+	CMPQ R11, $2
+	JGE block_495
+next_496:
+block_498:
+	VXORPS Y0, Y0, Y0
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_500:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y1
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y2
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y3
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y5
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y6
+	VFMADD231PS Y6, Y1, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y7
+	VFMADD231PS Y7, Y2, Y0
+	VMASKMOVPS (DI)(R8*2), Y15, Y8
+	VFMADD231PS Y8, Y3, Y0
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y9
+	VFMADD231PS Y9, Y4, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y6
+	VFMADD231PS Y6, Y5, Y0
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_500
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_498
+	JMP next_435
+upper_475:
+	CMPQ SI, $7
+	JGE upper_501
+	CMPQ R11, $4
+	JLT next_503
+block_502:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_504:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y5
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y6
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y7
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y8
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y9
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y10
+	VFMADD231PS Y10, Y4, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y11
+	VFMADD231PS Y11, Y5, Y0
+	VFMADD231PS Y11, Y4, Y1
+	VMASKMOVPS (DI)(R8*2), Y15, Y12
+	VFMADD231PS Y12, Y6, Y0
+	VFMADD231PS Y12, Y5, Y1
+	VFMADD231PS Y12, Y4, Y2
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y13
+	VFMADD231PS Y13, Y7, Y0
+	VFMADD231PS Y13, Y6, Y1
+	VFMADD231PS Y13, Y5, Y2
+	VFMADD231PS Y13, Y4, Y3
+	VMASKMOVPS (DI)(R8*1), Y15, Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y7, Y1
+	VFMADD231PS Y10, Y6, Y2
+	VFMADD231PS Y10, Y5, Y3
+	VMASKMOVPS (DI)(R8*2), Y15, Y11
+	VFMADD231PS Y11, Y9, Y0
+	VFMADD231PS Y11, Y8, Y1
+	VFMADD231PS Y11, Y7, Y2
+	VFMADD231PS Y11, Y6, Y3
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VFMADD231PS Y12, Y9, Y1
+	VFMADD231PS Y12, Y8, Y2
+	VFMADD231PS Y12, Y7, Y3
+	VMASKMOVPS (DI)(R8*1), Y15, Y13
+	VFMADD231PS Y13, Y9, Y2
+	VFMADD231PS Y13, Y8, Y3
+	VMASKMOVPS (DI)(R8*2), Y15, Y10
+	VFMADD231PS Y10, Y9, Y3
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_504
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ next_435
+	CMPQ R11, $4
+	JGE block_502
+next_503:
+	CMPQ R11, $2
+	JLT next_506
+block_505:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_507:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y2
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y3
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y5
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y6
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y7
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y8
+	VFMADD231PS Y8, Y2, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y9
+	VFMADD231PS Y9, Y3, Y0
+	VFMADD231PS Y9, Y2, Y1
+	VMASKMOVPS (DI)(R8*2), Y15, Y10
+	VFMADD231PS Y10, Y4, Y0
+	VFMADD231PS Y10, Y3, Y1
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y11
+	VFMADD231PS Y11, Y5, Y0
+	VFMADD231PS Y11, Y4, Y1
+	VMASKMOVPS (DI)(R8*1), Y15, Y8
+	VFMADD231PS Y8, Y6, Y0
+	VFMADD231PS Y8, Y5, Y1
+	VMASKMOVPS (DI)(R8*2), Y15, Y9
+	VFMADD231PS Y9, Y7, Y0
+	VFMADD231PS Y9, Y6, Y1
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y10
+	VFMADD231PS Y10, Y7, Y1
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_507
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ next_435
+	CMPQ R11, $2
+	JGE block_505
+next_506:
+block_508:
+	VXORPS Y0, Y0, Y0
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_510:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y1
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y2
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y3
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y5
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y6
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y7
+	VFMADD231PS Y7, Y1, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y8
+	VFMADD231PS Y8, Y2, Y0
+	VMASKMOVPS (DI)(R8*2), Y15, Y9
+	VFMADD231PS Y9, Y3, Y0
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y10
+	VFMADD231PS Y10, Y4, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y7
+	VFMADD231PS Y7, Y5, Y0
+	VMASKMOVPS (DI)(R8*2), Y15, Y8
+	VFMADD231PS Y8, Y6, Y0
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_510
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_508
+	JMP next_435
+upper_501:
+	CMPQ R11, $4
+	JLT next_512
+block_511:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_513:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y5
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y6
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y7
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y8
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y9
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y10
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y11
+	VFMADD231PS Y11, Y4, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y5, Y0
+	VFMADD231PS Y12, Y4, Y1
+	VMASKMOVPS (DI)(R8*2), Y15, Y13
+	VFMADD231PS Y13, Y6, Y0
+	VFMADD231PS Y13, Y5, Y1
+	VFMADD231PS Y13, Y4, Y2
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y14
+	VFMADD231PS Y14, Y7, Y0
+	VFMADD231PS Y14, Y6, Y1
+	VFMADD231PS Y14, Y5, Y2
+	VFMADD231PS Y14, Y4, Y3
+	VMASKMOVPS (DI)(R8*1), Y15, Y11
+	VFMADD231PS Y11, Y8, Y0
+	VFMADD231PS Y11, Y7, Y1
+	VFMADD231PS Y11, Y6, Y2
+	VFMADD231PS Y11, Y5, Y3
+	VMASKMOVPS (DI)(R8*2), Y15, Y12
+	VFMADD231PS Y12, Y9, Y0
+	VFMADD231PS Y12, Y8, Y1
+	VFMADD231PS Y12, Y7, Y2
+	VFMADD231PS Y12, Y6, Y3
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y13
+	VFMADD231PS Y13, Y10, Y0
+	VFMADD231PS Y13, Y9, Y1
+	VFMADD231PS Y13, Y8, Y2
+	VFMADD231PS Y13, Y7, Y3
+	VMASKMOVPS (DI)(R8*1), Y15, Y14
+	VFMADD231PS Y14, Y10, Y1
+	VFMADD231PS Y14, Y9, Y2
+	VFMADD231PS Y14, Y8, Y3
+	VMASKMOVPS (DI)(R8*2), Y15, Y11
+	VFMADD231PS Y11, Y10, Y2
+	VFMADD231PS Y11, Y9, Y3
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VFMADD231PS Y12, Y10, Y3
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_513
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ next_435
+	CMPQ R11, $4
+	JGE block_511
+next_512:
+	CMPQ R11, $2
+	JLT next_515
+block_514:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_516:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y2
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y3
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y5
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y6
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y7
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y8
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y9
+	VFMADD231PS Y9, Y2, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y10
+	VFMADD231PS Y10, Y3, Y0
+	VFMADD231PS Y10, Y2, Y1
+	VMASKMOVPS (DI)(R8*2), Y15, Y11
+	VFMADD231PS Y11, Y4, Y0
+	VFMADD231PS Y11, Y3, Y1
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VFMADD231PS Y12, Y5, Y0
+	VFMADD231PS Y12, Y4, Y1
+	VMASKMOVPS (DI)(R8*1), Y15, Y9
+	VFMADD231PS Y9, Y6, Y0
+	VFMADD231PS Y9, Y5, Y1
+	VMASKMOVPS (DI)(R8*2), Y15, Y10
+	VFMADD231PS Y10, Y7, Y0
+	VFMADD231PS Y10, Y6, Y1
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y11
+	VFMADD231PS Y11, Y8, Y0
+	VFMADD231PS Y11, Y7, Y1
+	VMASKMOVPS (DI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y8, Y1
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_516
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ next_435
+	CMPQ R11, $2
+	JGE block_514
+next_515:
+block_517:
+	VXORPS Y0, Y0, Y0
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_519:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y1
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y2
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y3
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y5
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y6
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y7
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y8
+	VFMADD231PS Y8, Y1, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y9
+	VFMADD231PS Y9, Y2, Y0
+	VMASKMOVPS (DI)(R8*2), Y15, Y10
+	VFMADD231PS Y10, Y3, Y0
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y11
+	VFMADD231PS Y11, Y4, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y8
+	VFMADD231PS Y8, Y5, Y0
+	VMASKMOVPS (DI)(R8*2), Y15, Y9
+	VFMADD231PS Y9, Y6, Y0
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y10
+	VFMADD231PS Y10, Y7, Y0
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_519
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_517
+	JMP next_435
+two_434:
+	SHRQ $1, SI
+	CMPQ SI, $2
+	JGE upper_520
+	CMPQ R11, $8
+	JLT next_522
+block_521:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_523:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y8
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y9
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y10
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y11
+	VFMADD231PS Y11, Y8, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y9, Y0
+	VMASKMOVPS (DI)(R8*2), Y15, Y13
+	VFMADD231PS Y13, Y10, Y0
+	VFMADD231PS Y13, Y8, Y1
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y14
+	VFMADD231PS Y14, Y9, Y1
+	VMASKMOVPS (DI)(R8*1), Y15, Y11
+	VFMADD231PS Y11, Y10, Y1
+	VFMADD231PS Y11, Y8, Y2
+	VMASKMOVPS (DI)(R8*2), Y15, Y12
+	VFMADD231PS Y12, Y9, Y2
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y13
+	VFMADD231PS Y13, Y10, Y2
+	VFMADD231PS Y13, Y8, Y3
+	VMASKMOVPS (DI)(R8*1), Y15, Y14
+	VFMADD231PS Y14, Y9, Y3
+	VMASKMOVPS (DI)(R8*2), Y15, Y11
+	VFMADD231PS Y11, Y10, Y3
+	VFMADD231PS Y11, Y8, Y4
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VFMADD231PS Y12, Y9, Y4
+	VMASKMOVPS (DI)(R8*1), Y15, Y13
+	VFMADD231PS Y13, Y10, Y4
+	VFMADD231PS Y13, Y8, Y5
+	VMASKMOVPS (DI)(R8*2), Y15, Y14
+	VFMADD231PS Y14, Y9, Y5
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y11
+	VFMADD231PS Y11, Y10, Y5
+	VFMADD231PS Y11, Y8, Y6
+	VMASKMOVPS (DI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y9, Y6
+	VMASKMOVPS (DI)(R8*2), Y15, Y13
+	VFMADD231PS Y13, Y10, Y6
+	VFMADD231PS Y13, Y8, Y7
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y14
+	VFMADD231PS Y14, Y9, Y7
+	VMASKMOVPS (DI)(R8*1), Y15, Y11
+	VFMADD231PS Y11, Y10, Y7
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_523
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y4, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y5, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y6, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y7, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*8), AX
+	LEAQ (AX)(R8*8), AX
+	SUBQ $8, R11
+	JZ next_435
+	CMPQ R11, $8
+	JGE block_521
+next_522:
+	CMPQ R11, $4
+	JLT next_525
+block_524:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_526:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y5
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y6
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y7
+	VFMADD231PS Y7, Y4, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y8
+	VFMADD231PS Y8, Y5, Y0
+	VMASKMOVPS (DI)(R8*2), Y15, Y9
+	VFMADD231PS Y9, Y6, Y0
+	VFMADD231PS Y9, Y4, Y1
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y10
+	VFMADD231PS Y10, Y5, Y1
+	VMASKMOVPS (DI)(R8*1), Y15, Y7
+	VFMADD231PS Y7, Y6, Y1
+	VFMADD231PS Y7, Y4, Y2
+	VMASKMOVPS (DI)(R8*2), Y15, Y8
+	VFMADD231PS Y8, Y5, Y2
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y9
+	VFMADD231PS Y9, Y6, Y2
+	VFMADD231PS Y9, Y4, Y3
+	VMASKMOVPS (DI)(R8*1), Y15, Y10
+	VFMADD231PS Y10, Y5, Y3
+	VMASKMOVPS (DI)(R8*2), Y15, Y7
+	VFMADD231PS Y7, Y6, Y3
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_526
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*8), AX
+	SUBQ $4, R11
+	JZ next_435
+	CMPQ R11, $4
+	JGE block_524
+next_525:
+	CMPQ R11, $2
+	JLT next_528
+block_527:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_529:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y2
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y3
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y5
+	VFMADD231PS Y5, Y2, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y6
+	VFMADD231PS Y6, Y3, Y0
+	VMASKMOVPS (DI)(R8*2), Y15, Y7
+	VFMADD231PS Y7, Y4, Y0
+	VFMADD231PS Y7, Y2, Y1
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y8
+	VFMADD231PS Y8, Y3, Y1
+	VMASKMOVPS (DI)(R8*1), Y15, Y5
+	VFMADD231PS Y5, Y4, Y1
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_529
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*4), AX
+	SUBQ $2, R11
+	JZ next_435
+	CMPQ R11, $2
+	JGE block_527
+next_528:
+block_530:
+	VXORPS Y0, Y0, Y0
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_532:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y1
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y2
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y3
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y4
+	VFMADD231PS Y4, Y1, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y5
+	VFMADD231PS Y5, Y2, Y0
+	VMASKMOVPS (DI)(R8*2), Y15, Y6
+	VFMADD231PS Y6, Y3, Y0
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_532
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*2), AX
+	SUBQ $1, R11
+	JNZ block_530
+	JMP next_435
+upper_520:
+	CMPQ SI, $3
+	JGE upper_533
+	CMPQ R11, $8
+	JLT next_535
+block_534:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_536:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y8
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y9
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y10
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y11
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y12
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y13
+	VFMADD231PS Y13, Y8, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y14
+	VFMADD231PS Y14, Y9, Y0
+	VMASKMOVPS (DI)(R8*2), Y15, Y13
+	VFMADD231PS Y13, Y10, Y0
+	VFMADD231PS Y13, Y8, Y1
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y14
+	VFMADD231PS Y14, Y11, Y0
+	VFMADD231PS Y14, Y9, Y1
+	VMASKMOVPS (DI)(R8*1), Y15, Y13
+	VFMADD231PS Y13, Y12, Y0
+	VFMADD231PS Y13, Y10, Y1
+	VFMADD231PS Y13, Y8, Y2
+	VMASKMOVPS (DI)(R8*2), Y15, Y14
+	VFMADD231PS Y14, Y11, Y1
+	VFMADD231PS Y14, Y9, Y2
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y13
+	VFMADD231PS Y13, Y12, Y1
+	VFMADD231PS Y13, Y10, Y2
+	VFMADD231PS Y13, Y8, Y3
+	VMASKMOVPS (DI)(R8*1), Y15, Y14
+	VFMADD231PS Y14, Y11, Y2
+	VFMADD231PS Y14, Y9, Y3
+	VMASKMOVPS (DI)(R8*2), Y15, Y13
+	VFMADD231PS Y13, Y12, Y2
+	VFMADD231PS Y13, Y10, Y3
+	VFMADD231PS Y13, Y8, Y4
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y14
+	VFMADD231PS Y14, Y11, Y3
+	VFMADD231PS Y14, Y9, Y4
+	VMASKMOVPS (DI)(R8*1), Y15, Y13
+	VFMADD231PS Y13, Y12, Y3
+	VFMADD231PS Y13, Y10, Y4
+	VFMADD231PS Y13, Y8, Y5
+	VMASKMOVPS (DI)(R8*2), Y15, Y14
+	VFMADD231PS Y14, Y11, Y4
+	VFMADD231PS Y14, Y9, Y5
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y13
+	VFMADD231PS Y13, Y12, Y4
+	VFMADD231PS Y13, Y10, Y5
+	VFMADD231PS Y13, Y8, Y6
+	VMASKMOVPS (DI)(R8*1), Y15, Y14
+	VFMADD231PS Y14, Y11, Y5
+	VFMADD231PS Y14, Y9, Y6
+	VMASKMOVPS (DI)(R8*2), Y15, Y13
+	VFMADD231PS Y13, Y12, Y5
+	VFMADD231PS Y13, Y10, Y6
+	VFMADD231PS Y13, Y8, Y7
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y14
+	VFMADD231PS Y14, Y11, Y6
+	VFMADD231PS Y14, Y9, Y7
+	VMASKMOVPS (DI)(R8*1), Y15, Y13
+	VFMADD231PS Y13, Y12, Y6
+	VFMADD231PS Y13, Y10, Y7
+	VMASKMOVPS (DI)(R8*2), Y15, Y14
+	VFMADD231PS Y14, Y11, Y7
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y13
+	VFMADD231PS Y13, Y12, Y7
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_536
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y4, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y5, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y6, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y7, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*8), AX
+	LEAQ (AX)(R8*8), AX
+	SUBQ $8, R11
+	JZ next_435
+	CMPQ R11, $8
+	JGE block_534
+next_535:
+	CMPQ R11, $4
+	JLT next_538
+block_537:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_539:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y5
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y6
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y7
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y8
+	ADDQ dwForwardArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y9
+	VFMADD231PS Y9, Y4, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y10
+	VFMADD231PS Y10, Y5, Y0
+	VMASKMOVPS (DI)(R8*2), Y15, Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y4, Y1
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VFMADD231PS Y12, Y7, Y0
+	VFMADD231PS Y12, Y5, Y1
+	VMASKMOVPS (DI)(R8*1), Y15, Y9
+	VFMADD231PS Y9, Y8, Y0
+	VFMADD231PS Y9, Y6, Y1
+	VFMADD231PS Y9, Y4, Y2
+	VMASKMOVPS (DI)(R8*2), Y15, Y10
+	VFMADD231PS Y10, Y7, Y1
+	VFMADD231PS Y10, Y5, Y2
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y11
+	VFMADD231PS Y11, Y8, Y1
+	VFMADD231PS Y11, Y6, Y2
+	VFMADD231PS Y11, Y4, Y3
+	VMASKMOVPS (DI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y7, Y2
+	VFMADD231PS Y12, Y5, Y3
+	VMASKMOVPS (DI)(R8*2), Y15, Y9
+	VFMADD231PS Y9, Y8, Y2
+	VFMADD231PS Y9, Y6, Y3
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y10
+	VFMADD231PS Y10, Y7, Y3
+	VMASKMOVPS (DI)(R8*1), Y15, Y11
+	VFMADD231PS Y11, Y8, Y3
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_539
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*8), AX
+	SUBQ $4, R11
+	JZ next_435
+	CMPQ R11, $4
+	JGE block_537
+next_538:
+	CMPQ R11, $2
+	JLT next_541
+block_540:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ AX, SI
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_542:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y2
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y3
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y5
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y6
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMASKMOVPS (DI), Y15, Y7
 	VFMADD231PS Y7, Y2, Y0
@@ -9014,23 +10806,23 @@ taps_443:
 	VFMADD231PS Y9, Y6, Y1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_443
+	JNZ taps_542
 	VMASKMOVPS Y0, Y15, (BX)
 	ADDQ R10, BX
 	VMASKMOVPS Y1, Y15, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*4), AX
 	SUBQ $2, R11
-	JZ nextCol_334
+	JZ next_435
 	CMPQ R11, $2
-	JGE block_441
-next_442:
-block_444:
+	JGE block_540
+next_541:
+block_543:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_446:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_545:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y1
 	ADDQ R9, R15
@@ -9041,7 +10833,7 @@ taps_446:
 	VMASKMOVPS (R15), Y15, Y4
 	ADDQ R9, R15
 	VMASKMOVPS (R15), Y15, Y5
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMASKMOVPS (DI), Y15, Y6
 	VFMADD231PS Y6, Y1, Y0
@@ -9056,25 +10848,25 @@ taps_446:
 	VFMADD231PS Y6, Y5, Y0
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_446
+	JNZ taps_545
 	VMASKMOVPS Y0, Y15, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*2), AX
 	SUBQ $1, R11
-	JNZ block_444
-	JMP nextCol_334
-upper_434:
+	JNZ block_543
+	JMP next_435
+upper_533:
 	CMPQ R11, $4
-	JLT next_448
-block_447:
+	JLT next_547
+block_546:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_449:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_548:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y4
 	ADDQ R9, R15
@@ -9089,7 +10881,7 @@ taps_449:
 	VMASKMOVPS (R15), Y15, Y9
 	ADDQ R9, R15
 	VMASKMOVPS (R15), Y15, Y10
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMASKMOVPS (DI), Y15, Y11
 	VFMADD231PS Y11, Y4, Y0
@@ -9138,7 +10930,7 @@ taps_449:
 	VFMADD231PS Y11, Y10, Y3
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_449
+	JNZ taps_548
 	VMASKMOVPS Y0, Y15, (BX)
 	ADDQ R10, BX
 	VMASKMOVPS Y1, Y15, (BX)
@@ -9149,19 +10941,19 @@ taps_449:
 	ADDQ R10, BX
 	LEAQ (AX)(R8*8), AX
 	SUBQ $4, R11
-	JZ nextCol_334
+	JZ next_435
 	CMPQ R11, $4
-	JGE block_447
-next_448:
+	JGE block_546
+next_547:
 	CMPQ R11, $2
-	JLT next_451
-block_450:
+	JLT next_550
+block_549:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_452:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_551:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y2
 	ADDQ R9, R15
@@ -9176,7 +10968,7 @@ taps_452:
 	VMASKMOVPS (R15), Y15, Y7
 	ADDQ R9, R15
 	VMASKMOVPS (R15), Y15, Y8
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMASKMOVPS (DI), Y15, Y9
 	VFMADD231PS Y9, Y2, Y0
@@ -9205,23 +10997,23 @@ taps_452:
 	VFMADD231PS Y9, Y8, Y1
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_452
+	JNZ taps_551
 	VMASKMOVPS Y0, Y15, (BX)
 	ADDQ R10, BX
 	VMASKMOVPS Y1, Y15, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*4), AX
 	SUBQ $2, R11
-	JZ nextCol_334
+	JZ next_435
 	CMPQ R11, $2
-	JGE block_450
-next_451:
-block_453:
+	JGE block_549
+next_550:
+block_552:
 	VXORPS Y0, Y0, Y0
 	MOVQ AX, SI
-	MOVQ wCols-96(SP), DX
-	MOVQ taps-64(SP), CX
-taps_455:
+	MOVQ w-48(SP), DX
+	MOVQ dwForwardArgs_k(R14), CX
+taps_554:
 	MOVQ DX, R15
 	VMASKMOVPS (R15), Y15, Y1
 	ADDQ R9, R15
@@ -9236,7 +11028,7 @@ taps_455:
 	VMASKMOVPS (R15), Y15, Y6
 	ADDQ R9, R15
 	VMASKMOVPS (R15), Y15, Y7
-	ADDQ dwArgs_wRow(R14), DX
+	ADDQ dwForwardArgs_wRow(R14), DX
 	MOVQ SI, DI
 	VMASKMOVPS (DI), Y15, Y8
 	VFMADD231PS Y8, Y1, Y0
@@ -9256,62 +11048,2501 @@ taps_455:
 	VFMADD231PS Y10, Y7, Y0
 	ADDQ R13, SI
 	DECQ CX
-	JNZ taps_455
+	JNZ taps_554
 	VMASKMOVPS Y0, Y15, (BX)
 	ADDQ R10, BX
 	LEAQ (AX)(R8*2), AX
 	SUBQ $1, R11
-	JNZ block_453
-	JMP nextCol_334
-none_336:
+	JNZ block_552
+	JMP next_435
+next_435:
+	MOVQ dwForwardArgs_xStep(R14), AX
+	ADDQ AX, src-32(SP)
+	MOVQ dwForwardArgs_yRow(R14), AX
+	ADDQ AX, dst-40(SP)
+	DECQ left-24(SP)
+	JNZ row_433
+	ADDQ $32, off-8(SP)
+	DECQ chunks-16(SP)
+	JNZ chunk_432
+	VZEROUPPER
+	RET
+
+TEXT ·dwInputAVX2(SB), NOSPLIT, $96-8
+	MOVQ args+0(FP), R14
+	MOVQ dwInputArgs_dyCol(R14), R8
+	MOVQ dwInputArgs_wCol(R14), R9
+	MOVQ dwInputArgs_dxCol(R14), R10
+	MOVQ dwInputArgs_dyRow(R14), R13
+	LEAQ (R8)(R8*2), R12
+	MOVQ dwInputArgs_chunks(R14), AX
+	MOVQ AX, chunks-16(SP)
+	MOVQ dwInputArgs_off(R14), AX
+	MOVQ AX, off-8(SP)
+	MOVQ dwInputArgs_lanes(R14), CX
+	CMPQ CX, $8
+	JLT cut_555
+chunk_556:
+	MOVQ dwInputArgs_nspans(R14), AX
+	MOVQ AX, spans-32(SP)
+	LEAQ dwInputArgs_spans(R14), CX
+span_557:
+	MOVQ CX, span-24(SP)
+	MOVQ dwInputArgs_dx(R14), AX
+	ADDQ dwSpan_dx(CX), AX
+	ADDQ off-8(SP), AX
+	MOVQ AX, dst-80(SP)
+	MOVQ dwInputArgs_dy(R14), AX
+	ADDQ dwSpan_dy(CX), AX
+	ADDQ off-8(SP), AX
+	MOVQ AX, src-72(SP)
+	MOVQ dwInputArgs_w(R14), AX
+	ADDQ dwSpan_w(CX), AX
+	ADDQ off-8(SP), AX
+	MOVQ AX, w-88(SP)
+	MOVQ dwSpan_n(CX), AX
+	MOVQ AX, left-56(SP)
+	MOVQ dwSpan_taps(CX), AX
+	MOVQ AX, taps-64(SP)
+row_558:
+	MOVQ dwInputArgs_nclasses(R14), AX
+	MOVQ AX, classes-48(SP)
+	LEAQ dwInputArgs_classes(R14), CX
+class_559:
+	MOVQ CX, class-40(SP)
+	MOVQ src-72(SP), AX
+	MOVQ dst-80(SP), BX
+	ADDQ dwClass_dx(CX), BX
+	MOVQ w-88(SP), DX
+	ADDQ dwClass_w(CX), DX
+	MOVQ DX, wClass-96(SP)
+	MOVQ dwInputArgs_cols(R14), R11
+	MOVQ dwClass_taps(CX), SI
+	CMPQ taps-64(SP), $0
+	JEQ none_560
+	CMPQ SI, $4
+	JGE upper_562
+	CMPQ SI, $2
+	JGE upper_563
+	CMPQ SI, $1
+	JGE upper_564
+none_560:
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_n(CX), R11
+	TESTQ R11, R11
+	JZ next_561
 	VXORPS Y0, Y0, Y0
-zero_456:
+zero_565:
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	DECQ R11
+	JNZ zero_565
+	JMP next_561
+upper_564:
+	CMPQ R11, $8
+	JLT next_568
+block_567:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_569:
+	MOVQ DX, R15
+	VMOVUPS (R15), Y8
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS (DI), Y9
+	VFMADD231PS Y9, Y8, Y0
+	VMOVUPS (DI)(R8*1), Y10
+	VFMADD231PS Y10, Y8, Y1
+	VMOVUPS (DI)(R8*2), Y11
+	VFMADD231PS Y11, Y8, Y2
+	ADDQ R12, DI
+	VMOVUPS (DI), Y12
+	VFMADD231PS Y12, Y8, Y3
+	VMOVUPS (DI)(R8*1), Y9
+	VFMADD231PS Y9, Y8, Y4
+	VMOVUPS (DI)(R8*2), Y10
+	VFMADD231PS Y10, Y8, Y5
+	ADDQ R12, DI
+	VMOVUPS (DI), Y11
+	VFMADD231PS Y11, Y8, Y6
+	VMOVUPS (DI)(R8*1), Y12
+	VFMADD231PS Y12, Y8, Y7
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_569
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y2, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y3, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y4, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y5, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y6, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y7, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*8), AX
+	SUBQ $8, R11
+	JZ end_566
+	CMPQ R11, $8
+	JGE block_567
+next_568:
+	CMPQ R11, $4
+	JLT next_571
+block_570:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_572:
+	MOVQ DX, R15
+	VMOVUPS (R15), Y4
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS (DI), Y5
+	VFMADD231PS Y5, Y4, Y0
+	VMOVUPS (DI)(R8*1), Y6
+	VFMADD231PS Y6, Y4, Y1
+	VMOVUPS (DI)(R8*2), Y7
+	VFMADD231PS Y7, Y4, Y2
+	ADDQ R12, DI
+	VMOVUPS (DI), Y8
+	VFMADD231PS Y8, Y4, Y3
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_572
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y2, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y3, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ end_566
+	CMPQ R11, $4
+	JGE block_570
+next_571:
+	CMPQ R11, $2
+	JLT next_574
+block_573:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_575:
+	MOVQ DX, R15
+	VMOVUPS (R15), Y2
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS (DI), Y3
+	VFMADD231PS Y3, Y2, Y0
+	VMOVUPS (DI)(R8*1), Y4
+	VFMADD231PS Y4, Y2, Y1
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_575
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y1, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ end_566
+	CMPQ R11, $2
+	JGE block_573
+next_574:
+block_576:
+	VXORPS Y0, Y0, Y0
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_578:
+	MOVQ DX, R15
+	VMOVUPS (R15), Y1
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS (DI), Y2
+	VFMADD231PS Y2, Y1, Y0
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_578
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_576
+	JMP end_566
+end_566:
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_rest(CX), R11
+	TESTQ R11, R11
+	JZ next_561
+	VXORPS Y0, Y0, Y0
+zero_579:
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	DECQ R11
+	JNZ zero_579
+	JMP next_561
+upper_563:
+	CMPQ SI, $3
+	JGE upper_580
+	VXORPS Y0, Y0, Y0
+	CMPQ R11, $8
+	JLT next_583
+block_582:
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_584:
+	MOVQ DX, R15
+	VMOVUPS (R15), Y9
+	ADDQ R9, R15
+	VMOVUPS (R15), Y10
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS (DI), Y11
+	VFMADD231PS Y11, Y9, Y0
+	VFMADD231PS Y11, Y10, Y1
+	VMOVUPS (DI)(R8*1), Y12
+	VFMADD231PS Y12, Y9, Y1
+	VFMADD231PS Y12, Y10, Y2
+	VMOVUPS (DI)(R8*2), Y13
+	VFMADD231PS Y13, Y9, Y2
+	VFMADD231PS Y13, Y10, Y3
+	ADDQ R12, DI
+	VMOVUPS (DI), Y14
+	VFMADD231PS Y14, Y9, Y3
+	VFMADD231PS Y14, Y10, Y4
+	VMOVUPS (DI)(R8*1), Y11
+	VFMADD231PS Y11, Y9, Y4
+	VFMADD231PS Y11, Y10, Y5
+	VMOVUPS (DI)(R8*2), Y12
+	VFMADD231PS Y12, Y9, Y5
+	VFMADD231PS Y12, Y10, Y6
+	ADDQ R12, DI
+	VMOVUPS (DI), Y13
+	VFMADD231PS Y13, Y9, Y6
+	VFMADD231PS Y13, Y10, Y7
+	VMOVUPS (DI)(R8*1), Y14
+	VFMADD231PS Y14, Y9, Y7
+	VFMADD231PS Y14, Y10, Y8
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_584
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y2, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y3, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y4, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y5, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y6, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y7, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y8, Y0
+	LEAQ (AX)(R8*8), AX
+	SUBQ $8, R11
+	JZ end_581
+	CMPQ R11, $8
+	JGE block_582
+next_583:
+	CMPQ R11, $4
+	JLT next_586
+block_585:
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_587:
+	MOVQ DX, R15
+	VMOVUPS (R15), Y5
+	ADDQ R9, R15
+	VMOVUPS (R15), Y6
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS (DI), Y7
+	VFMADD231PS Y7, Y5, Y0
+	VFMADD231PS Y7, Y6, Y1
+	VMOVUPS (DI)(R8*1), Y8
+	VFMADD231PS Y8, Y5, Y1
+	VFMADD231PS Y8, Y6, Y2
+	VMOVUPS (DI)(R8*2), Y9
+	VFMADD231PS Y9, Y5, Y2
+	VFMADD231PS Y9, Y6, Y3
+	ADDQ R12, DI
+	VMOVUPS (DI), Y10
+	VFMADD231PS Y10, Y5, Y3
+	VFMADD231PS Y10, Y6, Y4
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_587
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y2, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y3, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y4, Y0
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ end_581
+	CMPQ R11, $4
+	JGE block_585
+next_586:
+	CMPQ R11, $2
+	JLT next_589
+block_588:
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_590:
+	MOVQ DX, R15
+	VMOVUPS (R15), Y3
+	ADDQ R9, R15
+	VMOVUPS (R15), Y4
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS (DI), Y5
+	VFMADD231PS Y5, Y3, Y0
+	VFMADD231PS Y5, Y4, Y1
+	VMOVUPS (DI)(R8*1), Y6
+	VFMADD231PS Y6, Y3, Y1
+	VFMADD231PS Y6, Y4, Y2
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_590
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y2, Y0
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ end_581
+	CMPQ R11, $2
+	JGE block_588
+next_589:
+block_591:
+	VXORPS Y1, Y1, Y1
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_593:
+	MOVQ DX, R15
+	VMOVUPS (R15), Y2
+	ADDQ R9, R15
+	VMOVUPS (R15), Y3
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS (DI), Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_593
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y1, Y0
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_591
+	JMP end_581
+end_581:
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_rest(CX), R11
+	TESTQ R11, R11
+	JZ next_561
+	VXORPS Y0, Y0, Y0
+zero_594:
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	DECQ R11
+	JNZ zero_594
+	JMP next_561
+upper_580:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	CMPQ R11, $8
+	JLT next_597
+block_596:
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_598:
+	MOVQ DX, R15
+	VMOVUPS (R15), Y10
+	ADDQ R9, R15
+	VMOVUPS (R15), Y11
+	ADDQ R9, R15
+	VMOVUPS (R15), Y12
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS (DI), Y13
+	VFMADD231PS Y13, Y10, Y0
+	VFMADD231PS Y13, Y11, Y1
+	VFMADD231PS Y13, Y12, Y2
+	VMOVUPS (DI)(R8*1), Y14
+	VFMADD231PS Y14, Y10, Y1
+	VFMADD231PS Y14, Y11, Y2
+	VFMADD231PS Y14, Y12, Y3
+	VMOVUPS (DI)(R8*2), Y13
+	VFMADD231PS Y13, Y10, Y2
+	VFMADD231PS Y13, Y11, Y3
+	VFMADD231PS Y13, Y12, Y4
+	ADDQ R12, DI
+	VMOVUPS (DI), Y14
+	VFMADD231PS Y14, Y10, Y3
+	VFMADD231PS Y14, Y11, Y4
+	VFMADD231PS Y14, Y12, Y5
+	VMOVUPS (DI)(R8*1), Y13
+	VFMADD231PS Y13, Y10, Y4
+	VFMADD231PS Y13, Y11, Y5
+	VFMADD231PS Y13, Y12, Y6
+	VMOVUPS (DI)(R8*2), Y14
+	VFMADD231PS Y14, Y10, Y5
+	VFMADD231PS Y14, Y11, Y6
+	VFMADD231PS Y14, Y12, Y7
+	ADDQ R12, DI
+	VMOVUPS (DI), Y13
+	VFMADD231PS Y13, Y10, Y6
+	VFMADD231PS Y13, Y11, Y7
+	VFMADD231PS Y13, Y12, Y8
+	VMOVUPS (DI)(R8*1), Y14
+	VFMADD231PS Y14, Y10, Y7
+	VFMADD231PS Y14, Y11, Y8
+	VFMADD231PS Y14, Y12, Y9
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_598
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y2, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y3, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y4, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y5, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y6, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y7, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y8, Y0
+	VMOVAPS Y9, Y1
+	LEAQ (AX)(R8*8), AX
+	SUBQ $8, R11
+	JZ end_595
+	CMPQ R11, $8
+	JGE block_596
+next_597:
+	CMPQ R11, $4
+	JLT next_600
+block_599:
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_601:
+	MOVQ DX, R15
+	VMOVUPS (R15), Y6
+	ADDQ R9, R15
+	VMOVUPS (R15), Y7
+	ADDQ R9, R15
+	VMOVUPS (R15), Y8
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS (DI), Y9
+	VFMADD231PS Y9, Y6, Y0
+	VFMADD231PS Y9, Y7, Y1
+	VFMADD231PS Y9, Y8, Y2
+	VMOVUPS (DI)(R8*1), Y10
+	VFMADD231PS Y10, Y6, Y1
+	VFMADD231PS Y10, Y7, Y2
+	VFMADD231PS Y10, Y8, Y3
+	VMOVUPS (DI)(R8*2), Y11
+	VFMADD231PS Y11, Y6, Y2
+	VFMADD231PS Y11, Y7, Y3
+	VFMADD231PS Y11, Y8, Y4
+	ADDQ R12, DI
+	VMOVUPS (DI), Y12
+	VFMADD231PS Y12, Y6, Y3
+	VFMADD231PS Y12, Y7, Y4
+	VFMADD231PS Y12, Y8, Y5
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_601
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y2, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y3, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y4, Y0
+	VMOVAPS Y5, Y1
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ end_595
+	CMPQ R11, $4
+	JGE block_599
+next_600:
+	CMPQ R11, $2
+	JLT next_603
+block_602:
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_604:
+	MOVQ DX, R15
+	VMOVUPS (R15), Y4
+	ADDQ R9, R15
+	VMOVUPS (R15), Y5
+	ADDQ R9, R15
+	VMOVUPS (R15), Y6
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS (DI), Y7
+	VFMADD231PS Y7, Y4, Y0
+	VFMADD231PS Y7, Y5, Y1
+	VFMADD231PS Y7, Y6, Y2
+	VMOVUPS (DI)(R8*1), Y8
+	VFMADD231PS Y8, Y4, Y1
+	VFMADD231PS Y8, Y5, Y2
+	VFMADD231PS Y8, Y6, Y3
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_604
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y2, Y0
+	VMOVAPS Y3, Y1
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ end_595
+	CMPQ R11, $2
+	JGE block_602
+next_603:
+block_605:
+	VXORPS Y2, Y2, Y2
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_607:
+	MOVQ DX, R15
+	VMOVUPS (R15), Y3
+	ADDQ R9, R15
+	VMOVUPS (R15), Y4
+	ADDQ R9, R15
+	VMOVUPS (R15), Y5
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS (DI), Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_607
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y1, Y0
+	VMOVAPS Y2, Y1
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_605
+	JMP end_595
+end_595:
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y1, (BX)
+	ADDQ R10, BX
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_rest(CX), R11
+	TESTQ R11, R11
+	JZ next_561
+	VXORPS Y0, Y0, Y0
+zero_608:
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	DECQ R11
+	JNZ zero_608
+	JMP next_561
+upper_562:
+	CMPQ SI, $6
+	JGE upper_609
+	CMPQ SI, $5
+	JGE upper_610
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	CMPQ R11, $4
+	JLT next_613
+block_612:
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_614:
+	MOVQ DX, R15
+	VMOVUPS (R15), Y7
+	ADDQ R9, R15
+	VMOVUPS (R15), Y8
+	ADDQ R9, R15
+	VMOVUPS (R15), Y9
+	ADDQ R9, R15
+	VMOVUPS (R15), Y10
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS (DI), Y11
+	VFMADD231PS Y11, Y7, Y0
+	VFMADD231PS Y11, Y8, Y1
+	VFMADD231PS Y11, Y9, Y2
+	VFMADD231PS Y11, Y10, Y3
+	VMOVUPS (DI)(R8*1), Y12
+	VFMADD231PS Y12, Y7, Y1
+	VFMADD231PS Y12, Y8, Y2
+	VFMADD231PS Y12, Y9, Y3
+	VFMADD231PS Y12, Y10, Y4
+	VMOVUPS (DI)(R8*2), Y13
+	VFMADD231PS Y13, Y7, Y2
+	VFMADD231PS Y13, Y8, Y3
+	VFMADD231PS Y13, Y9, Y4
+	VFMADD231PS Y13, Y10, Y5
+	ADDQ R12, DI
+	VMOVUPS (DI), Y14
+	VFMADD231PS Y14, Y7, Y3
+	VFMADD231PS Y14, Y8, Y4
+	VFMADD231PS Y14, Y9, Y5
+	VFMADD231PS Y14, Y10, Y6
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_614
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y2, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y3, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y4, Y0
+	VMOVAPS Y5, Y1
+	VMOVAPS Y6, Y2
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ end_611
+	CMPQ R11, $4
+	JGE block_612
+next_613:
+	CMPQ R11, $2
+	JLT next_616
+block_615:
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_617:
+	MOVQ DX, R15
+	VMOVUPS (R15), Y5
+	ADDQ R9, R15
+	VMOVUPS (R15), Y6
+	ADDQ R9, R15
+	VMOVUPS (R15), Y7
+	ADDQ R9, R15
+	VMOVUPS (R15), Y8
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS (DI), Y9
+	VFMADD231PS Y9, Y5, Y0
+	VFMADD231PS Y9, Y6, Y1
+	VFMADD231PS Y9, Y7, Y2
+	VFMADD231PS Y9, Y8, Y3
+	VMOVUPS (DI)(R8*1), Y10
+	VFMADD231PS Y10, Y5, Y1
+	VFMADD231PS Y10, Y6, Y2
+	VFMADD231PS Y10, Y7, Y3
+	VFMADD231PS Y10, Y8, Y4
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_617
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y2, Y0
+	VMOVAPS Y3, Y1
+	VMOVAPS Y4, Y2
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ end_611
+	CMPQ R11, $2
+	JGE block_615
+next_616:
+block_618:
+	VXORPS Y3, Y3, Y3
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_620:
+	MOVQ DX, R15
+	VMOVUPS (R15), Y4
+	ADDQ R9, R15
+	VMOVUPS (R15), Y5
+	ADDQ R9, R15
+	VMOVUPS (R15), Y6
+	ADDQ R9, R15
+	VMOVUPS (R15), Y7
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS (DI), Y8
+	VFMADD231PS Y8, Y4, Y0
+	VFMADD231PS Y8, Y5, Y1
+	VFMADD231PS Y8, Y6, Y2
+	VFMADD231PS Y8, Y7, Y3
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_620
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y1, Y0
+	VMOVAPS Y2, Y1
+	VMOVAPS Y3, Y2
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_618
+	JMP end_611
+end_611:
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y2, (BX)
+	ADDQ R10, BX
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_rest(CX), R11
+	TESTQ R11, R11
+	JZ next_561
+	VXORPS Y0, Y0, Y0
+zero_621:
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	DECQ R11
+	JNZ zero_621
+	JMP next_561
+upper_610:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	CMPQ R11, $4
+	JLT next_624
+block_623:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_625:
+	MOVQ DX, R15
+	VMOVUPS (R15), Y8
+	ADDQ R9, R15
+	VMOVUPS (R15), Y9
+	ADDQ R9, R15
+	VMOVUPS (R15), Y10
+	ADDQ R9, R15
+	VMOVUPS (R15), Y11
+	ADDQ R9, R15
+	VMOVUPS (R15), Y12
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS (DI), Y13
+	VFMADD231PS Y13, Y8, Y0
+	VFMADD231PS Y13, Y9, Y1
+	VFMADD231PS Y13, Y10, Y2
+	VFMADD231PS Y13, Y11, Y3
+	VFMADD231PS Y13, Y12, Y4
+	VMOVUPS (DI)(R8*1), Y14
+	VFMADD231PS Y14, Y8, Y1
+	VFMADD231PS Y14, Y9, Y2
+	VFMADD231PS Y14, Y10, Y3
+	VFMADD231PS Y14, Y11, Y4
+	VFMADD231PS Y14, Y12, Y5
+	VMOVUPS (DI)(R8*2), Y13
+	VFMADD231PS Y13, Y8, Y2
+	VFMADD231PS Y13, Y9, Y3
+	VFMADD231PS Y13, Y10, Y4
+	VFMADD231PS Y13, Y11, Y5
+	VFMADD231PS Y13, Y12, Y6
+	ADDQ R12, DI
+	VMOVUPS (DI), Y14
+	VFMADD231PS Y14, Y8, Y3
+	VFMADD231PS Y14, Y9, Y4
+	VFMADD231PS Y14, Y10, Y5
+	VFMADD231PS Y14, Y11, Y6
+	VFMADD231PS Y14, Y12, Y7
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_625
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y2, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y3, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y4, Y0
+	VMOVAPS Y5, Y1
+	VMOVAPS Y6, Y2
+	VMOVAPS Y7, Y3
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ end_622
+	CMPQ R11, $4
+	JGE block_623
+next_624:
+	CMPQ R11, $2
+	JLT next_627
+block_626:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_628:
+	MOVQ DX, R15
+	VMOVUPS (R15), Y6
+	ADDQ R9, R15
+	VMOVUPS (R15), Y7
+	ADDQ R9, R15
+	VMOVUPS (R15), Y8
+	ADDQ R9, R15
+	VMOVUPS (R15), Y9
+	ADDQ R9, R15
+	VMOVUPS (R15), Y10
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS (DI), Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y7, Y1
+	VFMADD231PS Y11, Y8, Y2
+	VFMADD231PS Y11, Y9, Y3
+	VFMADD231PS Y11, Y10, Y4
+	VMOVUPS (DI)(R8*1), Y12
+	VFMADD231PS Y12, Y6, Y1
+	VFMADD231PS Y12, Y7, Y2
+	VFMADD231PS Y12, Y8, Y3
+	VFMADD231PS Y12, Y9, Y4
+	VFMADD231PS Y12, Y10, Y5
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_628
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y2, Y0
+	VMOVAPS Y3, Y1
+	VMOVAPS Y4, Y2
+	VMOVAPS Y5, Y3
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ end_622
+	CMPQ R11, $2
+	JGE block_626
+next_627:
+block_629:
+	VXORPS Y4, Y4, Y4
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_631:
+	MOVQ DX, R15
+	VMOVUPS (R15), Y5
+	ADDQ R9, R15
+	VMOVUPS (R15), Y6
+	ADDQ R9, R15
+	VMOVUPS (R15), Y7
+	ADDQ R9, R15
+	VMOVUPS (R15), Y8
+	ADDQ R9, R15
+	VMOVUPS (R15), Y9
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS (DI), Y10
+	VFMADD231PS Y10, Y5, Y0
+	VFMADD231PS Y10, Y6, Y1
+	VFMADD231PS Y10, Y7, Y2
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y4
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_631
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y1, Y0
+	VMOVAPS Y2, Y1
+	VMOVAPS Y3, Y2
+	VMOVAPS Y4, Y3
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_629
+	JMP end_622
+end_622:
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y2, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y3, (BX)
+	ADDQ R10, BX
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_rest(CX), R11
+	TESTQ R11, R11
+	JZ next_561
+	VXORPS Y0, Y0, Y0
+zero_632:
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	DECQ R11
+	JNZ zero_632
+	JMP next_561
+upper_609:
+	CMPQ SI, $7
+	JGE upper_633
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	CMPQ R11, $2
+	JLT next_636
+block_635:
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_637:
+	MOVQ DX, R15
+	VMOVUPS (R15), Y7
+	ADDQ R9, R15
+	VMOVUPS (R15), Y8
+	ADDQ R9, R15
+	VMOVUPS (R15), Y9
+	ADDQ R9, R15
+	VMOVUPS (R15), Y10
+	ADDQ R9, R15
+	VMOVUPS (R15), Y11
+	ADDQ R9, R15
+	VMOVUPS (R15), Y12
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS (DI), Y13
+	VFMADD231PS Y13, Y7, Y0
+	VFMADD231PS Y13, Y8, Y1
+	VFMADD231PS Y13, Y9, Y2
+	VFMADD231PS Y13, Y10, Y3
+	VFMADD231PS Y13, Y11, Y4
+	VFMADD231PS Y13, Y12, Y5
+	VMOVUPS (DI)(R8*1), Y14
+	VFMADD231PS Y14, Y7, Y1
+	VFMADD231PS Y14, Y8, Y2
+	VFMADD231PS Y14, Y9, Y3
+	VFMADD231PS Y14, Y10, Y4
+	VFMADD231PS Y14, Y11, Y5
+	VFMADD231PS Y14, Y12, Y6
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_637
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y1, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y2, Y0
+	VMOVAPS Y3, Y1
+	VMOVAPS Y4, Y2
+	VMOVAPS Y5, Y3
+	VMOVAPS Y6, Y4
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ end_634
+	CMPQ R11, $2
+	JGE block_635
+next_636:
+block_638:
+	VXORPS Y5, Y5, Y5
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_640:
+	MOVQ DX, R15
+	VMOVUPS (R15), Y6
+	ADDQ R9, R15
+	VMOVUPS (R15), Y7
+	ADDQ R9, R15
+	VMOVUPS (R15), Y8
+	ADDQ R9, R15
+	VMOVUPS (R15), Y9
+	ADDQ R9, R15
+	VMOVUPS (R15), Y10
+	ADDQ R9, R15
+	VMOVUPS (R15), Y11
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS (DI), Y12
+	VFMADD231PS Y12, Y6, Y0
+	VFMADD231PS Y12, Y7, Y1
+	VFMADD231PS Y12, Y8, Y2
+	VFMADD231PS Y12, Y9, Y3
+	VFMADD231PS Y12, Y10, Y4
+	VFMADD231PS Y12, Y11, Y5
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_640
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y1, Y0
+	VMOVAPS Y2, Y1
+	VMOVAPS Y3, Y2
+	VMOVAPS Y4, Y3
+	VMOVAPS Y5, Y4
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_638
+	JMP end_634
+end_634:
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y2, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y3, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y4, (BX)
+	ADDQ R10, BX
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_rest(CX), R11
+	TESTQ R11, R11
+	JZ next_561
+	VXORPS Y0, Y0, Y0
+zero_641:
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	DECQ R11
+	JNZ zero_641
+	JMP next_561
+upper_633:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+block_643:
+	VXORPS Y6, Y6, Y6
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_645:
+	MOVQ DX, R15
+	VMOVUPS (R15), Y7
+	ADDQ R9, R15
+	VMOVUPS (R15), Y8
+	ADDQ R9, R15
+	VMOVUPS (R15), Y9
+	ADDQ R9, R15
+	VMOVUPS (R15), Y10
+	ADDQ R9, R15
+	VMOVUPS (R15), Y11
+	ADDQ R9, R15
+	VMOVUPS (R15), Y12
+	ADDQ R9, R15
+	VMOVUPS (R15), Y13
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMOVUPS (DI), Y14
+	VFMADD231PS Y14, Y7, Y0
+	VFMADD231PS Y14, Y8, Y1
+	VFMADD231PS Y14, Y9, Y2
+	VFMADD231PS Y14, Y10, Y3
+	VFMADD231PS Y14, Y11, Y4
+	VFMADD231PS Y14, Y12, Y5
+	VFMADD231PS Y14, Y13, Y6
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_645
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y1, Y0
+	VMOVAPS Y2, Y1
+	VMOVAPS Y3, Y2
+	VMOVAPS Y4, Y3
+	VMOVAPS Y5, Y4
+	VMOVAPS Y6, Y5
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_643
+	JMP end_642
+end_642:
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y1, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y2, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y3, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y4, (BX)
+	ADDQ R10, BX
+	VMOVUPS Y5, (BX)
+	ADDQ R10, BX
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_rest(CX), R11
+	TESTQ R11, R11
+	JZ next_561
+	VXORPS Y0, Y0, Y0
+zero_646:
+	VMOVUPS Y0, (BX)
+	ADDQ R10, BX
+	DECQ R11
+	JNZ zero_646
+	JMP next_561
+next_561:
+	MOVQ class-40(SP), CX
+	ADDQ $dwClass__size, CX
+	DECQ classes-48(SP)
+	JNZ class_559
+	MOVQ dwInputArgs_dxStep(R14), AX
+	ADDQ AX, dst-80(SP)
+	ADDQ R13, src-72(SP)
+	DECQ left-56(SP)
+	JNZ row_558
+	MOVQ span-24(SP), CX
+	ADDQ $dwSpan__size, CX
+	DECQ spans-32(SP)
+	JNZ span_557
+	ADDQ $32, off-8(SP)
+	DECQ chunks-16(SP)
+	JNZ chunk_556
+	VZEROUPPER
+	RET
+cut_555:
+	LEAQ tailmask<>+32(SB), AX
+	SHLQ $2, CX
+	SUBQ CX, AX
+	VMOVDQU (AX), Y15
+chunk_647:
+	MOVQ dwInputArgs_nspans(R14), AX
+	MOVQ AX, spans-32(SP)
+	LEAQ dwInputArgs_spans(R14), CX
+span_648:
+	MOVQ CX, span-24(SP)
+	MOVQ dwInputArgs_dx(R14), AX
+	ADDQ dwSpan_dx(CX), AX
+	ADDQ off-8(SP), AX
+	MOVQ AX, dst-80(SP)
+	MOVQ dwInputArgs_dy(R14), AX
+	ADDQ dwSpan_dy(CX), AX
+	ADDQ off-8(SP), AX
+	MOVQ AX, src-72(SP)
+	MOVQ dwInputArgs_w(R14), AX
+	ADDQ dwSpan_w(CX), AX
+	ADDQ off-8(SP), AX
+	MOVQ AX, w-88(SP)
+	MOVQ dwSpan_n(CX), AX
+	MOVQ AX, left-56(SP)
+	MOVQ dwSpan_taps(CX), AX
+	MOVQ AX, taps-64(SP)
+row_649:
+	MOVQ dwInputArgs_nclasses(R14), AX
+	MOVQ AX, classes-48(SP)
+	LEAQ dwInputArgs_classes(R14), CX
+class_650:
+	MOVQ CX, class-40(SP)
+	MOVQ src-72(SP), AX
+	MOVQ dst-80(SP), BX
+	ADDQ dwClass_dx(CX), BX
+	MOVQ w-88(SP), DX
+	ADDQ dwClass_w(CX), DX
+	MOVQ DX, wClass-96(SP)
+	MOVQ dwInputArgs_cols(R14), R11
+	MOVQ dwClass_taps(CX), SI
+	CMPQ taps-64(SP), $0
+	JEQ none_651
+	CMPQ SI, $4
+	JGE upper_653
+	CMPQ SI, $2
+	JGE upper_654
+	CMPQ SI, $1
+	JGE upper_655
+none_651:
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_n(CX), R11
+	TESTQ R11, R11
+	JZ next_652
+	VXORPS Y0, Y0, Y0
+zero_656:
 	VMASKMOVPS Y0, Y15, (BX)
 	ADDQ R10, BX
 	DECQ R11
-	JNZ zero_456
-nextCol_334:
-	MOVQ col-40(SP), CX
-	ADDQ $dwSpan__size, CX
-	MOVQ colsLeft-48(SP), DI
-	DECQ DI
-	JNZ col_333
-	MOVQ dwArgs_dstStep(R14), AX
-	ADDQ AX, dstPtr-72(SP)
-	MOVQ dwArgs_srcStep(R14), AX
-	ADDQ AX, srcPtr-80(SP)
+	JNZ zero_656
+	JMP next_652
+upper_655:
+	CMPQ R11, $8
+	JLT next_659
+block_658:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_660:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y8
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y9
+	VFMADD231PS Y9, Y8, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y10
+	VFMADD231PS Y10, Y8, Y1
+	VMASKMOVPS (DI)(R8*2), Y15, Y11
+	VFMADD231PS Y11, Y8, Y2
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VFMADD231PS Y12, Y8, Y3
+	VMASKMOVPS (DI)(R8*1), Y15, Y9
+	VFMADD231PS Y9, Y8, Y4
+	VMASKMOVPS (DI)(R8*2), Y15, Y10
+	VFMADD231PS Y10, Y8, Y5
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y11
+	VFMADD231PS Y11, Y8, Y6
+	VMASKMOVPS (DI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y8, Y7
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_660
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y4, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y5, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y6, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y7, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*8), AX
+	SUBQ $8, R11
+	JZ end_657
+	CMPQ R11, $8
+	JGE block_658
+next_659:
+	CMPQ R11, $4
+	JLT next_662
+block_661:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_663:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y5
+	VFMADD231PS Y5, Y4, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y6
+	VFMADD231PS Y6, Y4, Y1
+	VMASKMOVPS (DI)(R8*2), Y15, Y7
+	VFMADD231PS Y7, Y4, Y2
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y8
+	VFMADD231PS Y8, Y4, Y3
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_663
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ end_657
+	CMPQ R11, $4
+	JGE block_661
+next_662:
+	CMPQ R11, $2
+	JLT next_665
+block_664:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_666:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y2
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y3
+	VFMADD231PS Y3, Y2, Y0
+	VMASKMOVPS (DI)(R8*1), Y15, Y4
+	VFMADD231PS Y4, Y2, Y1
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_666
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ end_657
+	CMPQ R11, $2
+	JGE block_664
+next_665:
+block_667:
+	VXORPS Y0, Y0, Y0
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_669:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y1
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y2
+	VFMADD231PS Y2, Y1, Y0
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_669
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_667
+	JMP end_657
+end_657:
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_rest(CX), R11
+	TESTQ R11, R11
+	JZ next_652
+	VXORPS Y0, Y0, Y0
+zero_670:
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	DECQ R11
+	JNZ zero_670
+	JMP next_652
+upper_654:
+	CMPQ SI, $3
+	JGE upper_671
+	VXORPS Y0, Y0, Y0
+	CMPQ R11, $8
+	JLT next_674
+block_673:
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_675:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y9
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y10
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y11
+	VFMADD231PS Y11, Y9, Y0
+	VFMADD231PS Y11, Y10, Y1
+	VMASKMOVPS (DI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y9, Y1
+	VFMADD231PS Y12, Y10, Y2
+	VMASKMOVPS (DI)(R8*2), Y15, Y13
+	VFMADD231PS Y13, Y9, Y2
+	VFMADD231PS Y13, Y10, Y3
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y14
+	VFMADD231PS Y14, Y9, Y3
+	VFMADD231PS Y14, Y10, Y4
+	VMASKMOVPS (DI)(R8*1), Y15, Y11
+	VFMADD231PS Y11, Y9, Y4
+	VFMADD231PS Y11, Y10, Y5
+	VMASKMOVPS (DI)(R8*2), Y15, Y12
+	VFMADD231PS Y12, Y9, Y5
+	VFMADD231PS Y12, Y10, Y6
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y13
+	VFMADD231PS Y13, Y9, Y6
+	VFMADD231PS Y13, Y10, Y7
+	VMASKMOVPS (DI)(R8*1), Y15, Y14
+	VFMADD231PS Y14, Y9, Y7
+	VFMADD231PS Y14, Y10, Y8
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_675
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y4, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y5, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y6, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y7, Y15, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y8, Y0
+	LEAQ (AX)(R8*8), AX
+	SUBQ $8, R11
+	JZ end_672
+	CMPQ R11, $8
+	JGE block_673
+next_674:
+	CMPQ R11, $4
+	JLT next_677
+block_676:
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_678:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y5
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y6
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y7
+	VFMADD231PS Y7, Y5, Y0
+	VFMADD231PS Y7, Y6, Y1
+	VMASKMOVPS (DI)(R8*1), Y15, Y8
+	VFMADD231PS Y8, Y5, Y1
+	VFMADD231PS Y8, Y6, Y2
+	VMASKMOVPS (DI)(R8*2), Y15, Y9
+	VFMADD231PS Y9, Y5, Y2
+	VFMADD231PS Y9, Y6, Y3
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y10
+	VFMADD231PS Y10, Y5, Y3
+	VFMADD231PS Y10, Y6, Y4
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_678
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y4, Y0
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ end_672
+	CMPQ R11, $4
+	JGE block_676
+next_677:
+	CMPQ R11, $2
+	JLT next_680
+block_679:
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_681:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y3
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y5
+	VFMADD231PS Y5, Y3, Y0
+	VFMADD231PS Y5, Y4, Y1
+	VMASKMOVPS (DI)(R8*1), Y15, Y6
+	VFMADD231PS Y6, Y3, Y1
+	VFMADD231PS Y6, Y4, Y2
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_681
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y2, Y0
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ end_672
+	CMPQ R11, $2
+	JGE block_679
+next_680:
+block_682:
+	VXORPS Y1, Y1, Y1
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_684:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y2
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y3
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_684
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y1, Y0
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_682
+	JMP end_672
+end_672:
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_rest(CX), R11
+	TESTQ R11, R11
+	JZ next_652
+	VXORPS Y0, Y0, Y0
+zero_685:
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	DECQ R11
+	JNZ zero_685
+	JMP next_652
+upper_671:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	CMPQ R11, $8
+	JLT next_688
+block_687:
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_689:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y10
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y11
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y12
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y13
+	VFMADD231PS Y13, Y10, Y0
+	VFMADD231PS Y13, Y11, Y1
+	VFMADD231PS Y13, Y12, Y2
+	VMASKMOVPS (DI)(R8*1), Y15, Y14
+	VFMADD231PS Y14, Y10, Y1
+	VFMADD231PS Y14, Y11, Y2
+	VFMADD231PS Y14, Y12, Y3
+	VMASKMOVPS (DI)(R8*2), Y15, Y13
+	VFMADD231PS Y13, Y10, Y2
+	VFMADD231PS Y13, Y11, Y3
+	VFMADD231PS Y13, Y12, Y4
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y14
+	VFMADD231PS Y14, Y10, Y3
+	VFMADD231PS Y14, Y11, Y4
+	VFMADD231PS Y14, Y12, Y5
+	VMASKMOVPS (DI)(R8*1), Y15, Y13
+	VFMADD231PS Y13, Y10, Y4
+	VFMADD231PS Y13, Y11, Y5
+	VFMADD231PS Y13, Y12, Y6
+	VMASKMOVPS (DI)(R8*2), Y15, Y14
+	VFMADD231PS Y14, Y10, Y5
+	VFMADD231PS Y14, Y11, Y6
+	VFMADD231PS Y14, Y12, Y7
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y13
+	VFMADD231PS Y13, Y10, Y6
+	VFMADD231PS Y13, Y11, Y7
+	VFMADD231PS Y13, Y12, Y8
+	VMASKMOVPS (DI)(R8*1), Y15, Y14
+	VFMADD231PS Y14, Y10, Y7
+	VFMADD231PS Y14, Y11, Y8
+	VFMADD231PS Y14, Y12, Y9
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_689
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y4, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y5, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y6, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y7, Y15, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y8, Y0
+	VMOVAPS Y9, Y1
+	LEAQ (AX)(R8*8), AX
+	SUBQ $8, R11
+	JZ end_686
+	CMPQ R11, $8
+	JGE block_687
+next_688:
+	CMPQ R11, $4
+	JLT next_691
+block_690:
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_692:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y6
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y7
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y8
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y9
+	VFMADD231PS Y9, Y6, Y0
+	VFMADD231PS Y9, Y7, Y1
+	VFMADD231PS Y9, Y8, Y2
+	VMASKMOVPS (DI)(R8*1), Y15, Y10
+	VFMADD231PS Y10, Y6, Y1
+	VFMADD231PS Y10, Y7, Y2
+	VFMADD231PS Y10, Y8, Y3
+	VMASKMOVPS (DI)(R8*2), Y15, Y11
+	VFMADD231PS Y11, Y6, Y2
+	VFMADD231PS Y11, Y7, Y3
+	VFMADD231PS Y11, Y8, Y4
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VFMADD231PS Y12, Y6, Y3
+	VFMADD231PS Y12, Y7, Y4
+	VFMADD231PS Y12, Y8, Y5
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_692
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y4, Y0
+	VMOVAPS Y5, Y1
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ end_686
+	CMPQ R11, $4
+	JGE block_690
+next_691:
+	CMPQ R11, $2
+	JLT next_694
+block_693:
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_695:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y5
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y6
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y7
+	VFMADD231PS Y7, Y4, Y0
+	VFMADD231PS Y7, Y5, Y1
+	VFMADD231PS Y7, Y6, Y2
+	VMASKMOVPS (DI)(R8*1), Y15, Y8
+	VFMADD231PS Y8, Y4, Y1
+	VFMADD231PS Y8, Y5, Y2
+	VFMADD231PS Y8, Y6, Y3
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_695
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y2, Y0
+	VMOVAPS Y3, Y1
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ end_686
+	CMPQ R11, $2
+	JGE block_693
+next_694:
+block_696:
+	VXORPS Y2, Y2, Y2
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_698:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y3
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y5
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_698
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y1, Y0
+	VMOVAPS Y2, Y1
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_696
+	JMP end_686
+end_686:
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_rest(CX), R11
+	TESTQ R11, R11
+	JZ next_652
+	VXORPS Y0, Y0, Y0
+zero_699:
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	DECQ R11
+	JNZ zero_699
+	JMP next_652
+upper_653:
+	CMPQ SI, $6
+	JGE upper_700
+	CMPQ SI, $5
+	JGE upper_701
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	CMPQ R11, $4
+	JLT next_704
+block_703:
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_705:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y7
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y8
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y9
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y10
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y11
+	VFMADD231PS Y11, Y7, Y0
+	VFMADD231PS Y11, Y8, Y1
+	VFMADD231PS Y11, Y9, Y2
+	VFMADD231PS Y11, Y10, Y3
+	VMASKMOVPS (DI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y7, Y1
+	VFMADD231PS Y12, Y8, Y2
+	VFMADD231PS Y12, Y9, Y3
+	VFMADD231PS Y12, Y10, Y4
+	VMASKMOVPS (DI)(R8*2), Y15, Y13
+	VFMADD231PS Y13, Y7, Y2
+	VFMADD231PS Y13, Y8, Y3
+	VFMADD231PS Y13, Y9, Y4
+	VFMADD231PS Y13, Y10, Y5
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y14
+	VFMADD231PS Y14, Y7, Y3
+	VFMADD231PS Y14, Y8, Y4
+	VFMADD231PS Y14, Y9, Y5
+	VFMADD231PS Y14, Y10, Y6
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_705
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y4, Y0
+	VMOVAPS Y5, Y1
+	VMOVAPS Y6, Y2
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ end_702
+	CMPQ R11, $4
+	JGE block_703
+next_704:
+	CMPQ R11, $2
+	JLT next_707
+block_706:
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_708:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y5
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y6
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y7
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y8
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y9
+	VFMADD231PS Y9, Y5, Y0
+	VFMADD231PS Y9, Y6, Y1
+	VFMADD231PS Y9, Y7, Y2
+	VFMADD231PS Y9, Y8, Y3
+	VMASKMOVPS (DI)(R8*1), Y15, Y10
+	VFMADD231PS Y10, Y5, Y1
+	VFMADD231PS Y10, Y6, Y2
+	VFMADD231PS Y10, Y7, Y3
+	VFMADD231PS Y10, Y8, Y4
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_708
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y2, Y0
+	VMOVAPS Y3, Y1
+	VMOVAPS Y4, Y2
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ end_702
+	CMPQ R11, $2
+	JGE block_706
+next_707:
+block_709:
+	VXORPS Y3, Y3, Y3
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_711:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y4
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y5
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y6
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y7
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y8
+	VFMADD231PS Y8, Y4, Y0
+	VFMADD231PS Y8, Y5, Y1
+	VFMADD231PS Y8, Y6, Y2
+	VFMADD231PS Y8, Y7, Y3
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_711
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y1, Y0
+	VMOVAPS Y2, Y1
+	VMOVAPS Y3, Y2
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_709
+	JMP end_702
+end_702:
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_rest(CX), R11
+	TESTQ R11, R11
+	JZ next_652
+	VXORPS Y0, Y0, Y0
+zero_712:
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	DECQ R11
+	JNZ zero_712
+	JMP next_652
+upper_701:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	CMPQ R11, $4
+	JLT next_715
+block_714:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_716:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y8
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y9
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y10
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y11
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y12
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y13
+	VFMADD231PS Y13, Y8, Y0
+	VFMADD231PS Y13, Y9, Y1
+	VFMADD231PS Y13, Y10, Y2
+	VFMADD231PS Y13, Y11, Y3
+	VFMADD231PS Y13, Y12, Y4
+	VMASKMOVPS (DI)(R8*1), Y15, Y14
+	VFMADD231PS Y14, Y8, Y1
+	VFMADD231PS Y14, Y9, Y2
+	VFMADD231PS Y14, Y10, Y3
+	VFMADD231PS Y14, Y11, Y4
+	VFMADD231PS Y14, Y12, Y5
+	VMASKMOVPS (DI)(R8*2), Y15, Y13
+	VFMADD231PS Y13, Y8, Y2
+	VFMADD231PS Y13, Y9, Y3
+	VFMADD231PS Y13, Y10, Y4
+	VFMADD231PS Y13, Y11, Y5
+	VFMADD231PS Y13, Y12, Y6
+	ADDQ R12, DI
+	VMASKMOVPS (DI), Y15, Y14
+	VFMADD231PS Y14, Y8, Y3
+	VFMADD231PS Y14, Y9, Y4
+	VFMADD231PS Y14, Y10, Y5
+	VFMADD231PS Y14, Y11, Y6
+	VFMADD231PS Y14, Y12, Y7
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_716
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y4, Y0
+	VMOVAPS Y5, Y1
+	VMOVAPS Y6, Y2
+	VMOVAPS Y7, Y3
+	LEAQ (AX)(R8*4), AX
+	SUBQ $4, R11
+	JZ end_713
+	CMPQ R11, $4
+	JGE block_714
+next_715:
+	CMPQ R11, $2
+	JLT next_718
+block_717:
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_719:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y6
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y7
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y8
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y9
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y10
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y11
+	VFMADD231PS Y11, Y6, Y0
+	VFMADD231PS Y11, Y7, Y1
+	VFMADD231PS Y11, Y8, Y2
+	VFMADD231PS Y11, Y9, Y3
+	VFMADD231PS Y11, Y10, Y4
+	VMASKMOVPS (DI)(R8*1), Y15, Y12
+	VFMADD231PS Y12, Y6, Y1
+	VFMADD231PS Y12, Y7, Y2
+	VFMADD231PS Y12, Y8, Y3
+	VFMADD231PS Y12, Y9, Y4
+	VFMADD231PS Y12, Y10, Y5
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_719
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y2, Y0
+	VMOVAPS Y3, Y1
+	VMOVAPS Y4, Y2
+	VMOVAPS Y5, Y3
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ end_713
+	CMPQ R11, $2
+	JGE block_717
+next_718:
+block_720:
+	VXORPS Y4, Y4, Y4
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_722:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y5
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y6
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y7
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y8
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y9
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y10
+	VFMADD231PS Y10, Y5, Y0
+	VFMADD231PS Y10, Y6, Y1
+	VFMADD231PS Y10, Y7, Y2
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y4
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_722
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y1, Y0
+	VMOVAPS Y2, Y1
+	VMOVAPS Y3, Y2
+	VMOVAPS Y4, Y3
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_720
+	JMP end_713
+end_713:
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_rest(CX), R11
+	TESTQ R11, R11
+	JZ next_652
+	VXORPS Y0, Y0, Y0
+zero_723:
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	DECQ R11
+	JNZ zero_723
+	JMP next_652
+upper_700:
+	CMPQ SI, $7
+	JGE upper_724
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	CMPQ R11, $2
+	JLT next_727
+block_726:
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_728:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y7
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y8
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y9
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y10
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y11
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y12
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y13
+	VFMADD231PS Y13, Y7, Y0
+	VFMADD231PS Y13, Y8, Y1
+	VFMADD231PS Y13, Y9, Y2
+	VFMADD231PS Y13, Y10, Y3
+	VFMADD231PS Y13, Y11, Y4
+	VFMADD231PS Y13, Y12, Y5
+	VMASKMOVPS (DI)(R8*1), Y15, Y14
+	VFMADD231PS Y14, Y7, Y1
+	VFMADD231PS Y14, Y8, Y2
+	VFMADD231PS Y14, Y9, Y3
+	VFMADD231PS Y14, Y10, Y4
+	VFMADD231PS Y14, Y11, Y5
+	VFMADD231PS Y14, Y12, Y6
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_728
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y2, Y0
+	VMOVAPS Y3, Y1
+	VMOVAPS Y4, Y2
+	VMOVAPS Y5, Y3
+	VMOVAPS Y6, Y4
+	LEAQ (AX)(R8*2), AX
+	SUBQ $2, R11
+	JZ end_725
+	CMPQ R11, $2
+	JGE block_726
+next_727:
+block_729:
+	VXORPS Y5, Y5, Y5
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_731:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y6
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y7
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y8
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y9
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y10
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y11
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y12
+	VFMADD231PS Y12, Y6, Y0
+	VFMADD231PS Y12, Y7, Y1
+	VFMADD231PS Y12, Y8, Y2
+	VFMADD231PS Y12, Y9, Y3
+	VFMADD231PS Y12, Y10, Y4
+	VFMADD231PS Y12, Y11, Y5
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_731
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y1, Y0
+	VMOVAPS Y2, Y1
+	VMOVAPS Y3, Y2
+	VMOVAPS Y4, Y3
+	VMOVAPS Y5, Y4
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_729
+	JMP end_725
+end_725:
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y4, Y15, (BX)
+	ADDQ R10, BX
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_rest(CX), R11
+	TESTQ R11, R11
+	JZ next_652
+	VXORPS Y0, Y0, Y0
+zero_732:
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	DECQ R11
+	JNZ zero_732
+	JMP next_652
+upper_724:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+block_734:
+	VXORPS Y6, Y6, Y6
+	MOVQ AX, SI
+	MOVQ wClass-96(SP), DX
+	MOVQ taps-64(SP), CX
+taps_736:
+	MOVQ DX, R15
+	VMASKMOVPS (R15), Y15, Y7
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y8
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y9
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y10
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y11
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y12
+	ADDQ R9, R15
+	VMASKMOVPS (R15), Y15, Y13
+	ADDQ dwInputArgs_wRow(R14), DX
+	MOVQ SI, DI
+	VMASKMOVPS (DI), Y15, Y14
+	VFMADD231PS Y14, Y7, Y0
+	VFMADD231PS Y14, Y8, Y1
+	VFMADD231PS Y14, Y9, Y2
+	VFMADD231PS Y14, Y10, Y3
+	VFMADD231PS Y14, Y11, Y4
+	VFMADD231PS Y14, Y12, Y5
+	VFMADD231PS Y14, Y13, Y6
+	ADDQ R13, SI
+	DECQ CX
+	JNZ taps_736
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMOVAPS Y1, Y0
+	VMOVAPS Y2, Y1
+	VMOVAPS Y3, Y2
+	VMOVAPS Y4, Y3
+	VMOVAPS Y5, Y4
+	VMOVAPS Y6, Y5
+	LEAQ (AX)(R8*1), AX
+	SUBQ $1, R11
+	JNZ block_734
+	JMP end_733
+end_733:
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y1, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y2, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y3, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y4, Y15, (BX)
+	ADDQ R10, BX
+	VMASKMOVPS Y5, Y15, (BX)
+	ADDQ R10, BX
+	MOVQ class-40(SP), CX
+	MOVQ dwClass_rest(CX), R11
+	TESTQ R11, R11
+	JZ next_652
+	VXORPS Y0, Y0, Y0
+zero_737:
+	VMASKMOVPS Y0, Y15, (BX)
+	ADDQ R10, BX
+	DECQ R11
+	JNZ zero_737
+	JMP next_652
+next_652:
+	MOVQ class-40(SP), CX
+	ADDQ $dwClass__size, CX
+	DECQ classes-48(SP)
+	JNZ class_650
+	MOVQ dwInputArgs_dxStep(R14), AX
+	ADDQ AX, dst-80(SP)
+	ADDQ R13, src-72(SP)
 	DECQ left-56(SP)
-	JNZ row_332
-	ADDQ $dwSpan__size, span-24(SP)
+	JNZ row_649
+	MOVQ span-24(SP), CX
+	ADDQ $dwSpan__size, CX
 	DECQ spans-32(SP)
-	JNZ span_331
+	JNZ span_648
 	ADDQ $32, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_330
+	JNZ chunk_647
 	VZEROUPPER
 	RET
 
 TEXT ·dwWeightAVX2(SB), NOSPLIT, $16-8
 	MOVQ args+0(FP), R14
-	MOVQ dwWeightArgs_off(R14), AX
-	MOVQ AX, off-8(SP)
+	MOVQ dwWeightArgs_xCol(R14), R8
+	MOVQ dwWeightArgs_xCol(R14), R10
+	MOVQ dwWeightArgs_xRow(R14), R13
+	LEAQ (R8)(R8*2), R12
 	MOVQ dwWeightArgs_chunks(R14), AX
 	MOVQ AX, chunks-16(SP)
-	MOVQ dwWeightArgs_xCol(R14), R8
-	LEAQ (R8)(R8*2), R12
-	MOVQ dwWeightArgs_xRow(R14), R13
-	MOVQ dwWeightArgs_dyCol(R14), R10
+	MOVQ dwWeightArgs_off(R14), AX
+	MOVQ AX, off-8(SP)
 	MOVQ dwWeightArgs_lanes(R14), CX
 	CMPQ CX, $8
-	JLT cut_457
+	JLT cut_738
 	MOVQ dwWeightArgs_kernel(R14), AX
 	CMPQ AX, $4
-	JGE upper_458
+	JGE upper_739
 	CMPQ AX, $2
-	JGE upper_459
+	JGE upper_740
 	CMPQ AX, $1
-	JGE upper_460
-chunk_461:
+	JGE upper_741
+chunk_742:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -9326,13 +13557,13 @@ chunk_461:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_462:
+row_743:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_465
-block_464:
+	JLT next_746
+block_745:
 	VMOVUPS (BX), Y9
 	ADDQ R10, BX
 	VMOVUPS (BX), Y10
@@ -9406,11 +13637,11 @@ block_464:
 	VFMADD231PS Y14, Y12, Y8
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextRow_463
+	JZ next_744
 	CMPQ R11, $4
-	JGE block_464
-next_465:
-block_466:
+	JGE block_745
+next_746:
+block_747:
 	VMOVUPS (BX), Y9
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -9439,58 +13670,58 @@ block_466:
 	VFMADD231PS Y12, Y9, Y8
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_466
-	JMP nextRow_463
-nextRow_463:
+	JNZ block_747
+	JMP next_744
+next_744:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_462
+	JNZ row_743
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMOVUPS (AX), Y9
 	VADDPS Y9, Y0, Y0
 	VMOVUPS Y0, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y9
 	VADDPS Y9, Y1, Y1
 	VMOVUPS Y1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y9
 	VADDPS Y9, Y2, Y2
 	VMOVUPS Y2, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y9
 	VADDPS Y9, Y3, Y3
 	VMOVUPS Y3, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y9
 	VADDPS Y9, Y4, Y4
 	VMOVUPS Y4, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y9
 	VADDPS Y9, Y5, Y5
 	VMOVUPS Y5, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y9
 	VADDPS Y9, Y6, Y6
 	VMOVUPS Y6, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y9
 	VADDPS Y9, Y7, Y7
 	VMOVUPS Y7, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y9
 	VADDPS Y9, Y8, Y8
 	VMOVUPS Y8, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $32, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_461
+	JNZ chunk_742
 	VZEROUPPER
 	RET
-upper_460:
-chunk_468:
+upper_741:
+chunk_749:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -9506,13 +13737,13 @@ chunk_468:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_469:
+row_750:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_472
-block_471:
+	JLT next_753
+block_752:
 	VMOVUPS (BX), Y10
 	ADDQ R10, BX
 	VMOVUPS (BX), Y11
@@ -9587,11 +13818,11 @@ block_471:
 	VFMADD231PS Y14, Y13, Y9
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextRow_470
+	JZ next_751
 	CMPQ R11, $4
-	JGE block_471
-next_472:
-block_473:
+	JGE block_752
+next_753:
+block_754:
 	VMOVUPS (BX), Y10
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -9622,64 +13853,64 @@ block_473:
 	VFMADD231PS Y11, Y10, Y9
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_473
-	JMP nextRow_470
-nextRow_470:
+	JNZ block_754
+	JMP next_751
+next_751:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_469
+	JNZ row_750
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMOVUPS (AX), Y10
 	VADDPS Y10, Y0, Y0
 	VMOVUPS Y0, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y10
 	VADDPS Y10, Y1, Y1
 	VMOVUPS Y1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y10
 	VADDPS Y10, Y2, Y2
 	VMOVUPS Y2, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y10
 	VADDPS Y10, Y3, Y3
 	VMOVUPS Y3, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y10
 	VADDPS Y10, Y4, Y4
 	VMOVUPS Y4, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y10
 	VADDPS Y10, Y5, Y5
 	VMOVUPS Y5, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y10
 	VADDPS Y10, Y6, Y6
 	VMOVUPS Y6, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y10
 	VADDPS Y10, Y7, Y7
 	VMOVUPS Y7, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y10
 	VADDPS Y10, Y8, Y8
 	VMOVUPS Y8, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y10
 	VADDPS Y10, Y9, Y9
 	VMOVUPS Y9, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $32, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_468
+	JNZ chunk_749
 	VZEROUPPER
 	RET
-upper_459:
+upper_740:
 	CMPQ AX, $3
-	JGE upper_475
-chunk_476:
+	JGE upper_756
+chunk_757:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -9690,13 +13921,13 @@ chunk_476:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_477:
+row_758:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_480
-block_479:
+	JLT next_761
+block_760:
 	VMOVUPS (BX), Y5
 	ADDQ R10, BX
 	VMOVUPS (BX), Y6
@@ -9739,11 +13970,11 @@ block_479:
 	VFMADD231PS Y12, Y8, Y4
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextRow_478
+	JZ next_759
 	CMPQ R11, $4
-	JGE block_479
-next_480:
-block_481:
+	JGE block_760
+next_761:
+block_762:
 	VMOVUPS (BX), Y5
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -9761,42 +13992,42 @@ block_481:
 	VFMADD231PS Y6, Y5, Y4
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_481
-	JMP nextRow_478
-nextRow_478:
+	JNZ block_762
+	JMP next_759
+next_759:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_477
+	JNZ row_758
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMOVUPS (AX), Y5
 	VADDPS Y5, Y0, Y0
 	VMOVUPS Y0, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y5
 	VADDPS Y5, Y1, Y1
 	VMOVUPS Y1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y5
 	VADDPS Y5, Y2, Y2
 	VMOVUPS Y2, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y5
 	VADDPS Y5, Y3, Y3
 	VMOVUPS Y3, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y5
 	VADDPS Y5, Y4, Y4
 	VMOVUPS Y4, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $32, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_476
+	JNZ chunk_757
 	VZEROUPPER
 	RET
-upper_475:
-chunk_483:
+upper_756:
+chunk_764:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -9809,13 +14040,13 @@ chunk_483:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_484:
+row_765:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_487
-block_486:
+	JLT next_768
+block_767:
 	VMOVUPS (BX), Y7
 	ADDQ R10, BX
 	VMOVUPS (BX), Y8
@@ -9869,11 +14100,11 @@ block_486:
 	VFMADD231PS Y12, Y10, Y6
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextRow_485
+	JZ next_766
 	CMPQ R11, $4
-	JGE block_486
-next_487:
-block_488:
+	JGE block_767
+next_768:
+block_769:
 	VMOVUPS (BX), Y7
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -9896,54 +14127,54 @@ block_488:
 	VFMADD231PS Y10, Y7, Y6
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_488
-	JMP nextRow_485
-nextRow_485:
+	JNZ block_769
+	JMP next_766
+next_766:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_484
+	JNZ row_765
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMOVUPS (AX), Y7
 	VADDPS Y7, Y0, Y0
 	VMOVUPS Y0, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y7
 	VADDPS Y7, Y1, Y1
 	VMOVUPS Y1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y7
 	VADDPS Y7, Y2, Y2
 	VMOVUPS Y2, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y7
 	VADDPS Y7, Y3, Y3
 	VMOVUPS Y3, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y7
 	VADDPS Y7, Y4, Y4
 	VMOVUPS Y4, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y7
 	VADDPS Y7, Y5, Y5
 	VMOVUPS Y5, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y7
 	VADDPS Y7, Y6, Y6
 	VMOVUPS Y6, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $32, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_483
+	JNZ chunk_764
 	VZEROUPPER
 	RET
-upper_458:
+upper_739:
 	CMPQ AX, $6
-	JGE upper_490
+	JGE upper_771
 	CMPQ AX, $5
-	JGE upper_491
-chunk_492:
+	JGE upper_772
+chunk_773:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -9958,13 +14189,13 @@ chunk_492:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_493:
+row_774:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_496
-block_495:
+	JLT next_777
+block_776:
 	VMOVUPS (BX), Y9
 	ADDQ R10, BX
 	VMOVUPS (BX), Y10
@@ -10050,11 +14281,11 @@ block_495:
 	VFMADD231PS Y13, Y12, Y8
 	LEAQ (AX)(R8*8), AX
 	SUBQ $4, R11
-	JZ nextRow_494
+	JZ next_775
 	CMPQ R11, $4
-	JGE block_495
-next_496:
-block_497:
+	JGE block_776
+next_777:
+block_778:
 	VMOVUPS (BX), Y9
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -10083,58 +14314,58 @@ block_497:
 	VFMADD231PS Y12, Y9, Y8
 	LEAQ (AX)(R8*2), AX
 	SUBQ $1, R11
-	JNZ block_497
-	JMP nextRow_494
-nextRow_494:
+	JNZ block_778
+	JMP next_775
+next_775:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_493
+	JNZ row_774
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMOVUPS (AX), Y9
 	VADDPS Y9, Y0, Y0
 	VMOVUPS Y0, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y9
 	VADDPS Y9, Y1, Y1
 	VMOVUPS Y1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y9
 	VADDPS Y9, Y2, Y2
 	VMOVUPS Y2, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y9
 	VADDPS Y9, Y3, Y3
 	VMOVUPS Y3, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y9
 	VADDPS Y9, Y4, Y4
 	VMOVUPS Y4, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y9
 	VADDPS Y9, Y5, Y5
 	VMOVUPS Y5, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y9
 	VADDPS Y9, Y6, Y6
 	VMOVUPS Y6, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y9
 	VADDPS Y9, Y7, Y7
 	VMOVUPS Y7, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y9
 	VADDPS Y9, Y8, Y8
 	VMOVUPS Y8, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $32, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_492
+	JNZ chunk_773
 	VZEROUPPER
 	RET
-upper_491:
-chunk_499:
+upper_772:
+chunk_780:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10150,13 +14381,13 @@ chunk_499:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_500:
+row_781:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_503
-block_502:
+	JLT next_784
+block_783:
 	VMOVUPS (BX), Y10
 	ADDQ R10, BX
 	VMOVUPS (BX), Y11
@@ -10239,11 +14470,11 @@ block_502:
 	VFMADD231PS Y14, Y13, Y9
 	LEAQ (AX)(R8*8), AX
 	SUBQ $4, R11
-	JZ nextRow_501
+	JZ next_782
 	CMPQ R11, $4
-	JGE block_502
-next_503:
-block_504:
+	JGE block_783
+next_784:
+block_785:
 	VMOVUPS (BX), Y10
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -10274,64 +14505,64 @@ block_504:
 	VFMADD231PS Y11, Y10, Y9
 	LEAQ (AX)(R8*2), AX
 	SUBQ $1, R11
-	JNZ block_504
-	JMP nextRow_501
-nextRow_501:
+	JNZ block_785
+	JMP next_782
+next_782:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_500
+	JNZ row_781
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMOVUPS (AX), Y10
 	VADDPS Y10, Y0, Y0
 	VMOVUPS Y0, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y10
 	VADDPS Y10, Y1, Y1
 	VMOVUPS Y1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y10
 	VADDPS Y10, Y2, Y2
 	VMOVUPS Y2, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y10
 	VADDPS Y10, Y3, Y3
 	VMOVUPS Y3, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y10
 	VADDPS Y10, Y4, Y4
 	VMOVUPS Y4, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y10
 	VADDPS Y10, Y5, Y5
 	VMOVUPS Y5, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y10
 	VADDPS Y10, Y6, Y6
 	VMOVUPS Y6, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y10
 	VADDPS Y10, Y7, Y7
 	VMOVUPS Y7, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y10
 	VADDPS Y10, Y8, Y8
 	VMOVUPS Y8, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y10
 	VADDPS Y10, Y9, Y9
 	VMOVUPS Y9, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $32, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_499
+	JNZ chunk_780
 	VZEROUPPER
 	RET
-upper_490:
+upper_771:
 	CMPQ AX, $7
-	JGE upper_506
-chunk_507:
+	JGE upper_787
+chunk_788:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10342,13 +14573,13 @@ chunk_507:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_508:
+row_789:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_511
-block_510:
+	JLT next_792
+block_791:
 	VMOVUPS (BX), Y5
 	ADDQ R10, BX
 	VMOVUPS (BX), Y6
@@ -10395,11 +14626,11 @@ block_510:
 	VFMADD231PS Y11, Y8, Y4
 	LEAQ (AX)(R8*8), AX
 	SUBQ $4, R11
-	JZ nextRow_509
+	JZ next_790
 	CMPQ R11, $4
-	JGE block_510
-next_511:
-block_512:
+	JGE block_791
+next_792:
+block_793:
 	VMOVUPS (BX), Y5
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -10417,42 +14648,42 @@ block_512:
 	VFMADD231PS Y6, Y5, Y4
 	LEAQ (AX)(R8*2), AX
 	SUBQ $1, R11
-	JNZ block_512
-	JMP nextRow_509
-nextRow_509:
+	JNZ block_793
+	JMP next_790
+next_790:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_508
+	JNZ row_789
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMOVUPS (AX), Y5
 	VADDPS Y5, Y0, Y0
 	VMOVUPS Y0, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y5
 	VADDPS Y5, Y1, Y1
 	VMOVUPS Y1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y5
 	VADDPS Y5, Y2, Y2
 	VMOVUPS Y2, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y5
 	VADDPS Y5, Y3, Y3
 	VMOVUPS Y3, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y5
 	VADDPS Y5, Y4, Y4
 	VMOVUPS Y4, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $32, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_507
+	JNZ chunk_788
 	VZEROUPPER
 	RET
-upper_506:
-chunk_514:
+upper_787:
+chunk_795:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10465,13 +14696,13 @@ chunk_514:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_515:
+row_796:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_518
-block_517:
+	JLT next_799
+block_798:
 	VMOVUPS (BX), Y7
 	ADDQ R10, BX
 	VMOVUPS (BX), Y8
@@ -10529,11 +14760,11 @@ block_517:
 	VFMADD231PS Y11, Y10, Y6
 	LEAQ (AX)(R8*8), AX
 	SUBQ $4, R11
-	JZ nextRow_516
+	JZ next_797
 	CMPQ R11, $4
-	JGE block_517
-next_518:
-block_519:
+	JGE block_798
+next_799:
+block_800:
 	VMOVUPS (BX), Y7
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -10556,61 +14787,61 @@ block_519:
 	VFMADD231PS Y10, Y7, Y6
 	LEAQ (AX)(R8*2), AX
 	SUBQ $1, R11
-	JNZ block_519
-	JMP nextRow_516
-nextRow_516:
+	JNZ block_800
+	JMP next_797
+next_797:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_515
+	JNZ row_796
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMOVUPS (AX), Y7
 	VADDPS Y7, Y0, Y0
 	VMOVUPS Y0, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y7
 	VADDPS Y7, Y1, Y1
 	VMOVUPS Y1, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y7
 	VADDPS Y7, Y2, Y2
 	VMOVUPS Y2, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y7
 	VADDPS Y7, Y3, Y3
 	VMOVUPS Y3, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y7
 	VADDPS Y7, Y4, Y4
 	VMOVUPS Y4, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y7
 	VADDPS Y7, Y5, Y5
 	VMOVUPS Y5, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMOVUPS (AX), Y7
 	VADDPS Y7, Y6, Y6
 	VMOVUPS Y6, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $32, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_514
+	JNZ chunk_795
 	VZEROUPPER
 	RET
-cut_457:
+cut_738:
 	LEAQ tailmask<>+32(SB), AX
 	SHLQ $2, CX
 	SUBQ CX, AX
 	VMOVDQU (AX), Y15
 	MOVQ dwWeightArgs_kernel(R14), AX
 	CMPQ AX, $4
-	JGE upper_521
+	JGE upper_802
 	CMPQ AX, $2
-	JGE upper_522
+	JGE upper_803
 	CMPQ AX, $1
-	JGE upper_523
-chunk_524:
+	JGE upper_804
+chunk_805:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10625,13 +14856,13 @@ chunk_524:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_525:
+row_806:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_528
-block_527:
+	JLT next_809
+block_808:
 	VMASKMOVPS (BX), Y15, Y9
 	ADDQ R10, BX
 	VMASKMOVPS (BX), Y15, Y10
@@ -10705,11 +14936,11 @@ block_527:
 	VFMADD231PS Y14, Y12, Y8
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextRow_526
+	JZ next_807
 	CMPQ R11, $4
-	JGE block_527
-next_528:
-block_529:
+	JGE block_808
+next_809:
+block_810:
 	VMASKMOVPS (BX), Y15, Y9
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -10738,58 +14969,58 @@ block_529:
 	VFMADD231PS Y12, Y9, Y8
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_529
-	JMP nextRow_526
-nextRow_526:
+	JNZ block_810
+	JMP next_807
+next_807:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_525
+	JNZ row_806
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMASKMOVPS (AX), Y15, Y9
 	VADDPS Y9, Y0, Y0
 	VMASKMOVPS Y0, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y9
 	VADDPS Y9, Y1, Y1
 	VMASKMOVPS Y1, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y9
 	VADDPS Y9, Y2, Y2
 	VMASKMOVPS Y2, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y9
 	VADDPS Y9, Y3, Y3
 	VMASKMOVPS Y3, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y9
 	VADDPS Y9, Y4, Y4
 	VMASKMOVPS Y4, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y9
 	VADDPS Y9, Y5, Y5
 	VMASKMOVPS Y5, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y9
 	VADDPS Y9, Y6, Y6
 	VMASKMOVPS Y6, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y9
 	VADDPS Y9, Y7, Y7
 	VMASKMOVPS Y7, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y9
 	VADDPS Y9, Y8, Y8
 	VMASKMOVPS Y8, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $32, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_524
+	JNZ chunk_805
 	VZEROUPPER
 	RET
-upper_523:
-chunk_531:
+upper_804:
+chunk_812:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10805,13 +15036,13 @@ chunk_531:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_532:
+row_813:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_535
-block_534:
+	JLT next_816
+block_815:
 	VMASKMOVPS (BX), Y15, Y10
 	ADDQ R10, BX
 	VMASKMOVPS (BX), Y15, Y11
@@ -10886,11 +15117,11 @@ block_534:
 	VFMADD231PS Y14, Y13, Y9
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextRow_533
+	JZ next_814
 	CMPQ R11, $4
-	JGE block_534
-next_535:
-block_536:
+	JGE block_815
+next_816:
+block_817:
 	VMASKMOVPS (BX), Y15, Y10
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -10921,64 +15152,64 @@ block_536:
 	VFMADD231PS Y11, Y10, Y9
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_536
-	JMP nextRow_533
-nextRow_533:
+	JNZ block_817
+	JMP next_814
+next_814:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_532
+	JNZ row_813
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMASKMOVPS (AX), Y15, Y10
 	VADDPS Y10, Y0, Y0
 	VMASKMOVPS Y0, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y10
 	VADDPS Y10, Y1, Y1
 	VMASKMOVPS Y1, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y10
 	VADDPS Y10, Y2, Y2
 	VMASKMOVPS Y2, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y10
 	VADDPS Y10, Y3, Y3
 	VMASKMOVPS Y3, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y10
 	VADDPS Y10, Y4, Y4
 	VMASKMOVPS Y4, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y10
 	VADDPS Y10, Y5, Y5
 	VMASKMOVPS Y5, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y10
 	VADDPS Y10, Y6, Y6
 	VMASKMOVPS Y6, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y10
 	VADDPS Y10, Y7, Y7
 	VMASKMOVPS Y7, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y10
 	VADDPS Y10, Y8, Y8
 	VMASKMOVPS Y8, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y10
 	VADDPS Y10, Y9, Y9
 	VMASKMOVPS Y9, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $32, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_531
+	JNZ chunk_812
 	VZEROUPPER
 	RET
-upper_522:
+upper_803:
 	CMPQ AX, $3
-	JGE upper_538
-chunk_539:
+	JGE upper_819
+chunk_820:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -10989,13 +15220,13 @@ chunk_539:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_540:
+row_821:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_543
-block_542:
+	JLT next_824
+block_823:
 	VMASKMOVPS (BX), Y15, Y5
 	ADDQ R10, BX
 	VMASKMOVPS (BX), Y15, Y6
@@ -11038,11 +15269,11 @@ block_542:
 	VFMADD231PS Y12, Y8, Y4
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextRow_541
+	JZ next_822
 	CMPQ R11, $4
-	JGE block_542
-next_543:
-block_544:
+	JGE block_823
+next_824:
+block_825:
 	VMASKMOVPS (BX), Y15, Y5
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -11060,42 +15291,42 @@ block_544:
 	VFMADD231PS Y6, Y5, Y4
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_544
-	JMP nextRow_541
-nextRow_541:
+	JNZ block_825
+	JMP next_822
+next_822:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_540
+	JNZ row_821
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMASKMOVPS (AX), Y15, Y5
 	VADDPS Y5, Y0, Y0
 	VMASKMOVPS Y0, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y5
 	VADDPS Y5, Y1, Y1
 	VMASKMOVPS Y1, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y5
 	VADDPS Y5, Y2, Y2
 	VMASKMOVPS Y2, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y5
 	VADDPS Y5, Y3, Y3
 	VMASKMOVPS Y3, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y5
 	VADDPS Y5, Y4, Y4
 	VMASKMOVPS Y4, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $32, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_539
+	JNZ chunk_820
 	VZEROUPPER
 	RET
-upper_538:
-chunk_546:
+upper_819:
+chunk_827:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -11108,13 +15339,13 @@ chunk_546:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_547:
+row_828:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_550
-block_549:
+	JLT next_831
+block_830:
 	VMASKMOVPS (BX), Y15, Y7
 	ADDQ R10, BX
 	VMASKMOVPS (BX), Y15, Y8
@@ -11168,11 +15399,11 @@ block_549:
 	VFMADD231PS Y12, Y10, Y6
 	LEAQ (AX)(R8*4), AX
 	SUBQ $4, R11
-	JZ nextRow_548
+	JZ next_829
 	CMPQ R11, $4
-	JGE block_549
-next_550:
-block_551:
+	JGE block_830
+next_831:
+block_832:
 	VMASKMOVPS (BX), Y15, Y7
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -11195,54 +15426,54 @@ block_551:
 	VFMADD231PS Y10, Y7, Y6
 	LEAQ (AX)(R8*1), AX
 	SUBQ $1, R11
-	JNZ block_551
-	JMP nextRow_548
-nextRow_548:
+	JNZ block_832
+	JMP next_829
+next_829:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_547
+	JNZ row_828
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMASKMOVPS (AX), Y15, Y7
 	VADDPS Y7, Y0, Y0
 	VMASKMOVPS Y0, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y7
 	VADDPS Y7, Y1, Y1
 	VMASKMOVPS Y1, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y7
 	VADDPS Y7, Y2, Y2
 	VMASKMOVPS Y2, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y7
 	VADDPS Y7, Y3, Y3
 	VMASKMOVPS Y3, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y7
 	VADDPS Y7, Y4, Y4
 	VMASKMOVPS Y4, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y7
 	VADDPS Y7, Y5, Y5
 	VMASKMOVPS Y5, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y7
 	VADDPS Y7, Y6, Y6
 	VMASKMOVPS Y6, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $32, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_546
+	JNZ chunk_827
 	VZEROUPPER
 	RET
-upper_521:
+upper_802:
 	CMPQ AX, $6
-	JGE upper_553
+	JGE upper_834
 	CMPQ AX, $5
-	JGE upper_554
-chunk_555:
+	JGE upper_835
+chunk_836:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -11257,13 +15488,13 @@ chunk_555:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_556:
+row_837:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_559
-block_558:
+	JLT next_840
+block_839:
 	VMASKMOVPS (BX), Y15, Y9
 	ADDQ R10, BX
 	VMASKMOVPS (BX), Y15, Y10
@@ -11349,11 +15580,11 @@ block_558:
 	VFMADD231PS Y13, Y12, Y8
 	LEAQ (AX)(R8*8), AX
 	SUBQ $4, R11
-	JZ nextRow_557
+	JZ next_838
 	CMPQ R11, $4
-	JGE block_558
-next_559:
-block_560:
+	JGE block_839
+next_840:
+block_841:
 	VMASKMOVPS (BX), Y15, Y9
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -11382,58 +15613,58 @@ block_560:
 	VFMADD231PS Y12, Y9, Y8
 	LEAQ (AX)(R8*2), AX
 	SUBQ $1, R11
-	JNZ block_560
-	JMP nextRow_557
-nextRow_557:
+	JNZ block_841
+	JMP next_838
+next_838:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_556
+	JNZ row_837
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMASKMOVPS (AX), Y15, Y9
 	VADDPS Y9, Y0, Y0
 	VMASKMOVPS Y0, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y9
 	VADDPS Y9, Y1, Y1
 	VMASKMOVPS Y1, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y9
 	VADDPS Y9, Y2, Y2
 	VMASKMOVPS Y2, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y9
 	VADDPS Y9, Y3, Y3
 	VMASKMOVPS Y3, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y9
 	VADDPS Y9, Y4, Y4
 	VMASKMOVPS Y4, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y9
 	VADDPS Y9, Y5, Y5
 	VMASKMOVPS Y5, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y9
 	VADDPS Y9, Y6, Y6
 	VMASKMOVPS Y6, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y9
 	VADDPS Y9, Y7, Y7
 	VMASKMOVPS Y7, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y9
 	VADDPS Y9, Y8, Y8
 	VMASKMOVPS Y8, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $32, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_555
+	JNZ chunk_836
 	VZEROUPPER
 	RET
-upper_554:
-chunk_562:
+upper_835:
+chunk_843:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -11449,13 +15680,13 @@ chunk_562:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_563:
+row_844:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_566
-block_565:
+	JLT next_847
+block_846:
 	VMASKMOVPS (BX), Y15, Y10
 	ADDQ R10, BX
 	VMASKMOVPS (BX), Y15, Y11
@@ -11538,11 +15769,11 @@ block_565:
 	VFMADD231PS Y14, Y13, Y9
 	LEAQ (AX)(R8*8), AX
 	SUBQ $4, R11
-	JZ nextRow_564
+	JZ next_845
 	CMPQ R11, $4
-	JGE block_565
-next_566:
-block_567:
+	JGE block_846
+next_847:
+block_848:
 	VMASKMOVPS (BX), Y15, Y10
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -11573,64 +15804,64 @@ block_567:
 	VFMADD231PS Y11, Y10, Y9
 	LEAQ (AX)(R8*2), AX
 	SUBQ $1, R11
-	JNZ block_567
-	JMP nextRow_564
-nextRow_564:
+	JNZ block_848
+	JMP next_845
+next_845:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_563
+	JNZ row_844
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMASKMOVPS (AX), Y15, Y10
 	VADDPS Y10, Y0, Y0
 	VMASKMOVPS Y0, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y10
 	VADDPS Y10, Y1, Y1
 	VMASKMOVPS Y1, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y10
 	VADDPS Y10, Y2, Y2
 	VMASKMOVPS Y2, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y10
 	VADDPS Y10, Y3, Y3
 	VMASKMOVPS Y3, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y10
 	VADDPS Y10, Y4, Y4
 	VMASKMOVPS Y4, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y10
 	VADDPS Y10, Y5, Y5
 	VMASKMOVPS Y5, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y10
 	VADDPS Y10, Y6, Y6
 	VMASKMOVPS Y6, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y10
 	VADDPS Y10, Y7, Y7
 	VMASKMOVPS Y7, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y10
 	VADDPS Y10, Y8, Y8
 	VMASKMOVPS Y8, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y10
 	VADDPS Y10, Y9, Y9
 	VMASKMOVPS Y9, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $32, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_562
+	JNZ chunk_843
 	VZEROUPPER
 	RET
-upper_553:
+upper_834:
 	CMPQ AX, $7
-	JGE upper_569
-chunk_570:
+	JGE upper_850
+chunk_851:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -11641,13 +15872,13 @@ chunk_570:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_571:
+row_852:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_574
-block_573:
+	JLT next_855
+block_854:
 	VMASKMOVPS (BX), Y15, Y5
 	ADDQ R10, BX
 	VMASKMOVPS (BX), Y15, Y6
@@ -11694,11 +15925,11 @@ block_573:
 	VFMADD231PS Y11, Y8, Y4
 	LEAQ (AX)(R8*8), AX
 	SUBQ $4, R11
-	JZ nextRow_572
+	JZ next_853
 	CMPQ R11, $4
-	JGE block_573
-next_574:
-block_575:
+	JGE block_854
+next_855:
+block_856:
 	VMASKMOVPS (BX), Y15, Y5
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -11716,42 +15947,42 @@ block_575:
 	VFMADD231PS Y6, Y5, Y4
 	LEAQ (AX)(R8*2), AX
 	SUBQ $1, R11
-	JNZ block_575
-	JMP nextRow_572
-nextRow_572:
+	JNZ block_856
+	JMP next_853
+next_853:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_571
+	JNZ row_852
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMASKMOVPS (AX), Y15, Y5
 	VADDPS Y5, Y0, Y0
 	VMASKMOVPS Y0, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y5
 	VADDPS Y5, Y1, Y1
 	VMASKMOVPS Y1, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y5
 	VADDPS Y5, Y2, Y2
 	VMASKMOVPS Y2, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y5
 	VADDPS Y5, Y3, Y3
 	VMASKMOVPS Y3, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y5
 	VADDPS Y5, Y4, Y4
 	VMASKMOVPS Y4, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $32, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_570
+	JNZ chunk_851
 	VZEROUPPER
 	RET
-upper_569:
-chunk_577:
+upper_850:
+chunk_858:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -11764,13 +15995,13 @@ chunk_577:
 	MOVQ dwWeightArgs_dy(R14), DX
 	ADDQ off-8(SP), DX
 	MOVQ dwWeightArgs_rows(R14), R15
-row_578:
+row_859:
 	MOVQ CX, AX
 	MOVQ DX, BX
 	MOVQ dwWeightArgs_cols(R14), R11
 	CMPQ R11, $4
-	JLT next_581
-block_580:
+	JLT next_862
+block_861:
 	VMASKMOVPS (BX), Y15, Y7
 	ADDQ R10, BX
 	VMASKMOVPS (BX), Y15, Y8
@@ -11828,11 +16059,11 @@ block_580:
 	VFMADD231PS Y11, Y10, Y6
 	LEAQ (AX)(R8*8), AX
 	SUBQ $4, R11
-	JZ nextRow_579
+	JZ next_860
 	CMPQ R11, $4
-	JGE block_580
-next_581:
-block_582:
+	JGE block_861
+next_862:
+block_863:
 	VMASKMOVPS (BX), Y15, Y7
 	ADDQ R10, BX
 	MOVQ AX, SI
@@ -11855,46 +16086,46 @@ block_582:
 	VFMADD231PS Y10, Y7, Y6
 	LEAQ (AX)(R8*2), AX
 	SUBQ $1, R11
-	JNZ block_582
-	JMP nextRow_579
-nextRow_579:
+	JNZ block_863
+	JMP next_860
+next_860:
 	ADDQ dwWeightArgs_xStep(R14), CX
 	ADDQ dwWeightArgs_dyRow(R14), DX
 	DECQ R15
-	JNZ row_578
+	JNZ row_859
 	MOVQ dwWeightArgs_dw(R14), AX
 	ADDQ off-8(SP), AX
 	VMASKMOVPS (AX), Y15, Y7
 	VADDPS Y7, Y0, Y0
 	VMASKMOVPS Y0, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y7
 	VADDPS Y7, Y1, Y1
 	VMASKMOVPS Y1, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y7
 	VADDPS Y7, Y2, Y2
 	VMASKMOVPS Y2, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y7
 	VADDPS Y7, Y3, Y3
 	VMASKMOVPS Y3, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y7
 	VADDPS Y7, Y4, Y4
 	VMASKMOVPS Y4, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y7
 	VADDPS Y7, Y5, Y5
 	VMASKMOVPS Y5, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	VMASKMOVPS (AX), Y15, Y7
 	VADDPS Y7, Y6, Y6
 	VMASKMOVPS Y6, Y15, (AX)
-	ADDQ dwWeightArgs_wCol(R14), AX
+	ADDQ R10, AX
 	ADDQ $32, off-8(SP)
 	DECQ chunks-16(SP)
-	JNZ chunk_577
+	JNZ chunk_858
 	VZEROUPPER
 	RET
 

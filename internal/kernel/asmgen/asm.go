@@ -13,12 +13,14 @@ type isa struct {
 	name  string // suffix of the function names
 	lanes int    // float32 values in a vector
 	regs  int    // vector registers
+	kmask bool   // masks in K1, not in the last vector register
 }
 
 var (
-	avx512 = isa{"AVX512", 16, 32}
-	avx2   = isa{"AVX2", 8, 16}
-	isas   = []isa{avx512, avx2}
+	avx512     = isa{"AVX512", 16, 32, true}
+	avx512half = isa{"AVX512", 8, 32, true} // the same with half vectors
+	avx2       = isa{"AVX2", 8, 16, false}
+	isas       = []isa{avx512, avx2}
 )
 
 // A vec is a vector register: Z or Y by isa.
@@ -166,13 +168,16 @@ func b2i(b bool) int {
 // bytes is the size of a vector.
 func (a *asm) bytes() int { return 4 * a.lanes }
 
+// free is how many vector registers kernels may use.
+func (a *asm) free() int { return a.regs - b2i(!a.kmask) }
+
 // mask is the vector register that holds the mask of AVX2's tails.
 func (a *asm) mask() vec { return vec(a.regs - 1) }
 
 // setMask makes the mask of tails select the first count lanes, 1 to lanes.
 // It overwrites count and tmp; count must be CX.
 func (a *asm) setMask(tmp string) {
-	if a.lanes == 16 {
+	if a.kmask {
 		a.ins("MOVL", 1, tmp)
 		a.ins("SHLL", "CX", tmp)
 		a.ins("DECL", tmp)
@@ -191,7 +196,7 @@ func (a *asm) load(t tail, src string, dst vec) {
 	switch {
 	case !bool(t):
 		a.ins("VMOVUPS", src, dst)
-	case a.lanes == 16:
+	case a.kmask:
 		a.ins("VMOVUPS.Z", src, "K1", dst)
 	default:
 		a.ins("VMASKMOVPS", src, a.mask(), dst)
@@ -203,7 +208,7 @@ func (a *asm) store(t tail, src vec, dst string) {
 	switch {
 	case !bool(t):
 		a.ins("VMOVUPS", src, dst)
-	case a.lanes == 16:
+	case a.kmask:
 		a.ins("VMOVUPS", src, "K1", dst)
 	default:
 		a.ins("VMASKMOVPS", src, a.mask(), dst)
@@ -211,7 +216,7 @@ func (a *asm) store(t tail, src vec, dst string) {
 }
 
 func (a *asm) zero(v vec) {
-	if a.lanes == 16 {
+	if a.kmask {
 		a.ins("VPXORD", v, v, v)
 	} else {
 		a.ins("VXORPS", v, v, v)

@@ -4,157 +4,110 @@ package main
 func dwFile() []byte {
 	a := newAsm()
 	for _, a.isa = range isas {
-		dwGather(a)
+		dwForward(a)
+		dwInput(a)
 		dwWeight(a)
 	}
 	return a.finish()
 }
 
-// maxTaps is the largest width of a depthwise kernel.
-const maxTaps = 7
-
-// cuts are the ways to access vectors of channels: with AVX-512 always under
-// the mask, which costs nothing.
-func (a *asm) cuts() []tail {
-	if a.lanes == 16 {
-		return []tail{true}
-	}
-	return []tail{false, true}
-}
-
-// dwGather writes a sum over taps for every point of a grid of outputs, which
-// is both the forward convolution and the gradient of its input.
+// Registers of the depthwise kernels:
 //
-//	func dwGather(args *dwArgs)
-//
-// The grid is the product of args.rows and args.cols, spans of outputs that
-// have the same taps. For every vector of channels, row and span of columns,
-// blocks of outputs stay in registers over all taps. A row of taps is held in
-// registers, and a column of the input is loaded once for all the outputs of
-// the block that it takes part in.
-//
-//	AX   input of the block     BX  output         CX  rows of taps left
-//	SI   input of the row of taps                  DI  input of the column
+//	AX   source of the block    BX  destination    CX  rows of taps left
+//	SI   source of the row of taps                 DI  source of the column
 //	DX   weights of the row of taps                R15 weight
-//	R8   bytes from input to input tap, R12 thrice that, R13 from row to row
-//	R9   from weight to weight  R10 from output to output
-//	R11  outputs left           R14 args
-func dwGather(a *asm) {
-	a.fn("dwGather", []string{"args"}, []string{"off", "chunks", "span", "spans", "col", "colsLeft", "left", "taps", "dstPtr", "srcPtr", "wPtr", "wCols"})
+//	R8   bytes from tap to tap in the source, R12 thrice that
+//	R13  bytes from row to row of taps in the source
+//	R9   bytes from weight to weight               R10 destination to destination
+//	R11  columns left           R14 args
+
+// dwPrologue reads the registers that stay, and writes loops for whole vectors
+// and for those that the mask cuts. With AVX-512 a mask costs nothing, and one
+// suffices.
+func dwPrologue(a *asm, args string, regs map[string]string, loops func(cut tail)) {
 	a.ins("MOVQ", a.arg("args"), "R14")
-	a.copy("dwArgs_off(R14)", a.local("off"))
-	a.copy("dwArgs_chunks(R14)", a.local("chunks"))
-	a.ins("MOVQ", "dwArgs_tapCol(R14)", "R8")
+	for _, reg := range []string{"R8", "R9", "R10", "R13"} {
+		if field := regs[reg]; field != "" {
+			a.ins("MOVQ", args+"_"+field+"(R14)", reg)
+		}
+	}
 	a.ins("LEAQ", "(R8)(R8*2)", "R12")
-	a.ins("MOVQ", "dwArgs_tapRow(R14)", "R13")
-	a.ins("MOVQ", "dwArgs_wCol(R14)", "R9")
-	a.ins("MOVQ", "dwArgs_dstCol(R14)", "R10")
-	a.ins("MOVQ", "dwArgs_lanes(R14)", "CX")
-	cut := a.label("cut")
-	if len(a.cuts()) > 1 {
+	a.copy(args+"_chunks(R14)", a.local("chunks"))
+	a.copy(args+"_off(R14)", a.local("off"))
+	a.ins("MOVQ", args+"_lanes(R14)", "CX")
+	if !a.kmask {
+		cut := a.label("cut")
 		a.ins("CMPQ", "CX", a.lanes)
 		a.ins("JLT", cut)
+		loops(false)
+		a.at(cut)
 	}
-	for _, t := range a.cuts() {
-		if t {
-			a.at(cut)
-			a.setMask("AX")
-		}
-		dwGatherLoops(a, t)
-	}
+	a.setMask("AX")
+	loops(true)
 }
 
-// dwGatherLoops are the loops around blocks of outputs, and return.
-func dwGatherLoops(a *asm, cut tail) {
-	chunk, span, row, col := a.label("chunk"), a.label("span"), a.label("row"), a.label("col")
-	nextCol, two := a.label("nextCol"), a.label("two")
-
+// chunks runs loops for every vector of channels, and returns.
+func (a *asm) chunks(loops func()) {
+	chunk := a.label("chunk")
 	a.at(chunk)
-	a.copy("dwArgs_nrows(R14)", a.local("spans"))
-	a.ins("LEAQ", "dwArgs_rows(R14)", "AX")
-	a.ins("MOVQ", "AX", a.local("span"))
-
-	a.at(span)
-	a.ins("MOVQ", a.local("span"), "CX")
-	a.copy("dwSpan_n(CX)", a.local("left"))
-	for _, p := range []string{"dst", "src", "w"} {
-		a.ins("MOVQ", "dwArgs_"+p+"(R14)", "AX")
-		a.ins("ADDQ", "dwSpan_"+p+"(CX)", "AX")
-		a.ins("ADDQ", a.local("off"), "AX")
-		a.ins("MOVQ", "AX", a.local(p+"Ptr"))
-	}
-	a.copy("dwSpan_taps(CX)", a.local("taps"))
-
-	a.at(row)
-	a.ins("LEAQ", "dwArgs_cols(R14)", "CX")
-	a.ins("MOVQ", "dwArgs_ncols(R14)", "DI")
-
-	// CX is the span of columns, DI how many are left.
-	a.at(col)
-	a.ins("MOVQ", "CX", a.local("col"))
-	a.ins("MOVQ", "DI", a.local("colsLeft"))
-	for _, p := range [][2]string{{"src", "AX"}, {"dst", "BX"}, {"w", "DX"}} {
-		a.ins("MOVQ", a.local(p[0]+"Ptr"), p[1])
-		a.ins("ADDQ", "dwSpan_"+p[0]+"(CX)", p[1])
-	}
-	a.ins("MOVQ", "DX", a.local("wCols"))
-	a.ins("MOVQ", "dwSpan_n(CX)", "R11")
-	a.ins("MOVQ", "dwSpan_taps(CX)", "SI")
-	none := a.label("none")
-	a.ins("CMPQ", a.local("taps"), 0)
-	a.ins("JEQ", none)
-	a.ins("TESTQ", "SI", "SI")
-	a.ins("JZ", none)
-	a.ins("CMPQ", "dwArgs_stride(R14)", 2)
-	a.ins("JEQ", two)
-	var taps []int
-	for t := 1; t <= maxTaps; t++ {
-		taps = append(taps, t)
-	}
-	choose(a, "SI", 1, taps, func(t int) { dwBlocks(a, cut, 1, t, nextCol) })
-	a.at(two)
-	a.ins("SHRQ", 1, "SI")
-	choose(a, "SI", 1, []int{3, 5, 7}, func(t int) { dwBlocks(a, cut, 2, t, nextCol) })
-
-	a.at(none)
-	zero := a.label("zero")
-	a.zero(0)
-	a.at(zero)
-	a.store(cut, 0, "(BX)")
-	a.ins("ADDQ", "R10", "BX")
-	a.ins("DECQ", "R11")
-	a.ins("JNZ", zero)
-
-	a.at(nextCol)
-	a.ins("MOVQ", a.local("col"), "CX")
-	a.ins("ADDQ", "$dwSpan__size", "CX")
-	a.ins("MOVQ", a.local("colsLeft"), "DI")
-	a.ins("DECQ", "DI")
-	a.ins("JNZ", col)
-
-	for _, p := range []string{"dst", "src"} {
-		a.ins("MOVQ", "dwArgs_"+p+"Step(R14)", "AX")
-		a.ins("ADDQ", "AX", a.local(p+"Ptr"))
-	}
-	a.ins("DECQ", a.local("left"))
-	a.ins("JNZ", row)
-	a.ins("ADDQ", "$dwSpan__size", a.local("span"))
-	a.ins("DECQ", a.local("spans"))
-	a.ins("JNZ", span)
+	loops()
 	a.ins("ADDQ", a.bytes(), a.local("off"))
 	a.ins("DECQ", a.local("chunks"))
 	a.ins("JNZ", chunk)
 	a.ret()
 }
 
-// dwBlocks writes R11 outputs of a span of columns with the given taps a row,
-// and jumps to done.
-func dwBlocks(a *asm, cut tail, stride, taps int, done string) {
+// dwForward writes the convolution.
+//
+//	func dwForward(args *dwForwardArgs)
+//
+// For every vector of channels, a block of outputs of a row stays in registers
+// over all taps. A row of taps is held in registers, and a column of the input
+// is loaded once for all outputs of the block that it takes part in.
+func dwForward(a *asm) {
+	a.fn("dwForward", []string{"args"}, []string{"off", "chunks", "left", "src", "dst", "w"})
+	dwPrologue(a, "dwForwardArgs", map[string]string{"R8": "xCol", "R9": "xCol", "R10": "xCol", "R13": "xRow"}, func(cut tail) {
+		a.chunks(func() { dwForwardRows(a, cut) })
+	})
+}
+
+func dwForwardRows(a *asm, cut tail) {
+	row, two, next := a.label("row"), a.label("two"), a.label("next")
+	for _, p := range [][2]string{{"x", "src"}, {"y", "dst"}, {"w", "w"}} {
+		a.ins("MOVQ", "dwForwardArgs_"+p[0]+"(R14)", "AX")
+		a.ins("ADDQ", a.local("off"), "AX")
+		a.ins("MOVQ", "AX", a.local(p[1]))
+	}
+	a.copy("dwForwardArgs_rows(R14)", a.local("left"))
+
+	a.at(row)
+	a.ins("MOVQ", a.local("src"), "AX")
+	a.ins("MOVQ", a.local("dst"), "BX")
+	a.ins("MOVQ", "dwForwardArgs_cols(R14)", "R11")
+	a.ins("MOVQ", "dwForwardArgs_k(R14)", "SI")
+	a.ins("CMPQ", "dwForwardArgs_stride(R14)", 2)
+	a.ins("JEQ", two)
+	choose(a, "SI", 1, []int{1, 2, 3, 4, 5, 6, 7}, func(k int) { dwForwardRow(a, cut, 1, k, next) })
+	a.at(two)
+	a.ins("SHRQ", 1, "SI")
+	choose(a, "SI", 1, []int{3, 5, 7}, func(k int) { dwForwardRow(a, cut, 2, k, next) })
+
+	a.at(next)
+	a.ins("MOVQ", "dwForwardArgs_xStep(R14)", "AX")
+	a.ins("ADDQ", "AX", a.local("src"))
+	a.ins("MOVQ", "dwForwardArgs_yRow(R14)", "AX")
+	a.ins("ADDQ", "AX", a.local("dst"))
+	a.ins("DECQ", a.local("left"))
+	a.ins("JNZ", row)
+}
+
+// dwForwardRow writes R11 outputs and jumps to done.
+func dwForwardRow(a *asm, cut tail, stride, k int, done string) {
 	for u := 8; u >= 1; u /= 2 {
-		if a.lanes == 8 && u+taps > 13 {
+		if u+k+2 > a.free() {
 			continue
 		}
-		a.blocksOf("R11", u, done, func() { dwBlock(a, cut, stride, taps, u) })
+		a.blocksOf("R11", u, done, func() { dwForwardBlock(a, cut, stride, k, u) })
 	}
 }
 
@@ -180,183 +133,206 @@ func (a *asm) blocksOf(left string, u int, done string, block func()) {
 	a.at(next)
 }
 
-// dwBlock writes u outputs and moves AX and BX past them.
-func dwBlock(a *asm, cut tail, stride, taps, u int) {
+// tapRows runs body for CX rows of taps from SI and DX on. Before, the weights
+// of the row are loaded; wRow is the address of the bytes to the next.
+func (a *asm) tapRows(cut tail, taps int, wt func(t int) vec, wRow string, body func()) {
+	row := a.label("taps")
+	a.at(row)
+	a.ins("MOVQ", "DX", "R15")
+	for t := range taps {
+		a.load(cut, "(R15)", wt(t))
+		if t < taps-1 {
+			a.ins("ADDQ", "R9", "R15")
+		}
+	}
+	a.ins("ADDQ", wRow, "DX")
+	body()
+	a.ins("ADDQ", "R13", "SI")
+	a.ins("DECQ", "CX")
+	a.ins("JNZ", row)
+}
+
+// columns runs body for every one of n source columns, loaded in turns into
+// the registers from first on.
+func (a *asm) columns(cut tail, n int, first vec, body func(x int, in vec)) {
+	turns := max(1, min(4, a.free()-int(first)))
+	a.ins("MOVQ", "SI", "DI")
+	for x := range n {
+		if x > 0 && x%3 == 0 {
+			a.ins("ADDQ", "R12", "DI")
+		}
+		in := first + vec(x%turns)
+		a.load(cut, memx("DI", "R8", x%3, 0), in)
+		body(x, in)
+	}
+}
+
+// advance moves AX by n source columns.
+func (a *asm) advance(n int) {
+	for ; n > 8; n -= 8 {
+		a.ins("LEAQ", "(AX)(R8*8)", "AX")
+	}
+	a.ins("LEAQ", memx("AX", "R8", n, 0), "AX")
+}
+
+func dwForwardBlock(a *asm, cut tail, stride, k, u int) {
 	acc := func(i int) vec { return vec(i) }
-	wt := func(i int) vec { return vec(u + i) }
-	in := func(i int) vec { return vec(u + taps + i%max(1, min(4, a.regs-1-u-taps))) }
+	wt := func(t int) vec { return vec(u + t) }
 	for i := range u {
 		a.zero(acc(i))
 	}
 	a.ins("MOVQ", "AX", "SI")
-	a.ins("MOVQ", a.local("wCols"), "DX")
-	a.ins("MOVQ", a.local("taps"), "CX")
-
-	row := a.label("taps")
-	a.at(row)
-	a.ins("MOVQ", "DX", "R15")
-	for i := range taps {
-		a.load(cut, "(R15)", wt(i))
-		if i < taps-1 {
-			a.ins("ADDQ", "R9", "R15")
-		}
-	}
-	a.ins("ADDQ", "dwArgs_wRow(R14)", "DX")
-	a.ins("MOVQ", "SI", "DI")
-	for x := range (u-1)*stride + taps {
-		if x > 0 && x%3 == 0 {
-			a.ins("ADDQ", "R12", "DI")
-		}
-		a.load(cut, memx("DI", "R8", x%3, 0), in(x))
-		for i := range u {
-			if t := x - i*stride; t >= 0 && t < taps {
-				a.ins("VFMADD231PS", in(x), wt(t), acc(i))
+	a.ins("MOVQ", a.local("w"), "DX")
+	a.ins("MOVQ", "dwForwardArgs_k(R14)", "CX")
+	a.tapRows(cut, k, wt, "dwForwardArgs_wRow(R14)", func() {
+		a.columns(cut, (u-1)*stride+k, vec(u+k), func(x int, in vec) {
+			for i := range u {
+				if t := x - i*stride; t >= 0 && t < k {
+					a.ins("VFMADD231PS", in, wt(t), acc(i))
+				}
 			}
-		}
-	}
-	a.ins("ADDQ", "R13", "SI")
-	a.ins("DECQ", "CX")
-	a.ins("JNZ", row)
-
+		})
+	})
 	for i := range u {
 		a.store(cut, acc(i), "(BX)")
 		a.ins("ADDQ", "R10", "BX")
 	}
-	step := u * stride
-	for ; step > 8; step -= 8 {
-		a.ins("LEAQ", "(AX)(R8*8)", "AX")
-	}
-	a.ins("LEAQ", memx("AX", "R8", step, 0), "AX")
+	a.advance(u * stride)
 }
 
-// dwWeight adds up the gradient of the weights.
+// dwInput writes the gradient of the input.
 //
-//	func dwWeight(args *dwWeightArgs)
+//	func dwInput(args *dwInputArgs)
 //
-// For every vector of channels, the sums of some rows of taps stay in
-// registers over a grid of outputs.
-//
-//	AX   input of the block     BX  gradient of the block
-//	SI   input of the row of taps                  DI  input of the column
-//	R8   bytes from input to input, R12 thrice that, R13 from row to row
-//	R10  from gradient to gradient
-//	R11  columns left           R15 rows left      R14 args
-func dwWeight(a *asm) {
-	a.fn("dwWeight", []string{"args"}, []string{"off", "chunks"})
-	a.ins("MOVQ", a.arg("args"), "R14")
-	a.copy("dwWeightArgs_off(R14)", a.local("off"))
-	a.copy("dwWeightArgs_chunks(R14)", a.local("chunks"))
-	a.ins("MOVQ", "dwWeightArgs_xCol(R14)", "R8")
-	a.ins("LEAQ", "(R8)(R8*2)", "R12")
-	a.ins("MOVQ", "dwWeightArgs_xRow(R14)", "R13")
-	a.ins("MOVQ", "dwWeightArgs_dyCol(R14)", "R10")
-	a.ins("MOVQ", "dwWeightArgs_lanes(R14)", "CX")
-	cut := a.label("cut")
-	if len(a.cuts()) > 1 {
-		a.ins("CMPQ", "CX", a.lanes)
-		a.ins("JLT", cut)
-	}
-	for _, t := range a.cuts() {
-		if t {
-			a.at(cut)
-			a.setMask("AX")
-		}
-		a.ins("MOVQ", "dwWeightArgs_kernel(R14)", "AX")
-		choose(a, "AX", 0, dwWeightKernels(a.isa), func(k dwWeightKernel) { dwWeightLoops(a, t, k) })
-	}
+// Rows of the destination come in spans that have the same rows of taps.
+// Columns come in classes, one for each residue of the stride: a class is a
+// convolution with every stride-th tap, of which a block of columns of the
+// source adds to as many columns of the destination and, with the taps that
+// reach further, to some of the next block, which stay in registers.
+func dwInput(a *asm) {
+	a.fn("dwInput", []string{"args"}, []string{"off", "chunks", "span", "spans", "class", "classes", "left", "taps", "src", "dst", "w", "wClass"})
+	dwPrologue(a, "dwInputArgs", map[string]string{"R8": "dyCol", "R9": "wCol", "R10": "dxCol", "R13": "dyRow"}, func(cut tail) {
+		a.chunks(func() { dwInputRows(a, cut) })
+	})
 }
 
-// A dwWeightKernel sums rows of taps in one pass, for a stride.
-type dwWeightKernel struct{ taps, rows, stride int }
+func dwInputRows(a *asm, cut tail) {
+	span, row, class, none, next := a.label("span"), a.label("row"), a.label("class"), a.label("none"), a.label("next")
+	a.copy("dwInputArgs_nspans(R14)", a.local("spans"))
+	a.ins("LEAQ", "dwInputArgs_spans(R14)", "CX")
 
-// dwWeightKernels are the passes in the order in which package kernel numbers
-// them.
-func dwWeightKernels(s isa) []dwWeightKernel {
-	var ks []dwWeightKernel
-	for _, stride := range []int{1, 2} {
-		if s.lanes == 16 {
-			ks = append(ks, dwWeightKernel{3, 3, stride}, dwWeightKernel{5, 5, stride}, dwWeightKernel{7, 3, stride}, dwWeightKernel{7, 1, stride})
-		} else {
-			ks = append(ks, dwWeightKernel{3, 3, stride}, dwWeightKernel{5, 2, stride}, dwWeightKernel{5, 1, stride}, dwWeightKernel{7, 1, stride})
-		}
+	a.at(span)
+	a.ins("MOVQ", "CX", a.local("span"))
+	for _, p := range [][2]string{{"dx", "dst"}, {"dy", "src"}, {"w", "w"}} {
+		a.ins("MOVQ", "dwInputArgs_"+p[0]+"(R14)", "AX")
+		a.ins("ADDQ", "dwSpan_"+p[0]+"(CX)", "AX")
+		a.ins("ADDQ", a.local("off"), "AX")
+		a.ins("MOVQ", "AX", a.local(p[1]))
 	}
-	return ks
-}
-
-func dwWeightLoops(a *asm, cut tail, k dwWeightKernel) {
-	chunk, row, nextRow := a.label("chunk"), a.label("row"), a.label("nextRow")
-	acc := func(y, x int) vec { return vec(y*k.taps + x) }
-	a.at(chunk)
-	for y := range k.rows {
-		for x := range k.taps {
-			a.zero(acc(y, x))
-		}
-	}
-	a.ins("MOVQ", "dwWeightArgs_x(R14)", "CX")
-	a.ins("ADDQ", a.local("off"), "CX")
-	a.ins("MOVQ", "dwWeightArgs_dy(R14)", "DX")
-	a.ins("ADDQ", a.local("off"), "DX")
-	a.ins("MOVQ", "dwWeightArgs_rows(R14)", "R15")
+	a.copy("dwSpan_n(CX)", a.local("left"))
+	a.copy("dwSpan_taps(CX)", a.local("taps"))
 
 	a.at(row)
-	a.ins("MOVQ", "CX", "AX")
-	a.ins("MOVQ", "DX", "BX")
-	a.ins("MOVQ", "dwWeightArgs_cols(R14)", "R11")
-	for _, u := range []int{4, 1} {
-		a.blocksOf("R11", u, nextRow, func() { dwWeightBlock(a, cut, k, u, acc) })
-	}
-	a.at(nextRow)
-	a.ins("ADDQ", "dwWeightArgs_xStep(R14)", "CX")
-	a.ins("ADDQ", "dwWeightArgs_dyRow(R14)", "DX")
-	a.ins("DECQ", "R15")
-	a.ins("JNZ", row)
+	a.copy("dwInputArgs_nclasses(R14)", a.local("classes"))
+	a.ins("LEAQ", "dwInputArgs_classes(R14)", "CX")
 
-	a.ins("MOVQ", "dwWeightArgs_dw(R14)", "AX")
-	a.ins("ADDQ", a.local("off"), "AX")
-	sum := vec(k.rows * k.taps)
-	for y := range k.rows {
-		for x := range k.taps {
-			a.load(cut, "(AX)", sum)
-			a.ins("VADDPS", sum, acc(y, x), acc(y, x))
-			a.store(cut, acc(y, x), "(AX)")
-			a.ins("ADDQ", "dwWeightArgs_wCol(R14)", "AX")
+	a.at(class)
+	a.ins("MOVQ", "CX", a.local("class"))
+	a.ins("MOVQ", a.local("src"), "AX")
+	a.ins("MOVQ", a.local("dst"), "BX")
+	a.ins("ADDQ", "dwClass_dx(CX)", "BX")
+	a.ins("MOVQ", a.local("w"), "DX")
+	a.ins("ADDQ", "dwClass_w(CX)", "DX")
+	a.ins("MOVQ", "DX", a.local("wClass"))
+	a.ins("MOVQ", "dwInputArgs_cols(R14)", "R11")
+	a.ins("MOVQ", "dwClass_taps(CX)", "SI")
+	a.ins("CMPQ", a.local("taps"), 0)
+	a.ins("JEQ", none)
+	choose(a, "SI", 0, []int{0, 1, 2, 3, 4, 5, 6, 7}, func(taps int) {
+		if taps == 0 {
+			a.at(none)
+			a.ins("MOVQ", a.local("class"), "CX")
+			a.ins("MOVQ", "dwClass_n(CX)", "R11")
+			dwZeros(a, cut, next)
+			return
 		}
-	}
-	a.ins("ADDQ", a.bytes(), a.local("off"))
-	a.ins("DECQ", a.local("chunks"))
-	a.ins("JNZ", chunk)
-	a.ret()
+		dwInputRow(a, cut, taps)
+		a.ins("MOVQ", a.local("class"), "CX")
+		a.ins("MOVQ", "dwClass_rest(CX)", "R11")
+		dwZeros(a, cut, next)
+	})
+
+	a.at(next)
+	a.ins("MOVQ", a.local("class"), "CX")
+	a.ins("ADDQ", "$dwClass__size", "CX")
+	a.ins("DECQ", a.local("classes"))
+	a.ins("JNZ", class)
+	a.ins("MOVQ", "dwInputArgs_dxStep(R14)", "AX")
+	a.ins("ADDQ", "AX", a.local("dst"))
+	a.ins("ADDQ", "R13", a.local("src"))
+	a.ins("DECQ", a.local("left"))
+	a.ins("JNZ", row)
+	a.ins("MOVQ", a.local("span"), "CX")
+	a.ins("ADDQ", "$dwSpan__size", "CX")
+	a.ins("DECQ", a.local("spans"))
+	a.ins("JNZ", span)
 }
 
-// dwWeightBlock adds the products of u gradients and moves AX and BX past them.
-func dwWeightBlock(a *asm, cut tail, k dwWeightKernel, u int, acc func(y, x int) vec) {
-	dy := func(i int) vec { return vec(k.rows*k.taps + i) }
-	in := func(i int) vec {
-		first := k.rows*k.taps + u
-		return vec(first + i%max(1, min(4, a.regs-b2i(a.lanes == 8)-first)))
+// dwZeros writes R11 zeros, or none, and jumps to done.
+func dwZeros(a *asm, cut tail, done string) {
+	zero := a.label("zero")
+	a.ins("TESTQ", "R11", "R11")
+	a.ins("JZ", done)
+	a.zero(0)
+	a.at(zero)
+	a.store(cut, 0, "(BX)")
+	a.ins("ADDQ", "R10", "BX")
+	a.ins("DECQ", "R11")
+	a.ins("JNZ", zero)
+	a.ins("JMP", done)
+}
+
+// dwInputRow writes the destination of R11 source columns.
+func dwInputRow(a *asm, cut tail, taps int) {
+	end := a.label("end")
+	for i := range taps - 1 {
+		a.zero(vec(i))
 	}
-	for i := range u {
-		a.load(cut, "(BX)", dy(i))
+	for u := 8; u >= 1; u /= 2 {
+		if u+2*taps > a.free() {
+			continue
+		}
+		a.blocksOf("R11", u, end, func() { dwInputBlock(a, cut, taps, u) })
+	}
+	a.at(end)
+	for i := range taps - 1 {
+		a.store(cut, vec(i), "(BX)")
 		a.ins("ADDQ", "R10", "BX")
 	}
-	for y := range k.rows {
-		if y == 0 {
-			a.ins("MOVQ", "AX", "SI")
-		} else {
-			a.ins("ADDQ", "R13", "SI")
-		}
-		a.ins("MOVQ", "SI", "DI")
-		for x := range (u-1)*k.stride + k.taps {
-			if x > 0 && x%3 == 0 {
-				a.ins("ADDQ", "R12", "DI")
-			}
-			a.load(cut, memx("DI", "R8", x%3, 0), in(x))
-			for i := range u {
-				if t := x - i*k.stride; t >= 0 && t < k.taps {
-					a.ins("VFMADD231PS", in(x), dy(i), acc(y, t))
-				}
-			}
-		}
+}
+
+func dwInputBlock(a *asm, cut tail, taps, u int) {
+	acc := func(i int) vec { return vec(i) }
+	wt := func(t int) vec { return vec(u + taps - 1 + t) }
+	for i := range u {
+		a.zero(acc(taps - 1 + i))
 	}
-	a.ins("LEAQ", memx("AX", "R8", u*k.stride, 0), "AX")
+	a.ins("MOVQ", "AX", "SI")
+	a.ins("MOVQ", a.local("wClass"), "DX")
+	a.ins("MOVQ", a.local("taps"), "CX")
+	a.tapRows(cut, taps, wt, "dwInputArgs_wRow(R14)", func() {
+		a.columns(cut, u, vec(u+2*taps-1), func(x int, in vec) {
+			for t := range taps {
+				a.ins("VFMADD231PS", in, wt(t), acc(x+t))
+			}
+		})
+	})
+	for i := range u {
+		a.store(cut, acc(i), "(BX)")
+		a.ins("ADDQ", "R10", "BX")
+	}
+	for i := range taps - 1 {
+		a.ins("VMOVAPS", acc(u+i), acc(i))
+	}
+	a.advance(u)
 }

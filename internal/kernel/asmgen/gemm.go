@@ -18,7 +18,12 @@ func gemmFile() []byte {
 
 // gemmRows is the height of the largest tile, two vectors wide: 24 of 32
 // registers for AVX-512, 12 of 16 for AVX2 hold C.
-func gemmRows(s isa) int { return map[int]int{16: 12, 8: 6}[s.lanes] }
+func gemmRows(s isa) int {
+	if s.regs == 32 {
+		return 12
+	}
+	return 6
+}
 
 func gemm(a *asm) {
 	a.fn("gemm", []string{"tiles", "rows", "cols", "k", "a", "ars", "acs", "b", "ldb", "c", "ldc", "acc"}, nil)
@@ -39,19 +44,27 @@ func gemm(a *asm) {
 	a.ins("SUBQ", a.lanes, "CX")
 	gemmDispatch(a, 2)
 	a.at(one)
+	if a.isa == avx512 {
+		half := a.label("half")
+		a.ins("CMPQ", "CX", avx512half.lanes)
+		a.ins("JLE", half)
+		gemmDispatch(a, 1)
+		a.at(half)
+		a.isa = avx512half
+	}
 	gemmDispatch(a, 1)
 }
 
 func gemmDispatch(a *asm, vecs int) {
 	// With AVX-512 a masked access costs no more than a whole one.
 	whole := a.label("whole")
-	if a.lanes == 8 {
+	if !a.kmask {
 		a.ins("CMPQ", "CX", a.lanes)
 		a.ins("JEQ", whole)
 	}
 	a.setMask("SI")
 	gemmKernels(a, vecs, true)
-	if a.lanes == 8 {
+	if !a.kmask {
 		a.at(whole)
 		gemmKernels(a, vecs, false)
 	}
@@ -102,12 +115,12 @@ func gemmTiles(a *asm, rows, vecs int, last tail) {
 	}
 	for r := range rows {
 		x := memx(groups[r/3], "R11", r%3, 0)
-		if vecs == 1 && a.lanes == 16 {
+		if vecs == 1 && a.kmask {
 			a.ins("VFMADD231PS.BCST", x, b(0), acc(r, 0))
 			continue
 		}
 		// More than one register lets a broadcast run ahead.
-		e := elem + vec(r%max(1, min(4, a.regs-b2i(a.lanes == 8)-int(elem))))
+		e := elem + vec(r%max(1, min(4, a.free()-int(elem))))
 		a.ins("VBROADCASTSS", x, e)
 		for v := range vecs {
 			a.ins("VFMADD231PS", e, b(v), acc(r, v))

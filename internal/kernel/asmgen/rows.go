@@ -131,7 +131,7 @@ func (l rowLoop) column(a *asm, rows int, cut tail) {
 		a.load(cut, channel(i), vec(i))
 	}
 	var regs, free []vec
-	for i := range a.regs - b2i(a.lanes == 8) {
+	for i := range a.free() {
 		if i < nc+ns+l.num {
 			regs = append(regs, vec(i))
 		} else {
