@@ -147,21 +147,21 @@ const unit = 1024
 func (s *synthetic) image(pix []byte, k int, r rng) {
 	between := func(lo, hi int) int { return lo + r.intn(hi-lo+1) }
 	shape, direction, width := s.class(k)
-	radius := between(450, 800)
-	cx, cy := between(-220, 220), between(-220, 220)
-	period := (260 + 100*width) * between(94, 106) / 100
+	radius := between(600, 850)
+	cx, cy := between(-150, 150), between(-150, 150)
+	period := (400 + 120*width) * between(94, 106) / 100
 	phase := between(0, period-1)
 	ground := between(70, 185)
-	lift := between(10, 50)  // of the shape's mean above the ground
-	swing := between(22, 55) // of its stripes
-	if r.intn(2) == 0 {
+	lift := between(40, 80)  // of the shape's mean above the ground
+	swing := between(30, 60) // of its stripes
+	if r.intn(4) == 0 {
 		lift = -lift
 	}
 	slopeX, slopeY := between(-30, 30), between(-30, 30)
 	var spots [3]struct{ x, y, radius, lift int }
 	for i := range spots {
 		p := &spots[i]
-		p.x, p.y, p.radius, p.lift = between(-unit, unit), between(-unit, unit), between(60, 180), between(-60, 60)
+		p.x, p.y, p.radius, p.lift = between(-unit, unit), between(-unit, unit), between(60, 180), between(-40, 40)
 	}
 	var tint [3]int // of the shape, by channel
 	for c := range s.channels {
@@ -185,7 +185,7 @@ func (s *synthetic) image(pix []byte, k int, r rng) {
 				mark = lift + swing*wave(along(direction, dx, dy)+phase, period)/unit
 			}
 			for c := range s.channels {
-				noise := int(r.next()%61+r.next()%61) - 60
+				noise := int(r.next()%29+r.next()%29) - 28
 				pix[0] = byte(min(max(base+mark*tint[c]/256+noise, 0), 255))
 				pix = pix[1:]
 			}
