@@ -23,8 +23,9 @@ func TestScript(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
-			// Data sets that are installed are found; none is fetched.
+			// Installed data sets are found, and the kernels are those under test.
 			env.Setenv("EFFNET_DATA", os.Getenv("EFFNET_DATA"))
+			env.Setenv("EFFNET_KERNEL", os.Getenv("EFFNET_KERNEL"))
 			return nil
 		},
 	})

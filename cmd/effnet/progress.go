@@ -23,7 +23,7 @@ func isTerminal(w io.Writer) bool {
 func newBar(w io.Writer, total int64) *progressbar.ProgressBar {
 	return progressbar.NewOptions64(total,
 		progressbar.OptionSetWriter(w),
-		progressbar.OptionSetWidth(20),
+		progressbar.OptionSetWidth(10),
 		progressbar.OptionUseANSICodes(true),
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionSetPredictTime(false),
@@ -61,15 +61,15 @@ func (t *trainProgress) start(p train.Progress) {
 }
 
 func (t *trainProgress) step(p train.Progress) {
-	line := fmt.Sprintf("epoch %d/%d  loss %.3f  accuracy %.1f %%  %s images/s  %s left",
-		p.Epoch, p.Epochs, p.Loss, 100*p.Accuracy, count(p.ImagesPerSecond), duration(p.Left))
 	switch {
-	case t.bar != nil:
-		t.bar.Describe(line)
+	case t.bar != nil: // 80 columns wide at most
+		t.bar.Describe(fmt.Sprintf("%d/%d  loss %.3f  acc %.1f%%  %s img/s  %s left",
+			p.Epoch, p.Epochs, p.Loss, 100*p.Accuracy, count(p.ImagesPerSecond), duration(p.Left)))
 		t.bar.Set(p.Step)
 	case time.Since(t.last) >= lineInterval:
 		t.last = time.Now()
-		fmt.Fprintln(t.w, line)
+		fmt.Fprintf(t.w, "epoch %d/%d  loss %.3f  accuracy %.1f %%  %s images/s  %s left\n",
+			p.Epoch, p.Epochs, p.Loss, 100*p.Accuracy, count(p.ImagesPerSecond), duration(p.Left))
 	}
 }
 

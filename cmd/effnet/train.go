@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -86,6 +87,9 @@ func (t *trainCmd) run(args []string) error {
 	progress.close()
 	if errors.Is(err, train.ErrInterrupted) {
 		return &interruptedError{"effnet train --resume " + shellQuote(job.Dir)}
+	}
+	if errors.Is(err, syscall.ENOSPC) {
+		return fmt.Errorf("%w; make room, then go on with: effnet train --resume %s", err, shellQuote(job.Dir))
 	}
 	if err != nil {
 		return err
