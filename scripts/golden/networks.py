@@ -32,7 +32,8 @@ SMALL = dict(
 
 RMSPROP = dict(kind="rmsproptf", lr=0.016, alpha=0.9, eps=1e-3, momentum=0.9, weight_decay=1e-5)
 SGD = dict(kind="sgd", lr=0.05, momentum=0.9, weight_decay=0.02)
-ADAMW = dict(kind="adamw", lr=0.004, betas=[0.9, 0.999], eps=1e-8, weight_decay=0.1)
+# A large eps, so that gradients that are zero but for rounding stay without effect.
+ADAMW = dict(kind="adamw", lr=0.004, betas=[0.9, 0.999], eps=1e-4, weight_decay=0.1)
 
 NETWORKS = {
     "swish_symmetric": dict(
@@ -47,7 +48,7 @@ NETWORKS = {
                 "ir_r1_k3_s2_e2.5_c8_se0.25",
                 "ir_r1_k5_s2_e2_c16_se0.25",
             ]),
-        runs=[RMSPROP | dict(steps=10, weight_decay=0.02)],
+        runs=[RMSPROP | dict(steps=10, weight_decay=0.02), SGD | dict(steps=5, weights_only=True)],
     ),
     "relu6_same_odd": dict(
         batch=6, spec=SMALL | dict(
