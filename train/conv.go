@@ -75,35 +75,67 @@ func (g *window) row(padded []float32, y int) []float32 {
 
 func (g *window) elems() int { return g.padH * g.padW * g.in.c }
 
+// bandFloats is a stretch of rows that is worth a kernel call. Where a row of
+// the image is shorter, several are made side by side and then moved apart.
+const bandFloats = 4096
+
+// band is the number of image rows made at a time.
+func (g *window) band() int { return min(max(1, bandFloats/(g.in.w*g.in.c)), g.in.h) }
+
 // pad copies an image into padded, whose border is zero already.
 func (g *window) pad(w *worker, padded []float32, img int) {
 	v := g.in
-	for y := range v.h {
-		r := img*v.hw() + y*v.w
-		w.load(g.row(padded, y), v, r, r+v.w)
+	n, band := v.w*v.c, g.band()
+	for y := 0; y < v.h; y += band {
+		end := min(y+band, v.h)
+		r0, r1 := img*v.hw()+y*v.w, img*v.hw()+end*v.w
+		if band == 1 {
+			w.load(g.row(padded, y), v, r0, r1)
+			continue
+		}
+		mark := w.used
+		x := w.rows(v, r0, r1)
+		for i := y; i < end; i++ {
+			copy(g.row(padded, i), x[(i-y)*n:])
+		}
+		w.used = mark
 	}
 }
 
 // unpad delivers the gradient of an image from that of its padded copy.
 func (g *window) unpad(w *worker, dpadded []float32, img, lane int) {
 	v := g.in
-	var sums []float32
+	mark := w.used
+	n, band := v.w*v.c, g.band()
+	var sums, near []float32
 	if g.fused {
-		sums = w.takeZeros(2 * v.c)
+		sums, near = w.takeZeros(2*v.c), w.take(band*n)
 	}
-	for y := range v.h {
-		d := g.row(dpadded, y)
-		r := img*v.hw() + y*v.w
-		switch {
-		case g.fused:
-			v.bn.actBackward(w, d, r, r+v.w, sums)
-		case g.acc:
-			w.k.Add(v.gradAt(r, r+v.w), d)
-		default:
-			copy(v.gradAt(r, r+v.w), d)
+	for y := 0; y < v.h; y += band {
+		end := min(y+band, v.h)
+		r0, r1 := img*v.hw()+y*v.w, img*v.hw()+end*v.w
+		if g.fused {
+			d := g.row(dpadded, y)
+			if band > 1 {
+				d = near[:(end-y)*n]
+				for i := y; i < end; i++ {
+					copy(d[(i-y)*n:], g.row(dpadded, i))
+				}
+			}
+			v.bn.actBackward(w, d, r0, r1, sums)
+			continue
+		}
+		dst := v.gradAt(r0, r1)
+		for i := y; i < end; i++ {
+			if part := dst[(i-y)*n:][:n]; g.acc {
+				w.k.Add(part, g.row(dpadded, i))
+			} else {
+				copy(part, g.row(dpadded, i))
+			}
 		}
 	}
 	if g.fused {
 		v.bn.lanes[lane].add(sums[:v.c], sums[v.c:])
 	}
+	w.used = mark
 }
