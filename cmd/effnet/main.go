@@ -90,27 +90,52 @@ func newRootCmd() *cobra.Command {
 		Short:         "Grow a small CNN in depth, width and resolution, and train and run what came out",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return unknownCommand(c, args[0])
-			}
-			return nil
-		},
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		if args := c.Flags().Args(); c == root && len(args) > 0 {
 			return unknownCommand(c, args[0])
 		}
+		if c == root {
+			return usagef("%w; see 'effnet --help'", err)
+		}
 		return usagef("%s: %w; see '%s --help'", c.Name(), err, c.CommandPath())
 	})
 	root.AddCommand(newEvalCmd(), newTrainCmd(), newModelsCmd(), newShowCmd(), newScaleCmd(), newFitCmd())
+	root.SetHelpCommand(&cobra.Command{
+		Use:   "help [command]",
+		Short: "Help about a command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err != nil {
+				return &usageError{err}
+			}
+			if len(rest) > 0 {
+				return unknownCommand(c, rest[0])
+			}
+			return c.Help()
+		},
+	})
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	eachCommand(root, func(c *cobra.Command) {
+		if c.HasSubCommands() { // only a place for commands
+			c.Args, c.RunE = noSuchCommand, func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
+	})
 	return root
 }
 
-func unknownCommand(root *cobra.Command, name string) error {
-	hint := "'effnet --help' lists the commands"
-	if close := root.SuggestionsFor(name); len(close) > 0 {
+// noSuchCommand is the argument check of a command that only has subcommands.
+func noSuchCommand(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return unknownCommand(c, args[0])
+	}
+	return nil
+}
+
+func unknownCommand(parent *cobra.Command, name string) error {
+	hint := fmt.Sprintf("'%s --help' lists the commands", parent.CommandPath())
+	if close := parent.SuggestionsFor(name); len(close) > 0 {
 		hint = "did you mean " + strings.Join(close, " or ") + "?"
 	}
 	return usagef("unknown command %q; %s", name, hint)

@@ -227,11 +227,13 @@ func (d *comparison) text(how string) string {
 		channels, exactC, layers, exactL := fmt.Sprint(r0.Width), "", fmt.Sprint(r0.Layers), ""
 		if i < len(c0.Stages)-1 { // the classifier's width is the classes
 			channels = change(r0.Width, r1.Width)
-			exactC = exact(float64(r0.Width)*d.factors.Width, r1.Width)
+			fixed := i == 0 && s0.Rule.FixStem || i > len(s0.Stages) && s0.Rule.FixHead
+			exactC = exact(d.factors.Width, r0.Width, r1.Width, fixed)
 		}
 		if i > 0 && i <= len(s0.Stages) {
 			layers = change(r0.Layers, r1.Layers)
-			exactL = exact(float64(r0.Layers)*d.factors.Depth, r1.Layers)
+			fixed := s0.Rule.FixEnds && (i == 1 || i == len(s0.Stages))
+			exactL = exact(d.factors.Depth, r0.Layers, r1.Layers, fixed)
 		}
 		tab.add(r0.Name, r0.Operator, change(r0.In.H, r1.In.H), channels, exactC, layers, exactL,
 			thousands(r1.Params), short(r1.MACs), factor(float64(r1.MACs)/float64(r0.MACs)))
@@ -257,8 +259,13 @@ func change(a, b int) string {
 	return fmt.Sprintf("%d -> %d", a, b)
 }
 
-// exact is "(x)" where rounding made n of x.
-func exact(x float64, n int) string {
+// exact is "(x)" where rounding made n of x = factor*from, and "(fixed)" where
+// the network's rule keeps a number whatever the factor.
+func exact(factor float64, from, n int, fixed bool) string {
+	if fixed && factor != 1 {
+		return "(fixed)"
+	}
+	x := factor * float64(from)
 	digits := 2
 	for lim := 10.0; x >= lim && digits > 0; lim *= 10 {
 		digits--
