@@ -60,6 +60,11 @@ type Options struct {
 	Limits       imageprep.Limits // of one file; zero fields: the defaults
 }
 
+// SpecError reports a text that does not name a data set.
+type SpecError struct{ Spec, Why string }
+
+func (e *SpecError) Error() string { return fmt.Sprintf("dataset: %q: %s", e.Spec, e.Why) }
+
 // builtin are the data sets known by name.
 var builtin = map[string]func(ctx context.Context, opt Options) (*Data, error){
 	"fashion-mnist": openFashionMNIST,
@@ -85,7 +90,7 @@ func Open(ctx context.Context, spec string, opt Options) (*Data, error) {
 	st, err := os.Stat(spec)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("dataset: %q is neither a folder nor one of fashion-mnist, cifar10, cifar100, synthetic", spec)
+		return nil, &SpecError{spec, "neither a folder nor one of fashion-mnist, cifar10, cifar100, synthetic"}
 	case err != nil:
 		return nil, fmt.Errorf("dataset: %w", err)
 	case !st.IsDir():

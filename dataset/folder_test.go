@@ -124,7 +124,7 @@ func TestFolderErrors(t *testing.T) {
 		}
 	}
 	for spec, want := range map[string]string{
-		"no-such-set":                      `"no-such-set" is neither a folder nor one of fashion-mnist, cifar10`,
+		"no-such-set":                      `"no-such-set": neither a folder nor one of fashion-mnist, cifar10`,
 		"folder_test.go":                   "is a file; want a folder",
 		"synthetic:classes=1":              `classes is "1", want a number from 2 to 100`,
 		"synthetic:colour=1":               `unknown setting "colour"`,

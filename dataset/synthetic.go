@@ -30,13 +30,20 @@ type synthetic struct {
 	classes, size, channels, train, test, seed int
 }
 
+// setting is one number of a spec, from lo to hi.
+type setting struct {
+	name   string
+	at     *int
+	lo, hi int
+}
+
+func specErrorf(spec, format string, args ...any) error {
+	return &SpecError{spec, fmt.Sprintf(format, args...)}
+}
+
 func parseSynthetic(spec string) (synthetic, error) {
 	s := synthetic{classes: 10, size: 28, channels: 1, train: 2000, test: 500, seed: 1}
-	fields := []struct {
-		name   string
-		at     *int
-		lo, hi int
-	}{
+	fields := []setting{
 		{"classes", &s.classes, 2, synthMaxClasses},
 		{"size", &s.size, 8, 1024},
 		{"channels", &s.channels, 1, 3},
@@ -51,32 +58,26 @@ func parseSynthetic(spec string) (synthetic, error) {
 			break
 		}
 		name, value, _ := strings.Cut(item, "=")
-		i := slices.IndexFunc(fields, func(f struct {
-			name   string
-			at     *int
-			lo, hi int
-		}) bool {
-			return f.name == name
-		})
+		i := slices.IndexFunc(fields, func(f setting) bool { return f.name == name })
 		if i < 0 {
-			return s, fmt.Errorf("dataset: %s: unknown setting %q; there are classes, size, channels, train, test and seed", spec, name)
+			return s, specErrorf(spec, "unknown setting %q; there are classes, size, channels, train, test and seed", name)
 		}
 		f := fields[i]
 		v, err := strconv.Atoi(value)
 		if err != nil || v < f.lo || v > f.hi {
-			return s, fmt.Errorf("dataset: %s: %s is %q, want a number from %d to %d", spec, name, value, f.lo, f.hi)
+			return s, specErrorf(spec, "%s is %q, want a number from %d to %d", name, value, f.lo, f.hi)
 		}
 		if seen[name] {
-			return s, fmt.Errorf("dataset: %s: %s is given twice", spec, name)
+			return s, specErrorf(spec, "%s is given twice", name)
 		}
 		seen[name] = true
 		*f.at = v
 	}
 	if s.channels == 2 {
-		return s, fmt.Errorf("dataset: %s: 2 channels, want 1 or 3", spec)
+		return s, specErrorf(spec, "2 channels, want 1 or 3")
 	}
 	if n := int64(s.train+s.test) * int64(s.size*s.size*s.channels); n > 1<<30 {
-		return s, fmt.Errorf("dataset: %s: %d bytes of pixels, limit is %d", spec, n, 1<<30)
+		return s, specErrorf(spec, "%d bytes of pixels, limit is %d", n, 1<<30)
 	}
 	return s, nil
 }

@@ -109,9 +109,13 @@ func TestRefused(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			before, start := allocated(), time.Now()
-			_, err := Decode(c.data, c.limits)
-			took, memory := time.Since(start), allocated()-before
+			var err error
+			took, memory := time.Hour, uint64(0)
+			for range 3 { // the quickest: others use the machine too
+				before, start := allocated(), time.Now()
+				_, err = Decode(c.data, c.limits)
+				took, memory = min(took, time.Since(start)), allocated()-before
+			}
 			var le *LimitError
 			var fe *FormatError
 			if c.limit && !errors.As(err, &le) || !c.limit && !errors.As(err, &fe) {
