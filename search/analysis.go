@@ -63,6 +63,15 @@ type Noise struct {
 	DF int
 }
 
+// Half is half the width of the 95 % interval of a mean over so many seeds;
+// NaN where there is no estimate.
+func (n Noise) Half(seeds int) float64 {
+	if n.DF == 0 || seeds == 0 {
+		return math.NaN()
+	}
+	return tQuantile(1-(1-level)/2, float64(n.DF)) * n.SD / math.Sqrt(float64(seeds))
+}
+
 // Comparison is the difference in test accuracy of two networks, in shares of
 // one, first less second.
 type Comparison struct {
@@ -297,7 +306,7 @@ func chooseRatio(r *Result, base arch.Spec) (*Choice, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, ok := space.Near(best.Realised, r.Plan.Target)
+	n, ok := space.Near(best.Realised, r.Plan.Target, validateWeight)
 	if !ok {
 		return nil, errors.New("search: no network near the chosen ratio has the cost to validate at")
 	}

@@ -10,12 +10,28 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"effnet/arch"
 )
+
+// testBase is a small network of four stages whose channels come in fours.
+func testBase() arch.Spec {
+	base := arch.MustLookup("small_300k")
+	base.Name, base.Head, base.Stem = "base", 96, arch.Stem{Width: 8, Kernel: 3, Stride: 2}
+	base.Resolution, base.Channels, base.Classes = 28, 1, 10
+	base.Rule = arch.Rule{WidthDivisor: 4, WidthLimit: 0.9, Depth: arch.RoundNearest}
+	base.Stages = nil
+	for _, row := range []string{"ds_r1_k3_s1_e1_c8", "ir_r1_k3_s2_e4_c16", "ir_r2_k3_s1_e4_c16", "ir_r1_k3_s2_e4_c32"} {
+		st, err := arch.ParseStage(row)
+		if err != nil {
+			panic(err)
+		}
+		base.Stages = append(base.Stages, st)
+	}
+	return base
+}
 
 // fake is an engine without networks: a trial's accuracy is a surface over
 // the factors plus noise by seed, and its test hits are drawn accordingly.
@@ -126,7 +142,7 @@ func (f *fake) score(part string, t *Trial, acc float64, hits []byte) Score {
 // with cost and falls with the distance from B0's ratio, by the given factor.
 func balanced(strength float64) func(s *arch.Spec) float64 {
 	return func(s *arch.Spec) float64 {
-		base := arch.MustLookup("small_300k")
+		base := testBase()
 		blocks := func(s *arch.Spec) (n float64) {
 			for i := range s.Stages {
 				n += float64(s.Stages[i].Repeats)
@@ -148,7 +164,7 @@ func balanced(strength float64) func(s *arch.Spec) float64 {
 
 func config(base *arch.Spec) Config {
 	return Config{
-		Base: strings.ReplaceAll(fingerprint(base), " ", "\n"), Data: "fake", DataChecksum: "sha256:0", Recipe: "fake",
+		Base: string(base.YAML()), Data: "fake", DataChecksum: "sha256:0", Recipe: "fake",
 		Factor: 2, Tolerance: 0.08, ValidateFactor: 4, Networks: 6, Seeds: 2, Seed: 1, Epochs: 2, TrainImages: 1000,
 	}
 }
@@ -156,7 +172,7 @@ func config(base *arch.Spec) Config {
 // runFake searches to the end.
 func runFake(t testing.TB, dir string, f *fake, change func(*Config)) *Result {
 	t.Helper()
-	base := arch.MustLookup("small_300k")
+	base := testBase()
 	cfg := config(&base)
 	if change != nil {
 		change(&cfg)

@@ -252,7 +252,7 @@ func (sp *Space) rules(target float64) []Network {
 		n, ok := sp.Corner(dim, target)
 		add(n, ok, name)
 	}
-	n, ok := sp.Near(B0Shares, target)
+	n, ok := sp.Near(B0Shares, target, validateWeight)
 	add(n, ok, "b0")
 	return nets
 }

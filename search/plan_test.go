@@ -3,13 +3,11 @@ package search
 import (
 	"strings"
 	"testing"
-
-	"effnet/arch"
 )
 
 func planFor(t *testing.T, cfg Config, all, workers int) (*Plan, error) {
 	t.Helper()
-	base := arch.MustLookup("small_300k")
+	base := testBase()
 	eng := testFake().engine()
 	eng.TrainImages = all
 	return makePlan(t.Context(), &cfg, &base, eng, &Options{Workers: workers, Threads: 1})
@@ -18,7 +16,7 @@ func planFor(t *testing.T, cfg Config, all, workers int) (*Plan, error) {
 // TestPlanBudget: the longer the budget, the more is done, and never more than
 // fits.
 func TestPlanBudget(t *testing.T) {
-	base := arch.MustLookup("small_300k")
+	base := testBase()
 	var last float64
 	for _, budget := range []float64{20, 60, 200, 600, 3600, 36000} {
 		cfg := config(&base)
@@ -46,7 +44,7 @@ func TestPlanBudget(t *testing.T) {
 
 // TestPlanFixed: what the user says is kept, the rest gives way.
 func TestPlanFixed(t *testing.T) {
-	base := arch.MustLookup("small_300k")
+	base := testBase()
 	for _, c := range []struct{ networks, seeds, epochs, images int }{
 		{8, 0, 0, 0}, {0, 5, 0, 0}, {0, 0, 4, 0}, {0, 0, 0, 2000}, {20, 3, 2, 0}, {10, 2, 3, 1000},
 	} {
@@ -65,7 +63,7 @@ func TestPlanFixed(t *testing.T) {
 }
 
 func TestPlanErrors(t *testing.T) {
-	base := arch.MustLookup("small_300k")
+	base := testBase()
 	for _, c := range []struct {
 		change func(*Config)
 		want   string
@@ -84,7 +82,7 @@ func TestPlanErrors(t *testing.T) {
 
 // TestPlanFew: a data set with fewer images than a step of the planner.
 func TestPlanFew(t *testing.T) {
-	base := arch.MustLookup("small_300k")
+	base := testBase()
 	cfg := config(&base)
 	cfg.Epochs, cfg.TrainImages, cfg.BudgetSeconds = 0, 0, 60
 	p, err := planFor(t, cfg, 40, 1)
@@ -98,7 +96,7 @@ func TestPlanFew(t *testing.T) {
 
 // TestCalibration: the cost model gives back what the probes measured.
 func TestCalibration(t *testing.T) {
-	base := arch.MustLookup("small_300k")
+	base := testBase()
 	p, err := planFor(t, config(&base), 54000, 2)
 	if err != nil {
 		t.Fatal(err)

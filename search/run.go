@@ -66,20 +66,20 @@ func Run(ctx context.Context, dir string, cfg Config, base arch.Spec, eng *Engin
 		return nil, err
 	}
 	defer log.Close()
-	r := &runner{dir: dir, base: base, eng: eng, opt: opt, began: time.Now(), log: log, status: map[string]*running{}}
-	r.cond = sync.NewCond(&r.mu)
 	if len(events) == 0 {
-		if err := log.append(&record{Kind: kindSearch, Config: &cfg}); err != nil {
+		first := &record{Kind: kindSearch, Config: &cfg}
+		if err := log.append(first); err != nil {
 			return nil, err
 		}
-		r.res = &Result{Config: cfg, Trials: map[string]*TrialResult{}}
-	} else {
-		if r.res, err = replay(events); err != nil {
-			return nil, fmt.Errorf("search: %s: %w", dir, err)
-		}
-		if err := r.res.Config.differs(&cfg); err != nil {
-			return nil, fmt.Errorf("search: %s: %w", dir, err)
-		}
+		events = append(events, first)
+	}
+	r := &runner{dir: dir, base: base, eng: eng, opt: opt, began: time.Now(), log: log, status: map[string]*running{}}
+	r.cond = sync.NewCond(&r.mu)
+	if r.res, err = replay(events); err != nil {
+		return nil, fmt.Errorf("search: %s: %w", dir, err)
+	}
+	if err := r.res.Config.differs(&cfg); err != nil {
+		return nil, fmt.Errorf("search: %s: %w", dir, err)
 	}
 	if r.res.Done {
 		return r.res, nil

@@ -15,8 +15,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"effnet/arch"
 )
 
 // canonical is a result without what depends on time, load and attempts.
@@ -94,7 +92,7 @@ func TestRun(t *testing.T) {
 
 // TestWorkers: the result does not depend on how many trials run at a time.
 func TestWorkers(t *testing.T) {
-	base := arch.MustLookup("small_300k")
+	base := testBase()
 	var first string
 	for _, workers := range []int{1, 2, 5} {
 		res, err := Run(t.Context(), t.TempDir(), config(&base), base, testFake().engine(), Options{Workers: workers, Threads: 1})
@@ -173,7 +171,7 @@ func TestInterrupted(t *testing.T) {
 	whole := t.TempDir()
 	want := runFake(t, whole, testFake(), nil)
 	dir := t.TempDir()
-	base := arch.MustLookup("small_300k")
+	base := testBase()
 	f := testFake()
 	f.delay = 2 * time.Millisecond
 	interrupts := 0
@@ -211,7 +209,7 @@ func TestInterrupted(t *testing.T) {
 func TestChangedConfig(t *testing.T) {
 	dir := t.TempDir()
 	runFake(t, dir, testFake(), nil)
-	base := arch.MustLookup("small_300k")
+	base := testBase()
 	cfg := config(&base)
 	typ := reflect.TypeOf(cfg)
 	for i := range typ.NumField() {
@@ -264,7 +262,7 @@ func TestDiverged(t *testing.T) {
 // next run takes it up again.
 func TestEngineError(t *testing.T) {
 	dir := t.TempDir()
-	base := arch.MustLookup("small_300k")
+	base := testBase()
 	f := testFake()
 	f.fail = func(tr *Trial) error {
 		if tr.ID == "x2-width-s2" {
@@ -325,7 +323,7 @@ func TestNoValidation(t *testing.T) {
 }
 
 func TestConfigCheck(t *testing.T) {
-	base := arch.MustLookup("small_300k")
+	base := testBase()
 	for _, c := range []struct {
 		change func(*Config)
 		want   string

@@ -17,7 +17,7 @@ type simulation struct {
 
 func newSimulation(t *testing.T, seeds int) *simulation {
 	t.Helper()
-	base := arch.MustLookup("small_300k")
+	base := testBase()
 	cfg := config(&base)
 	cfg.Networks, cfg.Seeds = 12, seeds
 	p, err := planFor(t, cfg, 50000, 2)

@@ -8,25 +8,27 @@ import (
 	"effnet/arch"
 )
 
-// costWeight trades distance on the triangle against distance from the cost
-// aimed at: being off by one part in a hundred weighs as much as being off by
-// costWeight hundredths of the triangle's side.
-const costWeight = 1
-
-// spreadWeight is the same trade where networks are spread over the triangle.
-const spreadWeight = 0.5
+// Weights trade distance on the triangle against distance from the cost aimed
+// at: being off by one part in a hundred weighs as much as being off by the
+// weight's hundredths of the triangle's side. Spreading cares for the
+// triangle, validation for equal cost.
+const (
+	spreadWeight   = 0.5
+	exploreWeight  = 1
+	validateWeight = 5
+)
 
 // nameDistance is how far from a ratio a network may lie and still be named
 // after it.
 const nameDistance = 0.2
 
 // Near is the network of the space that comes closest to a ratio at a cost of
-// target times the base's.
-func (sp *Space) Near(ratio arch.Shares, target float64) (Network, bool) {
+// target times the base's. weight says how much the cost matters.
+func (sp *Space) Near(ratio arch.Shares, target, weight float64) (Network, bool) {
 	best, at := math.Inf(1), -1
 	for i := range sp.Nets {
 		n := &sp.Nets[i]
-		d := Distance(n.Realised, ratio) + costWeight*math.Abs(math.Log(n.CostRatio/target))
+		d := Distance(n.Realised, ratio) + weight*math.Abs(math.Log(n.CostRatio/target))
 		if d < best {
 			best, at = d, i
 		}
@@ -97,7 +99,7 @@ func (sp *Space) Spread(n int, prefix string) []Network {
 		ratio arch.Shares
 		name  string
 	}{{B0Shares, "b0"}, {Centre, "centre"}} {
-		net, ok := sp.Near(mark.ratio, sp.Factor)
+		net, ok := sp.Near(mark.ratio, sp.Factor, exploreWeight)
 		add(net, ok && Distance(net.Realised, mark.ratio) <= nameDistance, mark.name)
 	}
 

@@ -128,8 +128,9 @@ const (
 
 // Verdict is what a search found.
 type Verdict struct {
-	Kind VerdictKind `json:"kind"`
-	Text string      `json:"text"`
+	Kind   VerdictKind `json:"kind"`
+	Text   string      `json:"text"`             // one sentence
+	Detail string      `json:"detail,omitempty"` // the numbers behind it
 	// Single is the best single dimension, which Against compares the chosen
 	// ratio with.
 	Single  string      `json:"single,omitempty"`
@@ -174,43 +175,44 @@ func (a *Analysis) verdict() Verdict {
 		}
 	}
 	if best == nil {
-		return Verdict{Kind: Undecided, Text: "Undecided: no single-dimension network can be compared with the chosen ratio; more seeds are needed."}
+		return Verdict{Kind: Undecided, Text: "Undecided: no single-dimension network can be compared with the chosen ratio.", Detail: "More seeds are needed."}
 	}
 	rule := a.Net(best.Second)
 	v := Verdict{Kind: Undecided, Single: string(rule.Role), Against: best}
-	seeds := fmt.Sprintf("%d seeds each", best.Seeds)
-	if best.Seeds == 1 {
-		seeds = "1 seed each"
-	}
-	numbers := fmt.Sprintf("(%s %% against %s %%, %s)", Points(comp.Test.Mean), Points(rule.Test.Mean), seeds)
 	at := fmt.Sprintf("at %.3g times the base's cost", a.Config.ValidateFactor)
+	gap := fmt.Sprintf("%s ± %s points of test accuracy", Points(math.Abs(best.Diff)), Points(best.Half()))
+	v.Detail = fmt.Sprintf("Compound %s %%, %s %s %%; %s each.", Points(comp.Test.Mean), rule.Role, Points(rule.Test.Mean), plural(best.Seeds, "seed"))
 	switch {
 	case beaten == singles:
 		v.Kind = CompoundWins
-		v.Text = fmt.Sprintf("Compound scaling wins: %s it is %s ± %s points of test accuracy above %s, the best single dimension %s.",
-			at, Points(best.Diff), Points(best.Half()), rule.Role, numbers)
+		v.Text = fmt.Sprintf("Compound scaling wins: %s it is %s above %s, the best single dimension.", at, gap, rule.Role)
 	case best.Diff < 0 && best.differs(singles):
 		v.Kind = SingleWins
-		v.Text = fmt.Sprintf("%s alone wins: %s it is %s ± %s points of test accuracy above the best compound ratio found %s.",
-			title(string(rule.Role)), at, Points(-best.Diff), Points(best.Half()), numbers)
+		v.Text = fmt.Sprintf("%s alone wins: %s it is %s above the best compound ratio found.", title(string(rule.Role)), at, gap)
+	case best.Diff > 0 && best.differs(1):
+		v.Text = fmt.Sprintf("Undecided: %s compound is %s above %s, the best single dimension, but not clearly above every one of them.", at, gap, rule.Role)
 	default:
 		side := "above"
 		if best.Diff < 0 {
 			side = "below"
 		}
-		v.Text = fmt.Sprintf("Undecided: %s the compound ratio is %s ± %s points of test accuracy %s %s, the best single dimension %s",
-			at, Points(math.Abs(best.Diff)), Points(best.Half()), side, rule.Role, numbers)
+		v.Text = fmt.Sprintf("Undecided: %s compound is %s %s %s, the best single dimension.", at, gap, side, rule.Role)
 		v.SeedsNeeded = seedsNeeded(best.Diff, a.Test.SD, best.ImageSE)
 		switch {
-		case v.SeedsNeeded > best.Seeds:
-			v.Text += fmt.Sprintf("; about %d seeds would show a difference of this size.", v.SeedsNeeded)
-		case v.SeedsNeeded == 0:
-			v.Text += fmt.Sprintf("; %d test images are too few to show a difference of this size.", a.Plan.Test)
-		default:
-			v.Text += "."
+		case v.SeedsNeeded > best.Seeds && v.SeedsNeeded <= maxSeeds:
+			v.Detail += fmt.Sprintf(" About %d seeds would show a difference of this size.", v.SeedsNeeded)
+		case v.SeedsNeeded == 0 || v.SeedsNeeded > maxSeeds:
+			v.Detail += fmt.Sprintf(" %d test images are too few to show so small a difference.", a.Plan.Test)
 		}
 	}
 	return v
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // title makes the first letter a capital one.

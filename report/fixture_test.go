@@ -1,0 +1,111 @@
+package report
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"effnet/arch"
+	"effnet/search"
+)
+
+// fixture runs a search whose trials are drawn from a made-up surface, so that
+// a report has something like real data to show.
+func fixture(t testing.TB, dir string, change func(*search.Config)) *search.Analysis {
+	t.Helper()
+	base := testBase()
+	cfg := search.Config{
+		Base: string(base.YAML()), Data: "fashion-mnist", DataChecksum: "sha256:0123456789abcdef", Recipe: "quick",
+		Factor: 2, Tolerance: 0.08, ValidateFactor: 4, Networks: 14, Seeds: 2, Seed: 1, Epochs: 4, TrainImages: 20000,
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	res, err := search.Run(t.Context(), dir, cfg, base, madeUp(base), search.Options{Workers: 2, Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.Analyse()
+}
+
+// testBase is a small network whose channels come in twos, so that the
+// triangle has many places.
+func testBase() arch.Spec {
+	base := arch.MustLookup("small_300k")
+	base.Name, base.Head, base.Stem = "tiny", 96, arch.Stem{Width: 8, Kernel: 3, Stride: 2}
+	base.Resolution, base.Channels, base.Classes = 28, 1, 10
+	base.Rule = arch.Rule{WidthDivisor: 2, Depth: arch.RoundNearest}
+	base.Stages = nil
+	for _, row := range []string{"ds_r1_k3_s1_e1_c8", "ir_r1_k3_s2_e4_c16", "ir_r2_k3_s1_e4_c16", "ir_r2_k3_s2_e4_c32"} {
+		st, err := arch.ParseStage(row)
+		if err != nil {
+			panic(err)
+		}
+		base.Stages = append(base.Stages, st)
+	}
+	return base
+}
+
+func madeUp(base arch.Spec) *search.Engine {
+	const images = 10000
+	baseCost, err := base.CostAt(base.Resolution)
+	if err != nil {
+		panic(err)
+	}
+	noise := func(parts ...any) *rand.Rand {
+		h := sha256.Sum256(fmt.Append(nil, parts...))
+		return rand.New(rand.NewPCG(binary.LittleEndian.Uint64(h[:]), 1))
+	}
+	return &search.Engine{
+		TrainImages: 54000, ValidationImages: 6000, TestImages: images, Kernels: "avx512",
+		Probe: func(_ context.Context, s *arch.Spec, _ int) (search.Speed, error) {
+			c, err := s.CostAt(s.Resolution)
+			return search.Speed{Train: 2e-10 * float64(c.MACs), Score: 5e-11 * float64(c.MACs)}, err
+		},
+		Train: func(_ context.Context, t *search.Trial, _ func(search.Progress)) (*search.Outcome, error) {
+			s := &t.Spec
+			c, err := s.CostAt(s.Resolution)
+			if err != nil {
+				return nil, err
+			}
+			grown := math.Log2(float64(c.MACs) / float64(baseCost.MACs))
+			width := math.Log2(float64(s.Stages[3].Width) / float64(base.Stages[3].Width))
+			res := math.Log2(float64(s.Resolution) / float64(base.Resolution))
+			acc := 0.868 + 0.011*grown - 0.012*math.Abs(width-0.35*grown) - 0.01*math.Abs(res-0.2*grown)
+			r := noise(t.ID)
+			acc += 0.0018 * r.NormFloat64()
+			o := &search.Outcome{Model: "model.safetensors", SHA256: "00"}
+			hits := func(part string, n int) (search.Score, []byte) {
+				easy, own := noise(part), noise(part, t.ID)
+				bits := make([]byte, (n+7)/8)
+				k := 0
+				for i := range n {
+					u := easy.Float64()
+					if own.Float64() < 0.3 {
+						u = own.Float64()
+					}
+					if u < acc {
+						bits[i/8] |= 1 << (i % 8)
+						k++
+					}
+				}
+				return search.Score{Correct: k, Total: n}, bits
+			}
+			o.Validation, _ = hits("validation", 6000)
+			if t.Test {
+				score, bits := hits("test", images)
+				o.Test, o.TestHits = &score, bits
+			}
+			end := o.Validation.Accuracy()
+			for e := 1; e <= t.Epochs; e++ {
+				gap := 0.22*math.Exp(-1.1*float64(e)) - 0.22*math.Exp(-1.1*float64(t.Epochs))
+				o.Curve = append(o.Curve, search.Point{Epoch: e, Loss: 0.4 + gap, Accuracy: end - gap + 0.002*r.NormFloat64()*math.Sqrt(gap*20)})
+			}
+			return o, nil
+		},
+	}
+}
