@@ -35,7 +35,18 @@ func expNeg1(z float32) float32 {
 	return 1 + p*math.Float32frombits(uint32(int32(n)+127)<<23)
 }
 
-func sigmoid(z float32) float32 { return 1 / expNeg1(min(max(z, expMin), expMax)) }
+// clamp cuts z to the range of expNeg1; a NaN stays.
+func clamp(z float32) float32 {
+	if z < expMin {
+		return expMin
+	}
+	if z > expMax {
+		return expMax
+	}
+	return z
+}
+
+func sigmoid(z float32) float32 { return 1 / expNeg1(clamp(z)) }
 
 // applyGo is the definition of the activations.
 func applyGo(dst, src []float32, act Act) {
@@ -53,8 +64,11 @@ func applyGo(dst, src []float32, act Act) {
 		}
 	case Swish:
 		for i, z := range src {
-			z = max(z, expMin)
-			dst[i] = z / expNeg1(min(z, expMax))
+			d := expNeg1(clamp(z))
+			if z < expMin {
+				z = expMin
+			}
+			dst[i] = z / d
 		}
 	case Sigmoid:
 		for i, z := range src {
@@ -80,7 +94,7 @@ func actGradGo(z float32, act Act) float32 {
 		}
 		return 0
 	case Swish:
-		z = min(max(z, expMin), expMax)
+		z = clamp(z)
 		s := 1 / expNeg1(z)
 		return s * (1 + z*(1-s))
 	case Sigmoid:

@@ -16,4 +16,8 @@ var Generic = Impl{
 	Add:              addGo,
 	Axpy:             axpyGo,
 	Apply:            applyGo,
+	RMSProp:          rmspropGo,
+	SGD:              sgdGo,
+	AdamW:            adamwGo,
+	Average:          averageGo,
 }

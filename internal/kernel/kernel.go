@@ -75,4 +75,11 @@ type Impl struct {
 	Axpy func(alpha float32, dst, src []float32)
 	// Apply computes dst = act(src); dst may be src.
 	Apply func(dst, src []float32, act Act)
+
+	// RMSProp, SGD and AdamW take a step of an optimiser: see the types of
+	// their last arguments. Average moves avg towards p: avg += weight*(p-avg).
+	RMSProp func(p, g, square, mom []float32, s RMSPropStep)
+	SGD     func(p, g, mom []float32, s SGDStep)
+	AdamW   func(p, g, mean, square []float32, s AdamWStep)
+	Average func(avg, p []float32, weight float32)
 }

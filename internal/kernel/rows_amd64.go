@@ -31,22 +31,27 @@ const (
 	opDotRows
 	opAdd
 	opAxpy
+	opRMSProp
+	opSGD
+	opAdamW
+	opAverage
 )
 
 // A rowCall is a call of a kernel over rows: its matrices, all of the same
 // shape, its coefficients and sums per channel, and its other numbers.
 type rowCall struct {
 	op   rowOp
-	data [3][]float32
+	data [4][]float32
 	coef [3][]float32
 	sum  [2][]float32
-	num  []float32
+	num  [6]float32
 }
 
 // rowArgs is a block of a rowCall as assembly reads it.
 type rowArgs struct {
 	op, rows, n int
-	data, coef  [3]*float32
+	data        [4]*float32
+	coef        [3]*float32
 	sum         [2]*float32
 	num         *float32
 }
@@ -122,9 +127,7 @@ func rowsBlocks(t isa, m, n int, r *rowCall) {
 			args.sum[i] = &s[0]
 		}
 	}
-	if r.num != nil {
-		args.num = &r.num[0]
-	}
+	args.num = &r.num[0]
 	// Assembly sums rows by fours.
 	step := max(4, blockSize/n&^3)
 	for i := 0; i < m; i += step {
@@ -163,7 +166,7 @@ func rowsAVX2(args *rowArgs)
 
 func scaleActAsm(t isa, dst, src, scale, shift []float32, act Act) {
 	if m, c := rowsOf(dst, scale, act); m > 0 {
-		rowsAsm(t, m, c, &rowCall{op: opScaleAct + rowOp(act), data: [3][]float32{dst, need(src, m*c)}, coef: [3][]float32{scale, need(shift, c)}})
+		rowsAsm(t, m, c, &rowCall{op: opScaleAct + rowOp(act), data: [4][]float32{dst, need(src, m*c)}, coef: [3][]float32{scale, need(shift, c)}})
 	}
 }
 
@@ -171,7 +174,7 @@ func actBackwardAsm(t isa, g, dz, y, scale, shift, center []float32, act Act, su
 	if m, c := rowsOf(g, scale, act); m > 0 {
 		rowsAsm(t, m, c, &rowCall{
 			op:   opActBackward + rowOp(act),
-			data: [3][]float32{g, need(dz, m*c), need(y, m*c)},
+			data: [4][]float32{g, need(dz, m*c), need(y, m*c)},
 			coef: [3][]float32{scale, need(shift, c), need(center, c)},
 			sum:  [2][]float32{need(sumG, c), need(sumGY, c)},
 		})
@@ -180,42 +183,42 @@ func actBackwardAsm(t isa, g, dz, y, scale, shift, center []float32, act Act, su
 
 func momentsAsm(t isa, x, center, sum, sumsq []float32) {
 	if m, c := rowsOf(x, center, 0); m > 0 {
-		rowsAsm(t, m, c, &rowCall{op: opMoments, data: [3][]float32{x}, coef: [3][]float32{center}, sum: [2][]float32{need(sum, c), need(sumsq, c)}})
+		rowsAsm(t, m, c, &rowCall{op: opMoments, data: [4][]float32{x}, coef: [3][]float32{center}, sum: [2][]float32{need(sum, c), need(sumsq, c)}})
 	}
 }
 
 func affine2Asm(t isa, dst, g, y, a, b, c []float32) {
 	if m, n := rowsOf(dst, a, 0); m > 0 {
-		rowsAsm(t, m, n, &rowCall{op: opAffine2, data: [3][]float32{dst, need(g, m*n), need(y, m*n)}, coef: [3][]float32{a, need(b, n), need(c, n)}})
+		rowsAsm(t, m, n, &rowCall{op: opAffine2, data: [4][]float32{dst, need(g, m*n), need(y, m*n)}, coef: [3][]float32{a, need(b, n), need(c, n)}})
 	}
 }
 
 func sumRowsAsm(t isa, x, sum []float32) {
 	if m, c := rowsOf(x, sum, 0); m > 0 {
-		rowsAsm(t, m, c, &rowCall{op: opSumRows, data: [3][]float32{x}, sum: [2][]float32{need(sum, c)}})
+		rowsAsm(t, m, c, &rowCall{op: opSumRows, data: [4][]float32{x}, sum: [2][]float32{need(sum, c)}})
 	}
 }
 
 func dotRowsAsm(t isa, x, y, sum []float32) {
 	if m, c := rowsOf(x, sum, 0); m > 0 {
-		rowsAsm(t, m, c, &rowCall{op: opDotRows, data: [3][]float32{x, need(y, m*c)}, sum: [2][]float32{need(sum, c)}})
+		rowsAsm(t, m, c, &rowCall{op: opDotRows, data: [4][]float32{x, need(y, m*c)}, sum: [2][]float32{need(sum, c)}})
 	}
 }
 
 func addAsm(t isa, dst, src []float32) {
 	if n := len(dst); n > 0 {
-		flatAsm(t, n, &rowCall{op: opAdd, data: [3][]float32{dst, need(src, n)}})
+		flatAsm(t, n, &rowCall{op: opAdd, data: [4][]float32{dst, need(src, n)}})
 	}
 }
 
 func axpyAsm(t isa, alpha float32, dst, src []float32) {
 	if n := len(dst); n > 0 {
-		flatAsm(t, n, &rowCall{op: opAxpy, data: [3][]float32{dst, need(src, n)}, num: []float32{alpha}})
+		flatAsm(t, n, &rowCall{op: opAxpy, data: [4][]float32{dst, need(src, n)}, num: [6]float32{alpha}})
 	}
 }
 
 func applyAsm(t isa, dst, src []float32, act Act) {
 	if n, _ := rowsOf(dst, []float32{0}, act); n > 0 {
-		flatAsm(t, n, &rowCall{op: opApply + rowOp(act), data: [3][]float32{dst, need(src, n)}})
+		flatAsm(t, n, &rowCall{op: opApply + rowOp(act), data: [4][]float32{dst, need(src, n)}})
 	}
 }

@@ -8,11 +8,11 @@
 TEXT ·rowsAVX512(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), R15
 	MOVQ rowArgs_op(R15), AX
-	CMPQ AX, $10
+	CMPQ AX, $12
 	JGE upper_1
-	CMPQ AX, $5
+	CMPQ AX, $6
 	JGE upper_2
-	CMPQ AX, $2
+	CMPQ AX, $3
 	JGE upper_3
 	CMPQ AX, $1
 	JGE upper_4
@@ -120,6 +120,8 @@ done_7:
 	VZEROUPPER
 	RET
 upper_4:
+	CMPQ AX, $2
+	JGE upper_15
 	// scaleActReLU
 	VMOVUPS consts<>+0(SB), Z31
 	VMOVUPS consts<>+64(SB), Z30
@@ -139,12 +141,12 @@ upper_4:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_18
-four_15:
+	JLT rest_19
+four_16:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_20
-column_19:
+	JGE cut_21
+column_20:
 	VMOVUPS (R8)(DX*1), Z0
 	VMOVUPS (R9)(DX*1), Z1
 	VMOVUPS (DI), Z2
@@ -167,10 +169,10 @@ column_19:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_19
-cut_20:
+	JLT column_20
+cut_21:
 	CMPQ AX, CX
-	JEQ next_21
+	JEQ next_22
 	VMOVUPS.Z (R8)(DX*1), K1, Z0
 	VMOVUPS.Z (R9)(DX*1), K1, Z1
 	VMOVUPS.Z (DI), K1, Z2
@@ -189,22 +191,22 @@ cut_20:
 	VFMADD213PS Z1, Z0, Z2
 	VMAXPS Z2, Z31, Z2
 	VMOVUPS Z2, K1, (SI)(BX*1)
-next_21:
+next_22:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_15
-rest_18:
+	JGE four_16
+rest_19:
 	ADDQ $4, R15
-	JZ done_17
-one_16:
+	JZ done_18
+one_17:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_23
-column_22:
+	JGE cut_24
+column_23:
 	VMOVUPS (R8)(DX*1), Z0
 	VMOVUPS (R9)(DX*1), Z1
 	VMOVUPS (DI), Z2
@@ -215,29 +217,27 @@ column_22:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_22
-cut_23:
+	JLT column_23
+cut_24:
 	CMPQ AX, CX
-	JEQ next_24
+	JEQ next_25
 	VMOVUPS.Z (R8)(DX*1), K1, Z0
 	VMOVUPS.Z (R9)(DX*1), K1, Z1
 	VMOVUPS.Z (DI), K1, Z2
 	VFMADD213PS Z1, Z0, Z2
 	VMAXPS Z2, Z31, Z2
 	VMOVUPS Z2, K1, (SI)
-next_24:
+next_25:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_16
-done_17:
+	JNZ one_17
+done_18:
 	VZEROUPPER
 	RET
-upper_3:
-	CMPQ AX, $3
-	JGE upper_25
+upper_15:
 	// scaleActReLU6
 	VMOVUPS consts<>+0(SB), Z31
 	VMOVUPS consts<>+64(SB), Z30
@@ -363,7 +363,7 @@ next_35:
 done_28:
 	VZEROUPPER
 	RET
-upper_25:
+upper_3:
 	CMPQ AX, $4
 	JGE upper_36
 	// scaleActSwish
@@ -662,6 +662,8 @@ done_39:
 	VZEROUPPER
 	RET
 upper_36:
+	CMPQ AX, $5
+	JGE upper_47
 	// scaleActSigmoid
 	VMOVUPS consts<>+128(SB), Z31
 	VMOVUPS consts<>+192(SB), Z30
@@ -691,12 +693,12 @@ upper_36:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_50
-four_47:
+	JLT rest_51
+four_48:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_52
-column_51:
+	JGE cut_53
+column_52:
 	VMOVUPS (R8)(DX*1), Z0
 	VMOVUPS (R9)(DX*1), Z1
 	VMOVUPS (DI), Z2
@@ -787,10 +789,10 @@ column_51:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_51
-cut_52:
+	JLT column_52
+cut_53:
 	CMPQ AX, CX
-	JEQ next_53
+	JEQ next_54
 	VMOVUPS.Z (R8)(DX*1), K1, Z0
 	VMOVUPS.Z (R9)(DX*1), K1, Z1
 	VMOVUPS.Z (DI), K1, Z2
@@ -877,22 +879,22 @@ cut_52:
 	VFMADD213PS Z26, Z6, Z4
 	VDIVPS Z4, Z26, Z2
 	VMOVUPS Z2, K1, (SI)(BX*1)
-next_53:
+next_54:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_47
-rest_50:
+	JGE four_48
+rest_51:
 	ADDQ $4, R15
-	JZ done_49
-one_48:
+	JZ done_50
+one_49:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_55
-column_54:
+	JGE cut_56
+column_55:
 	VMOVUPS (R8)(DX*1), Z0
 	VMOVUPS (R9)(DX*1), Z1
 	VMOVUPS (DI), Z2
@@ -920,10 +922,10 @@ column_54:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_54
-cut_55:
+	JLT column_55
+cut_56:
 	CMPQ AX, CX
-	JEQ next_56
+	JEQ next_57
 	VMOVUPS.Z (R8)(DX*1), K1, Z0
 	VMOVUPS.Z (R9)(DX*1), K1, Z1
 	VMOVUPS.Z (DI), K1, Z2
@@ -947,21 +949,17 @@ cut_55:
 	VFMADD213PS Z26, Z6, Z4
 	VDIVPS Z4, Z26, Z2
 	VMOVUPS Z2, K1, (SI)
-next_56:
+next_57:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_48
-done_49:
+	JNZ one_49
+done_50:
 	VZEROUPPER
 	RET
-upper_2:
-	CMPQ AX, $7
-	JGE upper_57
-	CMPQ AX, $6
-	JGE upper_58
+upper_47:
 	// actBackwardIdentity
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -983,12 +981,12 @@ upper_2:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_62
-four_59:
+	JLT rest_61
+four_58:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_64
-column_63:
+	JGE cut_63
+column_62:
 	VMOVUPS (R9)(DX*1), Z0
 	VMOVUPS (R10)(DX*1), Z1
 	VMOVUPS (R11)(DX*1), Z2
@@ -1025,10 +1023,10 @@ column_63:
 	ADDQ $64, R8
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_63
-cut_64:
+	JLT column_62
+cut_63:
 	CMPQ AX, CX
-	JEQ next_65
+	JEQ next_64
 	VMOVUPS.Z (R9)(DX*1), K1, Z0
 	VMOVUPS.Z (R10)(DX*1), K1, Z1
 	VMOVUPS.Z (R11)(DX*1), K1, Z2
@@ -1060,7 +1058,7 @@ cut_64:
 	VMOVUPS Z5, K1, (SI)(BX*1)
 	VMOVUPS Z3, K1, (R12)(DX*1)
 	VMOVUPS Z4, K1, (R13)(DX*1)
-next_65:
+next_64:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -1068,15 +1066,15 @@ next_65:
 	ADDQ DX, DI
 	ADDQ DX, R8
 	SUBQ $4, R15
-	JGE four_59
-rest_62:
+	JGE four_58
+rest_61:
 	ADDQ $4, R15
-	JZ done_61
-one_60:
+	JZ done_60
+one_59:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_67
-column_66:
+	JGE cut_66
+column_65:
 	VMOVUPS (R9)(DX*1), Z0
 	VMOVUPS (R10)(DX*1), Z1
 	VMOVUPS (R11)(DX*1), Z2
@@ -1095,10 +1093,10 @@ column_66:
 	ADDQ $64, R8
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_66
-cut_67:
+	JLT column_65
+cut_66:
 	CMPQ AX, CX
-	JEQ next_68
+	JEQ next_67
 	VMOVUPS.Z (R9)(DX*1), K1, Z0
 	VMOVUPS.Z (R10)(DX*1), K1, Z1
 	VMOVUPS.Z (R11)(DX*1), K1, Z2
@@ -1112,18 +1110,22 @@ cut_67:
 	VMOVUPS Z5, K1, (SI)
 	VMOVUPS Z3, K1, (R12)(DX*1)
 	VMOVUPS Z4, K1, (R13)(DX*1)
-next_68:
+next_67:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	ADDQ DX, R8
 	DECQ R15
-	JNZ one_60
-done_61:
+	JNZ one_59
+done_60:
 	VZEROUPPER
 	RET
-upper_58:
+upper_2:
+	CMPQ AX, $9
+	JGE upper_68
+	CMPQ AX, $7
+	JGE upper_69
 	// actBackwardReLU
 	VMOVUPS consts<>+0(SB), Z31
 	VMOVUPS consts<>+64(SB), Z30
@@ -1147,12 +1149,12 @@ upper_58:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_72
-four_69:
+	JLT rest_73
+four_70:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_74
-column_73:
+	JGE cut_75
+column_74:
 	VMOVUPS (R9)(DX*1), Z0
 	VMOVUPS (R10)(DX*1), Z1
 	VMOVUPS (R11)(DX*1), Z2
@@ -1205,10 +1207,10 @@ column_73:
 	ADDQ $64, R8
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_73
-cut_74:
+	JLT column_74
+cut_75:
 	CMPQ AX, CX
-	JEQ next_75
+	JEQ next_76
 	VMOVUPS.Z (R9)(DX*1), K1, Z0
 	VMOVUPS.Z (R10)(DX*1), K1, Z1
 	VMOVUPS.Z (R11)(DX*1), K1, Z2
@@ -1256,7 +1258,7 @@ cut_74:
 	VMOVUPS Z5, K1, (SI)(BX*1)
 	VMOVUPS Z3, K1, (R12)(DX*1)
 	VMOVUPS Z4, K1, (R13)(DX*1)
-next_75:
+next_76:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -1264,15 +1266,15 @@ next_75:
 	ADDQ DX, DI
 	ADDQ DX, R8
 	SUBQ $4, R15
-	JGE four_69
-rest_72:
+	JGE four_70
+rest_73:
 	ADDQ $4, R15
-	JZ done_71
-one_70:
+	JZ done_72
+one_71:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_77
-column_76:
+	JGE cut_78
+column_77:
 	VMOVUPS (R9)(DX*1), Z0
 	VMOVUPS (R10)(DX*1), Z1
 	VMOVUPS (R11)(DX*1), Z2
@@ -1295,10 +1297,10 @@ column_76:
 	ADDQ $64, R8
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_76
-cut_77:
+	JLT column_77
+cut_78:
 	CMPQ AX, CX
-	JEQ next_78
+	JEQ next_79
 	VMOVUPS.Z (R9)(DX*1), K1, Z0
 	VMOVUPS.Z (R10)(DX*1), K1, Z1
 	VMOVUPS.Z (R11)(DX*1), K1, Z2
@@ -1316,20 +1318,20 @@ cut_77:
 	VMOVUPS Z5, K1, (SI)
 	VMOVUPS Z3, K1, (R12)(DX*1)
 	VMOVUPS Z4, K1, (R13)(DX*1)
-next_78:
+next_79:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	ADDQ DX, R8
 	DECQ R15
-	JNZ one_70
-done_71:
+	JNZ one_71
+done_72:
 	VZEROUPPER
 	RET
-upper_57:
+upper_69:
 	CMPQ AX, $8
-	JGE upper_79
+	JGE upper_80
 	// actBackwardReLU6
 	VMOVUPS consts<>+0(SB), Z31
 	VMOVUPS consts<>+64(SB), Z30
@@ -1353,12 +1355,12 @@ upper_57:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_83
-four_80:
+	JLT rest_84
+four_81:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_85
-column_84:
+	JGE cut_86
+column_85:
 	VMOVUPS (R9)(DX*1), Z0
 	VMOVUPS (R10)(DX*1), Z1
 	VMOVUPS (R11)(DX*1), Z2
@@ -1415,10 +1417,10 @@ column_84:
 	ADDQ $64, R8
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_84
-cut_85:
+	JLT column_85
+cut_86:
 	CMPQ AX, CX
-	JEQ next_86
+	JEQ next_87
 	VMOVUPS.Z (R9)(DX*1), K1, Z0
 	VMOVUPS.Z (R10)(DX*1), K1, Z1
 	VMOVUPS.Z (R11)(DX*1), K1, Z2
@@ -1470,7 +1472,7 @@ cut_85:
 	VMOVUPS Z5, K1, (SI)(BX*1)
 	VMOVUPS Z3, K1, (R12)(DX*1)
 	VMOVUPS Z4, K1, (R13)(DX*1)
-next_86:
+next_87:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -1478,15 +1480,15 @@ next_86:
 	ADDQ DX, DI
 	ADDQ DX, R8
 	SUBQ $4, R15
-	JGE four_80
-rest_83:
+	JGE four_81
+rest_84:
 	ADDQ $4, R15
-	JZ done_82
-one_81:
+	JZ done_83
+one_82:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_88
-column_87:
+	JGE cut_89
+column_88:
 	VMOVUPS (R9)(DX*1), Z0
 	VMOVUPS (R10)(DX*1), Z1
 	VMOVUPS (R11)(DX*1), Z2
@@ -1510,10 +1512,10 @@ column_87:
 	ADDQ $64, R8
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_87
-cut_88:
+	JLT column_88
+cut_89:
 	CMPQ AX, CX
-	JEQ next_89
+	JEQ next_90
 	VMOVUPS.Z (R9)(DX*1), K1, Z0
 	VMOVUPS.Z (R10)(DX*1), K1, Z1
 	VMOVUPS.Z (R11)(DX*1), K1, Z2
@@ -1532,20 +1534,18 @@ cut_88:
 	VMOVUPS Z5, K1, (SI)
 	VMOVUPS Z3, K1, (R12)(DX*1)
 	VMOVUPS Z4, K1, (R13)(DX*1)
-next_89:
+next_90:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	ADDQ DX, R8
 	DECQ R15
-	JNZ one_81
-done_82:
+	JNZ one_82
+done_83:
 	VZEROUPPER
 	RET
-upper_79:
-	CMPQ AX, $9
-	JGE upper_90
+upper_80:
 	// actBackwardSwish
 	VMOVUPS consts<>+128(SB), Z31
 	VMOVUPS consts<>+192(SB), Z30
@@ -1959,7 +1959,9 @@ next_100:
 done_93:
 	VZEROUPPER
 	RET
-upper_90:
+upper_68:
+	CMPQ AX, $10
+	JGE upper_101
 	// actBackwardSigmoid
 	VMOVUPS consts<>+128(SB), Z31
 	VMOVUPS consts<>+192(SB), Z30
@@ -1993,12 +1995,12 @@ upper_90:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_104
-four_101:
+	JLT rest_105
+four_102:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_106
-column_105:
+	JGE cut_107
+column_106:
 	VMOVUPS (R9)(DX*1), Z0
 	VMOVUPS (R10)(DX*1), Z1
 	VMOVUPS (R11)(DX*1), Z2
@@ -2127,10 +2129,10 @@ column_105:
 	ADDQ $64, R8
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_105
-cut_106:
+	JLT column_106
+cut_107:
 	CMPQ AX, CX
-	JEQ next_107
+	JEQ next_108
 	VMOVUPS.Z (R9)(DX*1), K1, Z0
 	VMOVUPS.Z (R10)(DX*1), K1, Z1
 	VMOVUPS.Z (R11)(DX*1), K1, Z2
@@ -2254,7 +2256,7 @@ cut_106:
 	VMOVUPS Z5, K1, (SI)(BX*1)
 	VMOVUPS Z3, K1, (R12)(DX*1)
 	VMOVUPS Z4, K1, (R13)(DX*1)
-next_107:
+next_108:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -2262,15 +2264,15 @@ next_107:
 	ADDQ DX, DI
 	ADDQ DX, R8
 	SUBQ $4, R15
-	JGE four_101
-rest_104:
+	JGE four_102
+rest_105:
 	ADDQ $4, R15
-	JZ done_103
-one_102:
+	JZ done_104
+one_103:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_109
-column_108:
+	JGE cut_110
+column_109:
 	VMOVUPS (R9)(DX*1), Z0
 	VMOVUPS (R10)(DX*1), Z1
 	VMOVUPS (R11)(DX*1), Z2
@@ -2312,10 +2314,10 @@ column_108:
 	ADDQ $64, R8
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_108
-cut_109:
+	JLT column_109
+cut_110:
 	CMPQ AX, CX
-	JEQ next_110
+	JEQ next_111
 	VMOVUPS.Z (R9)(DX*1), K1, Z0
 	VMOVUPS.Z (R10)(DX*1), K1, Z1
 	VMOVUPS.Z (R11)(DX*1), K1, Z2
@@ -2352,24 +2354,20 @@ cut_109:
 	VMOVUPS Z5, K1, (SI)
 	VMOVUPS Z3, K1, (R12)(DX*1)
 	VMOVUPS Z4, K1, (R13)(DX*1)
-next_110:
+next_111:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	ADDQ DX, R8
 	DECQ R15
-	JNZ one_102
-done_103:
+	JNZ one_103
+done_104:
 	VZEROUPPER
 	RET
-upper_1:
-	CMPQ AX, $15
-	JGE upper_111
-	CMPQ AX, $12
-	JGE upper_112
+upper_101:
 	CMPQ AX, $11
-	JGE upper_113
+	JGE upper_112
 	// applyIdentity
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -2385,12 +2383,12 @@ upper_1:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_117
-four_114:
+	JLT rest_116
+four_113:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_119
-column_118:
+	JGE cut_118
+column_117:
 	VMOVUPS (DI), Z0
 	VMOVUPS Z0, (SI)
 	VMOVUPS (DI)(AX*1), Z0
@@ -2403,10 +2401,10 @@ column_118:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_118
-cut_119:
+	JLT column_117
+cut_118:
 	CMPQ AX, CX
-	JEQ next_120
+	JEQ next_119
 	VMOVUPS.Z (DI), K1, Z0
 	VMOVUPS Z0, K1, (SI)
 	VMOVUPS.Z (DI)(AX*1), K1, Z0
@@ -2415,45 +2413,45 @@ cut_119:
 	VMOVUPS Z0, K1, (SI)(AX*2)
 	VMOVUPS.Z (DI)(BX*1), K1, Z0
 	VMOVUPS Z0, K1, (SI)(BX*1)
-next_120:
+next_119:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_114
-rest_117:
+	JGE four_113
+rest_116:
 	ADDQ $4, R15
-	JZ done_116
-one_115:
+	JZ done_115
+one_114:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_122
-column_121:
+	JGE cut_121
+column_120:
 	VMOVUPS (DI), Z0
 	VMOVUPS Z0, (SI)
 	ADDQ $64, SI
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_121
-cut_122:
+	JLT column_120
+cut_121:
 	CMPQ AX, CX
-	JEQ next_123
+	JEQ next_122
 	VMOVUPS.Z (DI), K1, Z0
 	VMOVUPS Z0, K1, (SI)
-next_123:
+next_122:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_115
-done_116:
+	JNZ one_114
+done_115:
 	VZEROUPPER
 	RET
-upper_113:
+upper_112:
 	// applyReLU
 	VMOVUPS consts<>+0(SB), Z31
 	VMOVUPS consts<>+64(SB), Z30
@@ -2471,12 +2469,12 @@ upper_113:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_127
-four_124:
+	JLT rest_126
+four_123:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_129
-column_128:
+	JGE cut_128
+column_127:
 	VMOVUPS (DI), Z0
 	VMAXPS Z0, Z31, Z0
 	VMOVUPS Z0, (SI)
@@ -2493,10 +2491,10 @@ column_128:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_128
-cut_129:
+	JLT column_127
+cut_128:
 	CMPQ AX, CX
-	JEQ next_130
+	JEQ next_129
 	VMOVUPS.Z (DI), K1, Z0
 	VMAXPS Z0, Z31, Z0
 	VMOVUPS Z0, K1, (SI)
@@ -2509,22 +2507,22 @@ cut_129:
 	VMOVUPS.Z (DI)(BX*1), K1, Z0
 	VMAXPS Z0, Z31, Z0
 	VMOVUPS Z0, K1, (SI)(BX*1)
-next_130:
+next_129:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_124
-rest_127:
+	JGE four_123
+rest_126:
 	ADDQ $4, R15
-	JZ done_126
-one_125:
+	JZ done_125
+one_124:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_132
-column_131:
+	JGE cut_131
+column_130:
 	VMOVUPS (DI), Z0
 	VMAXPS Z0, Z31, Z0
 	VMOVUPS Z0, (SI)
@@ -2532,26 +2530,30 @@ column_131:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_131
-cut_132:
+	JLT column_130
+cut_131:
 	CMPQ AX, CX
-	JEQ next_133
+	JEQ next_132
 	VMOVUPS.Z (DI), K1, Z0
 	VMAXPS Z0, Z31, Z0
 	VMOVUPS Z0, K1, (SI)
-next_133:
+next_132:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_125
-done_126:
+	JNZ one_124
+done_125:
 	VZEROUPPER
 	RET
-upper_112:
-	CMPQ AX, $13
+upper_1:
+	CMPQ AX, $18
+	JGE upper_133
+	CMPQ AX, $15
 	JGE upper_134
+	CMPQ AX, $13
+	JGE upper_135
 	// applyReLU6
 	VMOVUPS consts<>+0(SB), Z31
 	VMOVUPS consts<>+64(SB), Z30
@@ -2569,12 +2571,12 @@ upper_112:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_138
-four_135:
+	JLT rest_139
+four_136:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_140
-column_139:
+	JGE cut_141
+column_140:
 	VMOVUPS (DI), Z0
 	VMAXPS Z0, Z31, Z0
 	VMINPS Z0, Z30, Z0
@@ -2595,10 +2597,10 @@ column_139:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_139
-cut_140:
+	JLT column_140
+cut_141:
 	CMPQ AX, CX
-	JEQ next_141
+	JEQ next_142
 	VMOVUPS.Z (DI), K1, Z0
 	VMAXPS Z0, Z31, Z0
 	VMINPS Z0, Z30, Z0
@@ -2615,22 +2617,22 @@ cut_140:
 	VMAXPS Z0, Z31, Z0
 	VMINPS Z0, Z30, Z0
 	VMOVUPS Z0, K1, (SI)(BX*1)
-next_141:
+next_142:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_135
-rest_138:
+	JGE four_136
+rest_139:
 	ADDQ $4, R15
-	JZ done_137
-one_136:
+	JZ done_138
+one_137:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_143
-column_142:
+	JGE cut_144
+column_143:
 	VMOVUPS (DI), Z0
 	VMAXPS Z0, Z31, Z0
 	VMINPS Z0, Z30, Z0
@@ -2639,27 +2641,27 @@ column_142:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_142
-cut_143:
+	JLT column_143
+cut_144:
 	CMPQ AX, CX
-	JEQ next_144
+	JEQ next_145
 	VMOVUPS.Z (DI), K1, Z0
 	VMAXPS Z0, Z31, Z0
 	VMINPS Z0, Z30, Z0
 	VMOVUPS Z0, K1, (SI)
-next_144:
+next_145:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_136
-done_137:
+	JNZ one_137
+done_138:
 	VZEROUPPER
 	RET
-upper_134:
+upper_135:
 	CMPQ AX, $14
-	JGE upper_145
+	JGE upper_146
 	// applySwish
 	VMOVUPS consts<>+128(SB), Z31
 	VMOVUPS consts<>+192(SB), Z30
@@ -2687,12 +2689,12 @@ upper_134:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_149
-four_146:
+	JLT rest_150
+four_147:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_151
-column_150:
+	JGE cut_152
+column_151:
 	VMOVUPS (DI), Z0
 	VMAXPS Z0, Z28, Z0
 	VMINPS Z0, Z27, Z1
@@ -2777,10 +2779,10 @@ column_150:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_150
-cut_151:
+	JLT column_151
+cut_152:
 	CMPQ AX, CX
-	JEQ next_152
+	JEQ next_153
 	VMOVUPS.Z (DI), K1, Z0
 	VMAXPS Z0, Z28, Z0
 	VMINPS Z0, Z27, Z1
@@ -2861,22 +2863,22 @@ cut_151:
 	VFMADD213PS Z26, Z4, Z2
 	VDIVPS Z2, Z0, Z0
 	VMOVUPS Z0, K1, (SI)(BX*1)
-next_152:
+next_153:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_146
-rest_149:
+	JGE four_147
+rest_150:
 	ADDQ $4, R15
-	JZ done_148
-one_147:
+	JZ done_149
+one_148:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_154
-column_153:
+	JGE cut_155
+column_154:
 	VMOVUPS (DI), Z0
 	VMAXPS Z0, Z28, Z0
 	VMINPS Z0, Z27, Z1
@@ -2901,10 +2903,10 @@ column_153:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_153
-cut_154:
+	JLT column_154
+cut_155:
 	CMPQ AX, CX
-	JEQ next_155
+	JEQ next_156
 	VMOVUPS.Z (DI), K1, Z0
 	VMAXPS Z0, Z28, Z0
 	VMINPS Z0, Z27, Z1
@@ -2925,17 +2927,17 @@ cut_154:
 	VFMADD213PS Z26, Z4, Z2
 	VDIVPS Z2, Z0, Z0
 	VMOVUPS Z0, K1, (SI)
-next_155:
+next_156:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_147
-done_148:
+	JNZ one_148
+done_149:
 	VZEROUPPER
 	RET
-upper_145:
+upper_146:
 	// applySigmoid
 	VMOVUPS consts<>+128(SB), Z31
 	VMOVUPS consts<>+192(SB), Z30
@@ -2963,12 +2965,12 @@ upper_145:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_159
-four_156:
+	JLT rest_160
+four_157:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_161
-column_160:
+	JGE cut_162
+column_161:
 	VMOVUPS (DI), Z0
 	VMAXPS Z0, Z28, Z0
 	VMINPS Z0, Z27, Z0
@@ -3053,10 +3055,10 @@ column_160:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_160
-cut_161:
+	JLT column_161
+cut_162:
 	CMPQ AX, CX
-	JEQ next_162
+	JEQ next_163
 	VMOVUPS.Z (DI), K1, Z0
 	VMAXPS Z0, Z28, Z0
 	VMINPS Z0, Z27, Z0
@@ -3137,22 +3139,22 @@ cut_161:
 	VFMADD213PS Z26, Z4, Z2
 	VDIVPS Z2, Z26, Z0
 	VMOVUPS Z0, K1, (SI)(BX*1)
-next_162:
+next_163:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_156
-rest_159:
+	JGE four_157
+rest_160:
 	ADDQ $4, R15
-	JZ done_158
-one_157:
+	JZ done_159
+one_158:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_164
-column_163:
+	JGE cut_165
+column_164:
 	VMOVUPS (DI), Z0
 	VMAXPS Z0, Z28, Z0
 	VMINPS Z0, Z27, Z0
@@ -3177,10 +3179,10 @@ column_163:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_163
-cut_164:
+	JLT column_164
+cut_165:
 	CMPQ AX, CX
-	JEQ next_165
+	JEQ next_166
 	VMOVUPS.Z (DI), K1, Z0
 	VMAXPS Z0, Z28, Z0
 	VMINPS Z0, Z27, Z0
@@ -3201,19 +3203,17 @@ cut_164:
 	VFMADD213PS Z26, Z4, Z2
 	VDIVPS Z2, Z26, Z0
 	VMOVUPS Z0, K1, (SI)
-next_165:
+next_166:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_157
-done_158:
+	JNZ one_158
+done_159:
 	VZEROUPPER
 	RET
-upper_111:
-	CMPQ AX, $18
-	JGE upper_166
+upper_134:
 	CMPQ AX, $16
 	JGE upper_167
 	// moments
@@ -3561,9 +3561,11 @@ next_198:
 done_191:
 	VZEROUPPER
 	RET
-upper_166:
-	CMPQ AX, $19
+upper_133:
+	CMPQ AX, $21
 	JGE upper_199
+	CMPQ AX, $19
+	JGE upper_200
 	// dotRows
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -3580,12 +3582,12 @@ upper_166:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_203
-four_200:
+	JLT rest_204
+four_201:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_205
-column_204:
+	JGE cut_206
+column_205:
 	VMOVUPS (R8)(DX*1), Z0
 	VMOVUPS (SI), Z1
 	VMOVUPS (DI), Z2
@@ -3604,10 +3606,10 @@ column_204:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_204
-cut_205:
+	JLT column_205
+cut_206:
 	CMPQ AX, CX
-	JEQ next_206
+	JEQ next_207
 	VMOVUPS.Z (R8)(DX*1), K1, Z0
 	VMOVUPS.Z (SI), K1, Z1
 	VMOVUPS.Z (DI), K1, Z2
@@ -3622,22 +3624,22 @@ cut_205:
 	VMOVUPS.Z (DI)(BX*1), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
 	VMOVUPS Z0, K1, (R8)(DX*1)
-next_206:
+next_207:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_200
-rest_203:
+	JGE four_201
+rest_204:
 	ADDQ $4, R15
-	JZ done_202
-one_201:
+	JZ done_203
+one_202:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_208
-column_207:
+	JGE cut_209
+column_208:
 	VMOVUPS (R8)(DX*1), Z0
 	VMOVUPS (SI), Z1
 	VMOVUPS (DI), Z2
@@ -3647,28 +3649,28 @@ column_207:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_207
-cut_208:
+	JLT column_208
+cut_209:
 	CMPQ AX, CX
-	JEQ next_209
+	JEQ next_210
 	VMOVUPS.Z (R8)(DX*1), K1, Z0
 	VMOVUPS.Z (SI), K1, Z1
 	VMOVUPS.Z (DI), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
 	VMOVUPS Z0, K1, (R8)(DX*1)
-next_209:
+next_210:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_201
-done_202:
+	JNZ one_202
+done_203:
 	VZEROUPPER
 	RET
-upper_199:
+upper_200:
 	CMPQ AX, $20
-	JGE upper_210
+	JGE upper_211
 	// add
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -3684,12 +3686,12 @@ upper_199:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_214
-four_211:
+	JLT rest_215
+four_212:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_216
-column_215:
+	JGE cut_217
+column_216:
 	VMOVUPS (SI), Z0
 	VMOVUPS (DI), Z1
 	VADDPS Z1, Z0, Z0
@@ -3710,10 +3712,10 @@ column_215:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_215
-cut_216:
+	JLT column_216
+cut_217:
 	CMPQ AX, CX
-	JEQ next_217
+	JEQ next_218
 	VMOVUPS.Z (SI), K1, Z0
 	VMOVUPS.Z (DI), K1, Z1
 	VADDPS Z1, Z0, Z0
@@ -3730,22 +3732,22 @@ cut_216:
 	VMOVUPS.Z (DI)(BX*1), K1, Z1
 	VADDPS Z1, Z0, Z0
 	VMOVUPS Z0, K1, (SI)(BX*1)
-next_217:
+next_218:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_211
-rest_214:
+	JGE four_212
+rest_215:
 	ADDQ $4, R15
-	JZ done_213
-one_212:
+	JZ done_214
+one_213:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_219
-column_218:
+	JGE cut_220
+column_219:
 	VMOVUPS (SI), Z0
 	VMOVUPS (DI), Z1
 	VADDPS Z1, Z0, Z0
@@ -3754,25 +3756,25 @@ column_218:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_218
-cut_219:
+	JLT column_219
+cut_220:
 	CMPQ AX, CX
-	JEQ next_220
+	JEQ next_221
 	VMOVUPS.Z (SI), K1, Z0
 	VMOVUPS.Z (DI), K1, Z1
 	VADDPS Z1, Z0, Z0
 	VMOVUPS Z0, K1, (SI)
-next_220:
+next_221:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_212
-done_213:
+	JNZ one_213
+done_214:
 	VZEROUPPER
 	RET
-upper_210:
+upper_211:
 	// axpy
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -3790,12 +3792,12 @@ upper_210:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_224
-four_221:
+	JLT rest_225
+four_222:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_226
-column_225:
+	JGE cut_227
+column_226:
 	VMOVUPS (SI), Z1
 	VMOVUPS (DI), Z2
 	VFMADD231PS Z2, Z0, Z1
@@ -3816,10 +3818,10 @@ column_225:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_225
-cut_226:
+	JLT column_226
+cut_227:
 	CMPQ AX, CX
-	JEQ next_227
+	JEQ next_228
 	VMOVUPS.Z (SI), K1, Z1
 	VMOVUPS.Z (DI), K1, Z2
 	VFMADD231PS Z2, Z0, Z1
@@ -3836,22 +3838,22 @@ cut_226:
 	VMOVUPS.Z (DI)(BX*1), K1, Z2
 	VFMADD231PS Z2, Z0, Z1
 	VMOVUPS Z1, K1, (SI)(BX*1)
-next_227:
+next_228:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_221
-rest_224:
+	JGE four_222
+rest_225:
 	ADDQ $4, R15
-	JZ done_223
-one_222:
+	JZ done_224
+one_223:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_229
-column_228:
+	JGE cut_230
+column_229:
 	VMOVUPS (SI), Z1
 	VMOVUPS (DI), Z2
 	VFMADD231PS Z2, Z0, Z1
@@ -3860,36 +3862,822 @@ column_228:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_228
-cut_229:
+	JLT column_229
+cut_230:
 	CMPQ AX, CX
-	JEQ next_230
+	JEQ next_231
 	VMOVUPS.Z (SI), K1, Z1
 	VMOVUPS.Z (DI), K1, Z2
 	VFMADD231PS Z2, Z0, Z1
 	VMOVUPS Z1, K1, (SI)
-next_230:
+next_231:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_222
-done_223:
+	JNZ one_223
+done_224:
+	VZEROUPPER
+	RET
+upper_199:
+	CMPQ AX, $23
+	JGE upper_232
+	CMPQ AX, $22
+	JGE upper_233
+	// rmsprop
+	MOVQ (rowArgs_data+0)(R15), SI
+	MOVQ (rowArgs_data+8)(R15), DI
+	MOVQ (rowArgs_data+16)(R15), R8
+	MOVQ (rowArgs_data+24)(R15), R9
+	MOVQ rowArgs_num(R15), AX
+	VBROADCASTSS (AX), Z0
+	VBROADCASTSS 4(AX), Z1
+	VBROADCASTSS 8(AX), Z2
+	VBROADCASTSS 12(AX), Z3
+	VBROADCASTSS 16(AX), Z4
+	MOVQ rowArgs_n(R15), CX
+	LEAQ (CX*4), AX
+	LEAQ (AX)(AX*2), BX
+	ANDQ $15, CX
+	MOVL $1, DX
+	SHLL CX, DX
+	DECL DX
+	KMOVW DX, K1
+	MOVQ AX, CX
+	ANDQ $-64, CX
+	MOVQ rowArgs_rows(R15), R15
+	SUBQ $4, R15
+	JLT rest_237
+four_234:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_239
+column_238:
+	VMOVUPS (SI), Z5
+	VMOVUPS (DI), Z6
+	VFMADD231PS Z5, Z4, Z6
+	VMOVUPS (R8), Z7
+	VMOVAPS Z6, Z8
+	VFMSUB213PS Z7, Z6, Z8
+	VFMADD231PS Z8, Z1, Z7
+	VMOVUPS Z7, (R8)
+	VADDPS Z3, Z7, Z8
+	VSQRTPS Z8, Z8
+	VMULPS Z0, Z6, Z6
+	VDIVPS Z8, Z6, Z6
+	VMOVUPS (R9), Z9
+	VFMADD213PS Z6, Z2, Z9
+	VMOVUPS Z9, (R9)
+	VSUBPS Z9, Z5, Z5
+	VMOVUPS Z5, (SI)
+	VMOVUPS (SI)(AX*1), Z5
+	VMOVUPS (DI)(AX*1), Z6
+	VFMADD231PS Z5, Z4, Z6
+	VMOVUPS (R8)(AX*1), Z7
+	VMOVAPS Z6, Z8
+	VFMSUB213PS Z7, Z6, Z8
+	VFMADD231PS Z8, Z1, Z7
+	VMOVUPS Z7, (R8)(AX*1)
+	VADDPS Z3, Z7, Z8
+	VSQRTPS Z8, Z8
+	VMULPS Z0, Z6, Z6
+	VDIVPS Z8, Z6, Z6
+	VMOVUPS (R9)(AX*1), Z9
+	VFMADD213PS Z6, Z2, Z9
+	VMOVUPS Z9, (R9)(AX*1)
+	VSUBPS Z9, Z5, Z5
+	VMOVUPS Z5, (SI)(AX*1)
+	VMOVUPS (SI)(AX*2), Z5
+	VMOVUPS (DI)(AX*2), Z6
+	VFMADD231PS Z5, Z4, Z6
+	VMOVUPS (R8)(AX*2), Z7
+	VMOVAPS Z6, Z8
+	VFMSUB213PS Z7, Z6, Z8
+	VFMADD231PS Z8, Z1, Z7
+	VMOVUPS Z7, (R8)(AX*2)
+	VADDPS Z3, Z7, Z8
+	VSQRTPS Z8, Z8
+	VMULPS Z0, Z6, Z6
+	VDIVPS Z8, Z6, Z6
+	VMOVUPS (R9)(AX*2), Z9
+	VFMADD213PS Z6, Z2, Z9
+	VMOVUPS Z9, (R9)(AX*2)
+	VSUBPS Z9, Z5, Z5
+	VMOVUPS Z5, (SI)(AX*2)
+	VMOVUPS (SI)(BX*1), Z5
+	VMOVUPS (DI)(BX*1), Z6
+	VFMADD231PS Z5, Z4, Z6
+	VMOVUPS (R8)(BX*1), Z7
+	VMOVAPS Z6, Z8
+	VFMSUB213PS Z7, Z6, Z8
+	VFMADD231PS Z8, Z1, Z7
+	VMOVUPS Z7, (R8)(BX*1)
+	VADDPS Z3, Z7, Z8
+	VSQRTPS Z8, Z8
+	VMULPS Z0, Z6, Z6
+	VDIVPS Z8, Z6, Z6
+	VMOVUPS (R9)(BX*1), Z9
+	VFMADD213PS Z6, Z2, Z9
+	VMOVUPS Z9, (R9)(BX*1)
+	VSUBPS Z9, Z5, Z5
+	VMOVUPS Z5, (SI)(BX*1)
+	ADDQ $64, SI
+	ADDQ $64, DI
+	ADDQ $64, R8
+	ADDQ $64, R9
+	ADDQ $64, DX
+	CMPQ DX, CX
+	JLT column_238
+cut_239:
+	CMPQ AX, CX
+	JEQ next_240
+	VMOVUPS.Z (SI), K1, Z5
+	VMOVUPS.Z (DI), K1, Z6
+	VFMADD231PS Z5, Z4, Z6
+	VMOVUPS.Z (R8), K1, Z7
+	VMOVAPS Z6, Z8
+	VFMSUB213PS Z7, Z6, Z8
+	VFMADD231PS Z8, Z1, Z7
+	VMOVUPS Z7, K1, (R8)
+	VADDPS Z3, Z7, Z8
+	VSQRTPS Z8, Z8
+	VMULPS Z0, Z6, Z6
+	VDIVPS Z8, Z6, Z6
+	VMOVUPS.Z (R9), K1, Z9
+	VFMADD213PS Z6, Z2, Z9
+	VMOVUPS Z9, K1, (R9)
+	VSUBPS Z9, Z5, Z5
+	VMOVUPS Z5, K1, (SI)
+	VMOVUPS.Z (SI)(AX*1), K1, Z5
+	VMOVUPS.Z (DI)(AX*1), K1, Z6
+	VFMADD231PS Z5, Z4, Z6
+	VMOVUPS.Z (R8)(AX*1), K1, Z7
+	VMOVAPS Z6, Z8
+	VFMSUB213PS Z7, Z6, Z8
+	VFMADD231PS Z8, Z1, Z7
+	VMOVUPS Z7, K1, (R8)(AX*1)
+	VADDPS Z3, Z7, Z8
+	VSQRTPS Z8, Z8
+	VMULPS Z0, Z6, Z6
+	VDIVPS Z8, Z6, Z6
+	VMOVUPS.Z (R9)(AX*1), K1, Z9
+	VFMADD213PS Z6, Z2, Z9
+	VMOVUPS Z9, K1, (R9)(AX*1)
+	VSUBPS Z9, Z5, Z5
+	VMOVUPS Z5, K1, (SI)(AX*1)
+	VMOVUPS.Z (SI)(AX*2), K1, Z5
+	VMOVUPS.Z (DI)(AX*2), K1, Z6
+	VFMADD231PS Z5, Z4, Z6
+	VMOVUPS.Z (R8)(AX*2), K1, Z7
+	VMOVAPS Z6, Z8
+	VFMSUB213PS Z7, Z6, Z8
+	VFMADD231PS Z8, Z1, Z7
+	VMOVUPS Z7, K1, (R8)(AX*2)
+	VADDPS Z3, Z7, Z8
+	VSQRTPS Z8, Z8
+	VMULPS Z0, Z6, Z6
+	VDIVPS Z8, Z6, Z6
+	VMOVUPS.Z (R9)(AX*2), K1, Z9
+	VFMADD213PS Z6, Z2, Z9
+	VMOVUPS Z9, K1, (R9)(AX*2)
+	VSUBPS Z9, Z5, Z5
+	VMOVUPS Z5, K1, (SI)(AX*2)
+	VMOVUPS.Z (SI)(BX*1), K1, Z5
+	VMOVUPS.Z (DI)(BX*1), K1, Z6
+	VFMADD231PS Z5, Z4, Z6
+	VMOVUPS.Z (R8)(BX*1), K1, Z7
+	VMOVAPS Z6, Z8
+	VFMSUB213PS Z7, Z6, Z8
+	VFMADD231PS Z8, Z1, Z7
+	VMOVUPS Z7, K1, (R8)(BX*1)
+	VADDPS Z3, Z7, Z8
+	VSQRTPS Z8, Z8
+	VMULPS Z0, Z6, Z6
+	VDIVPS Z8, Z6, Z6
+	VMOVUPS.Z (R9)(BX*1), K1, Z9
+	VFMADD213PS Z6, Z2, Z9
+	VMOVUPS Z9, K1, (R9)(BX*1)
+	VSUBPS Z9, Z5, Z5
+	VMOVUPS Z5, K1, (SI)(BX*1)
+next_240:
+	MOVQ AX, DX
+	ADDQ BX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	ADDQ DX, R8
+	ADDQ DX, R9
+	SUBQ $4, R15
+	JGE four_234
+rest_237:
+	ADDQ $4, R15
+	JZ done_236
+one_235:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_242
+column_241:
+	VMOVUPS (SI), Z5
+	VMOVUPS (DI), Z6
+	VFMADD231PS Z5, Z4, Z6
+	VMOVUPS (R8), Z7
+	VMOVAPS Z6, Z8
+	VFMSUB213PS Z7, Z6, Z8
+	VFMADD231PS Z8, Z1, Z7
+	VMOVUPS Z7, (R8)
+	VADDPS Z3, Z7, Z8
+	VSQRTPS Z8, Z8
+	VMULPS Z0, Z6, Z6
+	VDIVPS Z8, Z6, Z6
+	VMOVUPS (R9), Z9
+	VFMADD213PS Z6, Z2, Z9
+	VMOVUPS Z9, (R9)
+	VSUBPS Z9, Z5, Z5
+	VMOVUPS Z5, (SI)
+	ADDQ $64, SI
+	ADDQ $64, DI
+	ADDQ $64, R8
+	ADDQ $64, R9
+	ADDQ $64, DX
+	CMPQ DX, CX
+	JLT column_241
+cut_242:
+	CMPQ AX, CX
+	JEQ next_243
+	VMOVUPS.Z (SI), K1, Z5
+	VMOVUPS.Z (DI), K1, Z6
+	VFMADD231PS Z5, Z4, Z6
+	VMOVUPS.Z (R8), K1, Z7
+	VMOVAPS Z6, Z8
+	VFMSUB213PS Z7, Z6, Z8
+	VFMADD231PS Z8, Z1, Z7
+	VMOVUPS Z7, K1, (R8)
+	VADDPS Z3, Z7, Z8
+	VSQRTPS Z8, Z8
+	VMULPS Z0, Z6, Z6
+	VDIVPS Z8, Z6, Z6
+	VMOVUPS.Z (R9), K1, Z9
+	VFMADD213PS Z6, Z2, Z9
+	VMOVUPS Z9, K1, (R9)
+	VSUBPS Z9, Z5, Z5
+	VMOVUPS Z5, K1, (SI)
+next_243:
+	MOVQ AX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	ADDQ DX, R8
+	ADDQ DX, R9
+	DECQ R15
+	JNZ one_235
+done_236:
+	VZEROUPPER
+	RET
+upper_233:
+	// sgd
+	MOVQ (rowArgs_data+0)(R15), SI
+	MOVQ (rowArgs_data+8)(R15), DI
+	MOVQ (rowArgs_data+16)(R15), R8
+	MOVQ rowArgs_num(R15), AX
+	VBROADCASTSS (AX), Z0
+	VBROADCASTSS 4(AX), Z1
+	VBROADCASTSS 8(AX), Z2
+	MOVQ rowArgs_n(R15), CX
+	LEAQ (CX*4), AX
+	LEAQ (AX)(AX*2), BX
+	ANDQ $15, CX
+	MOVL $1, DX
+	SHLL CX, DX
+	DECL DX
+	KMOVW DX, K1
+	MOVQ AX, CX
+	ANDQ $-64, CX
+	MOVQ rowArgs_rows(R15), R15
+	SUBQ $4, R15
+	JLT rest_247
+four_244:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_249
+column_248:
+	VMOVUPS (SI), Z3
+	VMOVUPS (DI), Z4
+	VFMADD231PS Z3, Z2, Z4
+	VMOVUPS (R8), Z5
+	VFMADD213PS Z4, Z1, Z5
+	VMOVUPS Z5, (R8)
+	VFMADD231PS Z5, Z0, Z3
+	VMOVUPS Z3, (SI)
+	VMOVUPS (SI)(AX*1), Z3
+	VMOVUPS (DI)(AX*1), Z4
+	VFMADD231PS Z3, Z2, Z4
+	VMOVUPS (R8)(AX*1), Z5
+	VFMADD213PS Z4, Z1, Z5
+	VMOVUPS Z5, (R8)(AX*1)
+	VFMADD231PS Z5, Z0, Z3
+	VMOVUPS Z3, (SI)(AX*1)
+	VMOVUPS (SI)(AX*2), Z3
+	VMOVUPS (DI)(AX*2), Z4
+	VFMADD231PS Z3, Z2, Z4
+	VMOVUPS (R8)(AX*2), Z5
+	VFMADD213PS Z4, Z1, Z5
+	VMOVUPS Z5, (R8)(AX*2)
+	VFMADD231PS Z5, Z0, Z3
+	VMOVUPS Z3, (SI)(AX*2)
+	VMOVUPS (SI)(BX*1), Z3
+	VMOVUPS (DI)(BX*1), Z4
+	VFMADD231PS Z3, Z2, Z4
+	VMOVUPS (R8)(BX*1), Z5
+	VFMADD213PS Z4, Z1, Z5
+	VMOVUPS Z5, (R8)(BX*1)
+	VFMADD231PS Z5, Z0, Z3
+	VMOVUPS Z3, (SI)(BX*1)
+	ADDQ $64, SI
+	ADDQ $64, DI
+	ADDQ $64, R8
+	ADDQ $64, DX
+	CMPQ DX, CX
+	JLT column_248
+cut_249:
+	CMPQ AX, CX
+	JEQ next_250
+	VMOVUPS.Z (SI), K1, Z3
+	VMOVUPS.Z (DI), K1, Z4
+	VFMADD231PS Z3, Z2, Z4
+	VMOVUPS.Z (R8), K1, Z5
+	VFMADD213PS Z4, Z1, Z5
+	VMOVUPS Z5, K1, (R8)
+	VFMADD231PS Z5, Z0, Z3
+	VMOVUPS Z3, K1, (SI)
+	VMOVUPS.Z (SI)(AX*1), K1, Z3
+	VMOVUPS.Z (DI)(AX*1), K1, Z4
+	VFMADD231PS Z3, Z2, Z4
+	VMOVUPS.Z (R8)(AX*1), K1, Z5
+	VFMADD213PS Z4, Z1, Z5
+	VMOVUPS Z5, K1, (R8)(AX*1)
+	VFMADD231PS Z5, Z0, Z3
+	VMOVUPS Z3, K1, (SI)(AX*1)
+	VMOVUPS.Z (SI)(AX*2), K1, Z3
+	VMOVUPS.Z (DI)(AX*2), K1, Z4
+	VFMADD231PS Z3, Z2, Z4
+	VMOVUPS.Z (R8)(AX*2), K1, Z5
+	VFMADD213PS Z4, Z1, Z5
+	VMOVUPS Z5, K1, (R8)(AX*2)
+	VFMADD231PS Z5, Z0, Z3
+	VMOVUPS Z3, K1, (SI)(AX*2)
+	VMOVUPS.Z (SI)(BX*1), K1, Z3
+	VMOVUPS.Z (DI)(BX*1), K1, Z4
+	VFMADD231PS Z3, Z2, Z4
+	VMOVUPS.Z (R8)(BX*1), K1, Z5
+	VFMADD213PS Z4, Z1, Z5
+	VMOVUPS Z5, K1, (R8)(BX*1)
+	VFMADD231PS Z5, Z0, Z3
+	VMOVUPS Z3, K1, (SI)(BX*1)
+next_250:
+	MOVQ AX, DX
+	ADDQ BX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	ADDQ DX, R8
+	SUBQ $4, R15
+	JGE four_244
+rest_247:
+	ADDQ $4, R15
+	JZ done_246
+one_245:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_252
+column_251:
+	VMOVUPS (SI), Z3
+	VMOVUPS (DI), Z4
+	VFMADD231PS Z3, Z2, Z4
+	VMOVUPS (R8), Z5
+	VFMADD213PS Z4, Z1, Z5
+	VMOVUPS Z5, (R8)
+	VFMADD231PS Z5, Z0, Z3
+	VMOVUPS Z3, (SI)
+	ADDQ $64, SI
+	ADDQ $64, DI
+	ADDQ $64, R8
+	ADDQ $64, DX
+	CMPQ DX, CX
+	JLT column_251
+cut_252:
+	CMPQ AX, CX
+	JEQ next_253
+	VMOVUPS.Z (SI), K1, Z3
+	VMOVUPS.Z (DI), K1, Z4
+	VFMADD231PS Z3, Z2, Z4
+	VMOVUPS.Z (R8), K1, Z5
+	VFMADD213PS Z4, Z1, Z5
+	VMOVUPS Z5, K1, (R8)
+	VFMADD231PS Z5, Z0, Z3
+	VMOVUPS Z3, K1, (SI)
+next_253:
+	MOVQ AX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	ADDQ DX, R8
+	DECQ R15
+	JNZ one_245
+done_246:
+	VZEROUPPER
+	RET
+upper_232:
+	CMPQ AX, $24
+	JGE upper_254
+	// adamw
+	MOVQ (rowArgs_data+0)(R15), SI
+	MOVQ (rowArgs_data+8)(R15), DI
+	MOVQ (rowArgs_data+16)(R15), R8
+	MOVQ (rowArgs_data+24)(R15), R9
+	MOVQ rowArgs_num(R15), AX
+	VBROADCASTSS (AX), Z0
+	VBROADCASTSS 4(AX), Z1
+	VBROADCASTSS 8(AX), Z2
+	VBROADCASTSS 12(AX), Z3
+	VBROADCASTSS 16(AX), Z4
+	VBROADCASTSS 20(AX), Z5
+	MOVQ rowArgs_n(R15), CX
+	LEAQ (CX*4), AX
+	LEAQ (AX)(AX*2), BX
+	ANDQ $15, CX
+	MOVL $1, DX
+	SHLL CX, DX
+	DECL DX
+	KMOVW DX, K1
+	MOVQ AX, CX
+	ANDQ $-64, CX
+	MOVQ rowArgs_rows(R15), R15
+	SUBQ $4, R15
+	JLT rest_258
+four_255:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_260
+column_259:
+	VMOVUPS (DI), Z7
+	VMOVUPS (R8), Z8
+	VSUBPS Z8, Z7, Z10
+	VFMADD231PS Z10, Z1, Z8
+	VMOVUPS Z8, (R8)
+	VMOVUPS (R9), Z9
+	VFMSUB213PS Z9, Z7, Z7
+	VFMADD231PS Z7, Z2, Z9
+	VMOVUPS Z9, (R9)
+	VMULPS Z5, Z9, Z9
+	VSQRTPS Z9, Z9
+	VADDPS Z3, Z9, Z9
+	VMULPS Z0, Z8, Z8
+	VDIVPS Z9, Z8, Z8
+	VMOVUPS (SI), Z6
+	VFMADD231PS Z6, Z4, Z6
+	VSUBPS Z8, Z6, Z6
+	VMOVUPS Z6, (SI)
+	VMOVUPS (DI)(AX*1), Z7
+	VMOVUPS (R8)(AX*1), Z8
+	VSUBPS Z8, Z7, Z10
+	VFMADD231PS Z10, Z1, Z8
+	VMOVUPS Z8, (R8)(AX*1)
+	VMOVUPS (R9)(AX*1), Z9
+	VFMSUB213PS Z9, Z7, Z7
+	VFMADD231PS Z7, Z2, Z9
+	VMOVUPS Z9, (R9)(AX*1)
+	VMULPS Z5, Z9, Z9
+	VSQRTPS Z9, Z9
+	VADDPS Z3, Z9, Z9
+	VMULPS Z0, Z8, Z8
+	VDIVPS Z9, Z8, Z8
+	VMOVUPS (SI)(AX*1), Z6
+	VFMADD231PS Z6, Z4, Z6
+	VSUBPS Z8, Z6, Z6
+	VMOVUPS Z6, (SI)(AX*1)
+	VMOVUPS (DI)(AX*2), Z7
+	VMOVUPS (R8)(AX*2), Z8
+	VSUBPS Z8, Z7, Z10
+	VFMADD231PS Z10, Z1, Z8
+	VMOVUPS Z8, (R8)(AX*2)
+	VMOVUPS (R9)(AX*2), Z9
+	VFMSUB213PS Z9, Z7, Z7
+	VFMADD231PS Z7, Z2, Z9
+	VMOVUPS Z9, (R9)(AX*2)
+	VMULPS Z5, Z9, Z9
+	VSQRTPS Z9, Z9
+	VADDPS Z3, Z9, Z9
+	VMULPS Z0, Z8, Z8
+	VDIVPS Z9, Z8, Z8
+	VMOVUPS (SI)(AX*2), Z6
+	VFMADD231PS Z6, Z4, Z6
+	VSUBPS Z8, Z6, Z6
+	VMOVUPS Z6, (SI)(AX*2)
+	VMOVUPS (DI)(BX*1), Z7
+	VMOVUPS (R8)(BX*1), Z8
+	VSUBPS Z8, Z7, Z10
+	VFMADD231PS Z10, Z1, Z8
+	VMOVUPS Z8, (R8)(BX*1)
+	VMOVUPS (R9)(BX*1), Z9
+	VFMSUB213PS Z9, Z7, Z7
+	VFMADD231PS Z7, Z2, Z9
+	VMOVUPS Z9, (R9)(BX*1)
+	VMULPS Z5, Z9, Z9
+	VSQRTPS Z9, Z9
+	VADDPS Z3, Z9, Z9
+	VMULPS Z0, Z8, Z8
+	VDIVPS Z9, Z8, Z8
+	VMOVUPS (SI)(BX*1), Z6
+	VFMADD231PS Z6, Z4, Z6
+	VSUBPS Z8, Z6, Z6
+	VMOVUPS Z6, (SI)(BX*1)
+	ADDQ $64, SI
+	ADDQ $64, DI
+	ADDQ $64, R8
+	ADDQ $64, R9
+	ADDQ $64, DX
+	CMPQ DX, CX
+	JLT column_259
+cut_260:
+	CMPQ AX, CX
+	JEQ next_261
+	VMOVUPS.Z (DI), K1, Z7
+	VMOVUPS.Z (R8), K1, Z8
+	VSUBPS Z8, Z7, Z10
+	VFMADD231PS Z10, Z1, Z8
+	VMOVUPS Z8, K1, (R8)
+	VMOVUPS.Z (R9), K1, Z9
+	VFMSUB213PS Z9, Z7, Z7
+	VFMADD231PS Z7, Z2, Z9
+	VMOVUPS Z9, K1, (R9)
+	VMULPS Z5, Z9, Z9
+	VSQRTPS Z9, Z9
+	VADDPS Z3, Z9, Z9
+	VMULPS Z0, Z8, Z8
+	VDIVPS Z9, Z8, Z8
+	VMOVUPS.Z (SI), K1, Z6
+	VFMADD231PS Z6, Z4, Z6
+	VSUBPS Z8, Z6, Z6
+	VMOVUPS Z6, K1, (SI)
+	VMOVUPS.Z (DI)(AX*1), K1, Z7
+	VMOVUPS.Z (R8)(AX*1), K1, Z8
+	VSUBPS Z8, Z7, Z10
+	VFMADD231PS Z10, Z1, Z8
+	VMOVUPS Z8, K1, (R8)(AX*1)
+	VMOVUPS.Z (R9)(AX*1), K1, Z9
+	VFMSUB213PS Z9, Z7, Z7
+	VFMADD231PS Z7, Z2, Z9
+	VMOVUPS Z9, K1, (R9)(AX*1)
+	VMULPS Z5, Z9, Z9
+	VSQRTPS Z9, Z9
+	VADDPS Z3, Z9, Z9
+	VMULPS Z0, Z8, Z8
+	VDIVPS Z9, Z8, Z8
+	VMOVUPS.Z (SI)(AX*1), K1, Z6
+	VFMADD231PS Z6, Z4, Z6
+	VSUBPS Z8, Z6, Z6
+	VMOVUPS Z6, K1, (SI)(AX*1)
+	VMOVUPS.Z (DI)(AX*2), K1, Z7
+	VMOVUPS.Z (R8)(AX*2), K1, Z8
+	VSUBPS Z8, Z7, Z10
+	VFMADD231PS Z10, Z1, Z8
+	VMOVUPS Z8, K1, (R8)(AX*2)
+	VMOVUPS.Z (R9)(AX*2), K1, Z9
+	VFMSUB213PS Z9, Z7, Z7
+	VFMADD231PS Z7, Z2, Z9
+	VMOVUPS Z9, K1, (R9)(AX*2)
+	VMULPS Z5, Z9, Z9
+	VSQRTPS Z9, Z9
+	VADDPS Z3, Z9, Z9
+	VMULPS Z0, Z8, Z8
+	VDIVPS Z9, Z8, Z8
+	VMOVUPS.Z (SI)(AX*2), K1, Z6
+	VFMADD231PS Z6, Z4, Z6
+	VSUBPS Z8, Z6, Z6
+	VMOVUPS Z6, K1, (SI)(AX*2)
+	VMOVUPS.Z (DI)(BX*1), K1, Z7
+	VMOVUPS.Z (R8)(BX*1), K1, Z8
+	VSUBPS Z8, Z7, Z10
+	VFMADD231PS Z10, Z1, Z8
+	VMOVUPS Z8, K1, (R8)(BX*1)
+	VMOVUPS.Z (R9)(BX*1), K1, Z9
+	VFMSUB213PS Z9, Z7, Z7
+	VFMADD231PS Z7, Z2, Z9
+	VMOVUPS Z9, K1, (R9)(BX*1)
+	VMULPS Z5, Z9, Z9
+	VSQRTPS Z9, Z9
+	VADDPS Z3, Z9, Z9
+	VMULPS Z0, Z8, Z8
+	VDIVPS Z9, Z8, Z8
+	VMOVUPS.Z (SI)(BX*1), K1, Z6
+	VFMADD231PS Z6, Z4, Z6
+	VSUBPS Z8, Z6, Z6
+	VMOVUPS Z6, K1, (SI)(BX*1)
+next_261:
+	MOVQ AX, DX
+	ADDQ BX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	ADDQ DX, R8
+	ADDQ DX, R9
+	SUBQ $4, R15
+	JGE four_255
+rest_258:
+	ADDQ $4, R15
+	JZ done_257
+one_256:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_263
+column_262:
+	VMOVUPS (DI), Z7
+	VMOVUPS (R8), Z8
+	VSUBPS Z8, Z7, Z10
+	VFMADD231PS Z10, Z1, Z8
+	VMOVUPS Z8, (R8)
+	VMOVUPS (R9), Z9
+	VFMSUB213PS Z9, Z7, Z7
+	VFMADD231PS Z7, Z2, Z9
+	VMOVUPS Z9, (R9)
+	VMULPS Z5, Z9, Z9
+	VSQRTPS Z9, Z9
+	VADDPS Z3, Z9, Z9
+	VMULPS Z0, Z8, Z8
+	VDIVPS Z9, Z8, Z8
+	VMOVUPS (SI), Z6
+	VFMADD231PS Z6, Z4, Z6
+	VSUBPS Z8, Z6, Z6
+	VMOVUPS Z6, (SI)
+	ADDQ $64, SI
+	ADDQ $64, DI
+	ADDQ $64, R8
+	ADDQ $64, R9
+	ADDQ $64, DX
+	CMPQ DX, CX
+	JLT column_262
+cut_263:
+	CMPQ AX, CX
+	JEQ next_264
+	VMOVUPS.Z (DI), K1, Z7
+	VMOVUPS.Z (R8), K1, Z8
+	VSUBPS Z8, Z7, Z10
+	VFMADD231PS Z10, Z1, Z8
+	VMOVUPS Z8, K1, (R8)
+	VMOVUPS.Z (R9), K1, Z9
+	VFMSUB213PS Z9, Z7, Z7
+	VFMADD231PS Z7, Z2, Z9
+	VMOVUPS Z9, K1, (R9)
+	VMULPS Z5, Z9, Z9
+	VSQRTPS Z9, Z9
+	VADDPS Z3, Z9, Z9
+	VMULPS Z0, Z8, Z8
+	VDIVPS Z9, Z8, Z8
+	VMOVUPS.Z (SI), K1, Z6
+	VFMADD231PS Z6, Z4, Z6
+	VSUBPS Z8, Z6, Z6
+	VMOVUPS Z6, K1, (SI)
+next_264:
+	MOVQ AX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	ADDQ DX, R8
+	ADDQ DX, R9
+	DECQ R15
+	JNZ one_256
+done_257:
+	VZEROUPPER
+	RET
+upper_254:
+	// average
+	MOVQ (rowArgs_data+0)(R15), SI
+	MOVQ (rowArgs_data+8)(R15), DI
+	MOVQ rowArgs_num(R15), AX
+	VBROADCASTSS (AX), Z0
+	MOVQ rowArgs_n(R15), CX
+	LEAQ (CX*4), AX
+	LEAQ (AX)(AX*2), BX
+	ANDQ $15, CX
+	MOVL $1, DX
+	SHLL CX, DX
+	DECL DX
+	KMOVW DX, K1
+	MOVQ AX, CX
+	ANDQ $-64, CX
+	MOVQ rowArgs_rows(R15), R15
+	SUBQ $4, R15
+	JLT rest_268
+four_265:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_270
+column_269:
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+	VSUBPS Z1, Z2, Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS Z1, (SI)
+	VMOVUPS (SI)(AX*1), Z1
+	VMOVUPS (DI)(AX*1), Z2
+	VSUBPS Z1, Z2, Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS Z1, (SI)(AX*1)
+	VMOVUPS (SI)(AX*2), Z1
+	VMOVUPS (DI)(AX*2), Z2
+	VSUBPS Z1, Z2, Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS Z1, (SI)(AX*2)
+	VMOVUPS (SI)(BX*1), Z1
+	VMOVUPS (DI)(BX*1), Z2
+	VSUBPS Z1, Z2, Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS Z1, (SI)(BX*1)
+	ADDQ $64, SI
+	ADDQ $64, DI
+	ADDQ $64, DX
+	CMPQ DX, CX
+	JLT column_269
+cut_270:
+	CMPQ AX, CX
+	JEQ next_271
+	VMOVUPS.Z (SI), K1, Z1
+	VMOVUPS.Z (DI), K1, Z2
+	VSUBPS Z1, Z2, Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS Z1, K1, (SI)
+	VMOVUPS.Z (SI)(AX*1), K1, Z1
+	VMOVUPS.Z (DI)(AX*1), K1, Z2
+	VSUBPS Z1, Z2, Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS Z1, K1, (SI)(AX*1)
+	VMOVUPS.Z (SI)(AX*2), K1, Z1
+	VMOVUPS.Z (DI)(AX*2), K1, Z2
+	VSUBPS Z1, Z2, Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS Z1, K1, (SI)(AX*2)
+	VMOVUPS.Z (SI)(BX*1), K1, Z1
+	VMOVUPS.Z (DI)(BX*1), K1, Z2
+	VSUBPS Z1, Z2, Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS Z1, K1, (SI)(BX*1)
+next_271:
+	MOVQ AX, DX
+	ADDQ BX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	SUBQ $4, R15
+	JGE four_265
+rest_268:
+	ADDQ $4, R15
+	JZ done_267
+one_266:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_273
+column_272:
+	VMOVUPS (SI), Z1
+	VMOVUPS (DI), Z2
+	VSUBPS Z1, Z2, Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS Z1, (SI)
+	ADDQ $64, SI
+	ADDQ $64, DI
+	ADDQ $64, DX
+	CMPQ DX, CX
+	JLT column_272
+cut_273:
+	CMPQ AX, CX
+	JEQ next_274
+	VMOVUPS.Z (SI), K1, Z1
+	VMOVUPS.Z (DI), K1, Z2
+	VSUBPS Z1, Z2, Z2
+	VFMADD231PS Z2, Z0, Z1
+	VMOVUPS Z1, K1, (SI)
+next_274:
+	MOVQ AX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	DECQ R15
+	JNZ one_266
+done_267:
 	VZEROUPPER
 	RET
 
 TEXT ·rowsAVX2(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), R15
 	MOVQ rowArgs_op(R15), AX
-	CMPQ AX, $10
-	JGE upper_231
-	CMPQ AX, $5
-	JGE upper_232
-	CMPQ AX, $2
-	JGE upper_233
+	CMPQ AX, $12
+	JGE upper_275
+	CMPQ AX, $6
+	JGE upper_276
+	CMPQ AX, $3
+	JGE upper_277
 	CMPQ AX, $1
-	JGE upper_234
+	JGE upper_278
 	// scaleActIdentity
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -3907,12 +4695,12 @@ TEXT ·rowsAVX2(SB), NOSPLIT, $0-8
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_238
-four_235:
+	JLT rest_282
+four_279:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_240
-column_239:
+	JGE cut_284
+column_283:
 	VMOVUPS (R8)(DX*1), Y0
 	VMOVUPS (R9)(DX*1), Y1
 	VMOVUPS (DI), Y2
@@ -3931,10 +4719,10 @@ column_239:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_239
-cut_240:
+	JLT column_283
+cut_284:
 	CMPQ AX, CX
-	JEQ next_241
+	JEQ next_285
 	VMASKMOVPS (R8)(DX*1), Y15, Y0
 	VMASKMOVPS (R9)(DX*1), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
@@ -3949,22 +4737,22 @@ cut_240:
 	VMASKMOVPS (DI)(BX*1), Y15, Y2
 	VFMADD213PS Y1, Y0, Y2
 	VMASKMOVPS Y2, Y15, (SI)(BX*1)
-next_241:
+next_285:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_235
-rest_238:
+	JGE four_279
+rest_282:
 	ADDQ $4, R15
-	JZ done_237
-one_236:
+	JZ done_281
+one_280:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_243
-column_242:
+	JGE cut_287
+column_286:
 	VMOVUPS (R8)(DX*1), Y0
 	VMOVUPS (R9)(DX*1), Y1
 	VMOVUPS (DI), Y2
@@ -3974,26 +4762,28 @@ column_242:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_242
-cut_243:
+	JLT column_286
+cut_287:
 	CMPQ AX, CX
-	JEQ next_244
+	JEQ next_288
 	VMASKMOVPS (R8)(DX*1), Y15, Y0
 	VMASKMOVPS (R9)(DX*1), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
 	VFMADD213PS Y1, Y0, Y2
 	VMASKMOVPS Y2, Y15, (SI)
-next_244:
+next_288:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_236
-done_237:
+	JNZ one_280
+done_281:
 	VZEROUPPER
 	RET
-upper_234:
+upper_278:
+	CMPQ AX, $2
+	JGE upper_289
 	// scaleActReLU
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -4011,12 +4801,12 @@ upper_234:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_248
-four_245:
+	JLT rest_293
+four_290:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_250
-column_249:
+	JGE cut_295
+column_294:
 	VMOVUPS (R8)(DX*1), Y0
 	VMOVUPS (R9)(DX*1), Y1
 	VMOVUPS (DI), Y2
@@ -4043,10 +4833,10 @@ column_249:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_249
-cut_250:
+	JLT column_294
+cut_295:
 	CMPQ AX, CX
-	JEQ next_251
+	JEQ next_296
 	VMASKMOVPS (R8)(DX*1), Y15, Y0
 	VMASKMOVPS (R9)(DX*1), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
@@ -4069,22 +4859,22 @@ cut_250:
 	VMOVUPS consts<>+0(SB), Y3
 	VMAXPS Y2, Y3, Y2
 	VMASKMOVPS Y2, Y15, (SI)(BX*1)
-next_251:
+next_296:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_245
-rest_248:
+	JGE four_290
+rest_293:
 	ADDQ $4, R15
-	JZ done_247
-one_246:
+	JZ done_292
+one_291:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_253
-column_252:
+	JGE cut_298
+column_297:
 	VMOVUPS (R8)(DX*1), Y0
 	VMOVUPS (R9)(DX*1), Y1
 	VMOVUPS (DI), Y2
@@ -4096,10 +4886,10 @@ column_252:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_252
-cut_253:
+	JLT column_297
+cut_298:
 	CMPQ AX, CX
-	JEQ next_254
+	JEQ next_299
 	VMASKMOVPS (R8)(DX*1), Y15, Y0
 	VMASKMOVPS (R9)(DX*1), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
@@ -4107,19 +4897,17 @@ cut_253:
 	VMOVUPS consts<>+0(SB), Y3
 	VMAXPS Y2, Y3, Y2
 	VMASKMOVPS Y2, Y15, (SI)
-next_254:
+next_299:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_246
-done_247:
+	JNZ one_291
+done_292:
 	VZEROUPPER
 	RET
-upper_233:
-	CMPQ AX, $3
-	JGE upper_255
+upper_289:
 	// scaleActReLU6
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -4137,12 +4925,12 @@ upper_233:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_259
-four_256:
+	JLT rest_303
+four_300:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_261
-column_260:
+	JGE cut_305
+column_304:
 	VMOVUPS (R8)(DX*1), Y0
 	VMOVUPS (R9)(DX*1), Y1
 	VMOVUPS (DI), Y2
@@ -4177,10 +4965,10 @@ column_260:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_260
-cut_261:
+	JLT column_304
+cut_305:
 	CMPQ AX, CX
-	JEQ next_262
+	JEQ next_306
 	VMASKMOVPS (R8)(DX*1), Y15, Y0
 	VMASKMOVPS (R9)(DX*1), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
@@ -4211,22 +4999,22 @@ cut_261:
 	VMOVUPS consts<>+64(SB), Y3
 	VMINPS Y2, Y3, Y2
 	VMASKMOVPS Y2, Y15, (SI)(BX*1)
-next_262:
+next_306:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_256
-rest_259:
+	JGE four_300
+rest_303:
 	ADDQ $4, R15
-	JZ done_258
-one_257:
+	JZ done_302
+one_301:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_264
-column_263:
+	JGE cut_308
+column_307:
 	VMOVUPS (R8)(DX*1), Y0
 	VMOVUPS (R9)(DX*1), Y1
 	VMOVUPS (DI), Y2
@@ -4240,10 +5028,10 @@ column_263:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_263
-cut_264:
+	JLT column_307
+cut_308:
 	CMPQ AX, CX
-	JEQ next_265
+	JEQ next_309
 	VMASKMOVPS (R8)(DX*1), Y15, Y0
 	VMASKMOVPS (R9)(DX*1), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
@@ -4253,19 +5041,19 @@ cut_264:
 	VMOVUPS consts<>+64(SB), Y3
 	VMINPS Y2, Y3, Y2
 	VMASKMOVPS Y2, Y15, (SI)
-next_265:
+next_309:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_257
-done_258:
+	JNZ one_301
+done_302:
 	VZEROUPPER
 	RET
-upper_255:
+upper_277:
 	CMPQ AX, $4
-	JGE upper_266
+	JGE upper_310
 	// scaleActSwish
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -4283,12 +5071,12 @@ upper_255:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_270
-four_267:
+	JLT rest_314
+four_311:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_272
-column_271:
+	JGE cut_316
+column_315:
 	VMOVUPS (R8)(DX*1), Y0
 	VMOVUPS (R9)(DX*1), Y1
 	VMOVUPS (DI), Y2
@@ -4387,10 +5175,10 @@ column_271:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_271
-cut_272:
+	JLT column_315
+cut_316:
 	CMPQ AX, CX
-	JEQ next_273
+	JEQ next_317
 	VMASKMOVPS (R8)(DX*1), Y15, Y0
 	VMASKMOVPS (R9)(DX*1), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
@@ -4485,22 +5273,22 @@ cut_272:
 	VFMADD213PS consts<>+448(SB), Y6, Y4
 	VDIVPS Y4, Y2, Y2
 	VMASKMOVPS Y2, Y15, (SI)(BX*1)
-next_273:
+next_317:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_267
-rest_270:
+	JGE four_311
+rest_314:
 	ADDQ $4, R15
-	JZ done_269
-one_268:
+	JZ done_313
+one_312:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_275
-column_274:
+	JGE cut_319
+column_318:
 	VMOVUPS (R8)(DX*1), Y0
 	VMOVUPS (R9)(DX*1), Y1
 	VMOVUPS (DI), Y2
@@ -4530,10 +5318,10 @@ column_274:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_274
-cut_275:
+	JLT column_318
+cut_319:
 	CMPQ AX, CX
-	JEQ next_276
+	JEQ next_320
 	VMASKMOVPS (R8)(DX*1), Y15, Y0
 	VMASKMOVPS (R9)(DX*1), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
@@ -4559,17 +5347,19 @@ cut_275:
 	VFMADD213PS consts<>+448(SB), Y6, Y4
 	VDIVPS Y4, Y2, Y2
 	VMASKMOVPS Y2, Y15, (SI)
-next_276:
+next_320:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_268
-done_269:
+	JNZ one_312
+done_313:
 	VZEROUPPER
 	RET
-upper_266:
+upper_310:
+	CMPQ AX, $5
+	JGE upper_321
 	// scaleActSigmoid
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -4587,12 +5377,12 @@ upper_266:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_280
-four_277:
+	JLT rest_325
+four_322:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_282
-column_281:
+	JGE cut_327
+column_326:
 	VMOVUPS (R8)(DX*1), Y0
 	VMOVUPS (R9)(DX*1), Y1
 	VMOVUPS (DI), Y2
@@ -4695,10 +5485,10 @@ column_281:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_281
-cut_282:
+	JLT column_326
+cut_327:
 	CMPQ AX, CX
-	JEQ next_283
+	JEQ next_328
 	VMASKMOVPS (R8)(DX*1), Y15, Y0
 	VMASKMOVPS (R9)(DX*1), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
@@ -4797,22 +5587,22 @@ cut_282:
 	VMOVUPS consts<>+448(SB), Y2
 	VDIVPS Y4, Y2, Y2
 	VMASKMOVPS Y2, Y15, (SI)(BX*1)
-next_283:
+next_328:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_277
-rest_280:
+	JGE four_322
+rest_325:
 	ADDQ $4, R15
-	JZ done_279
-one_278:
+	JZ done_324
+one_323:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_285
-column_284:
+	JGE cut_330
+column_329:
 	VMOVUPS (R8)(DX*1), Y0
 	VMOVUPS (R9)(DX*1), Y1
 	VMOVUPS (DI), Y2
@@ -4843,10 +5633,10 @@ column_284:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_284
-cut_285:
+	JLT column_329
+cut_330:
 	CMPQ AX, CX
-	JEQ next_286
+	JEQ next_331
 	VMASKMOVPS (R8)(DX*1), Y15, Y0
 	VMASKMOVPS (R9)(DX*1), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
@@ -4873,21 +5663,17 @@ cut_285:
 	VMOVUPS consts<>+448(SB), Y2
 	VDIVPS Y4, Y2, Y2
 	VMASKMOVPS Y2, Y15, (SI)
-next_286:
+next_331:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_278
-done_279:
+	JNZ one_323
+done_324:
 	VZEROUPPER
 	RET
-upper_232:
-	CMPQ AX, $7
-	JGE upper_287
-	CMPQ AX, $6
-	JGE upper_288
+upper_321:
 	// actBackwardIdentity
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -4909,12 +5695,12 @@ upper_232:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_292
-four_289:
+	JLT rest_335
+four_332:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_294
-column_293:
+	JGE cut_337
+column_336:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R11)(DX*1), Y2
@@ -4951,10 +5737,10 @@ column_293:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_293
-cut_294:
+	JLT column_336
+cut_337:
 	CMPQ AX, CX
-	JEQ next_295
+	JEQ next_338
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -4986,7 +5772,7 @@ cut_294:
 	VMASKMOVPS Y5, Y15, (SI)(BX*1)
 	VMASKMOVPS Y3, Y15, (R12)(DX*1)
 	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_295:
+next_338:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -4994,15 +5780,15 @@ next_295:
 	ADDQ DX, DI
 	ADDQ DX, R8
 	SUBQ $4, R15
-	JGE four_289
-rest_292:
+	JGE four_332
+rest_335:
 	ADDQ $4, R15
-	JZ done_291
-one_290:
+	JZ done_334
+one_333:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_297
-column_296:
+	JGE cut_340
+column_339:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R11)(DX*1), Y2
@@ -5021,10 +5807,10 @@ column_296:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_296
-cut_297:
+	JLT column_339
+cut_340:
 	CMPQ AX, CX
-	JEQ next_298
+	JEQ next_341
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -5038,18 +5824,22 @@ cut_297:
 	VMASKMOVPS Y5, Y15, (SI)
 	VMASKMOVPS Y3, Y15, (R12)(DX*1)
 	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_298:
+next_341:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	ADDQ DX, R8
 	DECQ R15
-	JNZ one_290
-done_291:
+	JNZ one_333
+done_334:
 	VZEROUPPER
 	RET
-upper_288:
+upper_276:
+	CMPQ AX, $9
+	JGE upper_342
+	CMPQ AX, $7
+	JGE upper_343
 	// actBackwardReLU
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -5071,12 +5861,12 @@ upper_288:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_302
-four_299:
+	JLT rest_347
+four_344:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_304
-column_303:
+	JGE cut_349
+column_348:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R11)(DX*1), Y2
@@ -5129,10 +5919,10 @@ column_303:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_303
-cut_304:
+	JLT column_348
+cut_349:
 	CMPQ AX, CX
-	JEQ next_305
+	JEQ next_350
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -5180,7 +5970,7 @@ cut_304:
 	VMASKMOVPS Y5, Y15, (SI)(BX*1)
 	VMASKMOVPS Y3, Y15, (R12)(DX*1)
 	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_305:
+next_350:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -5188,15 +5978,15 @@ next_305:
 	ADDQ DX, DI
 	ADDQ DX, R8
 	SUBQ $4, R15
-	JGE four_299
-rest_302:
+	JGE four_344
+rest_347:
 	ADDQ $4, R15
-	JZ done_301
-one_300:
+	JZ done_346
+one_345:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_307
-column_306:
+	JGE cut_352
+column_351:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R11)(DX*1), Y2
@@ -5219,10 +6009,10 @@ column_306:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_306
-cut_307:
+	JLT column_351
+cut_352:
 	CMPQ AX, CX
-	JEQ next_308
+	JEQ next_353
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -5240,20 +6030,20 @@ cut_307:
 	VMASKMOVPS Y5, Y15, (SI)
 	VMASKMOVPS Y3, Y15, (R12)(DX*1)
 	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_308:
+next_353:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	ADDQ DX, R8
 	DECQ R15
-	JNZ one_300
-done_301:
+	JNZ one_345
+done_346:
 	VZEROUPPER
 	RET
-upper_287:
+upper_343:
 	CMPQ AX, $8
-	JGE upper_309
+	JGE upper_354
 	// actBackwardReLU6
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -5275,12 +6065,12 @@ upper_287:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_313
-four_310:
+	JLT rest_358
+four_355:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_315
-column_314:
+	JGE cut_360
+column_359:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R11)(DX*1), Y2
@@ -5341,10 +6131,10 @@ column_314:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_314
-cut_315:
+	JLT column_359
+cut_360:
 	CMPQ AX, CX
-	JEQ next_316
+	JEQ next_361
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -5400,7 +6190,7 @@ cut_315:
 	VMASKMOVPS Y5, Y15, (SI)(BX*1)
 	VMASKMOVPS Y3, Y15, (R12)(DX*1)
 	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_316:
+next_361:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -5408,15 +6198,15 @@ next_316:
 	ADDQ DX, DI
 	ADDQ DX, R8
 	SUBQ $4, R15
-	JGE four_310
-rest_313:
+	JGE four_355
+rest_358:
 	ADDQ $4, R15
-	JZ done_312
-one_311:
+	JZ done_357
+one_356:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_318
-column_317:
+	JGE cut_363
+column_362:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R11)(DX*1), Y2
@@ -5441,10 +6231,10 @@ column_317:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_317
-cut_318:
+	JLT column_362
+cut_363:
 	CMPQ AX, CX
-	JEQ next_319
+	JEQ next_364
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -5464,20 +6254,18 @@ cut_318:
 	VMASKMOVPS Y5, Y15, (SI)
 	VMASKMOVPS Y3, Y15, (R12)(DX*1)
 	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_319:
+next_364:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	ADDQ DX, R8
 	DECQ R15
-	JNZ one_311
-done_312:
+	JNZ one_356
+done_357:
 	VZEROUPPER
 	RET
-upper_309:
-	CMPQ AX, $9
-	JGE upper_320
+upper_354:
 	// actBackwardSwish
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -5499,12 +6287,12 @@ upper_309:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_324
-four_321:
+	JLT rest_368
+four_365:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_326
-column_325:
+	JGE cut_370
+column_369:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R11)(DX*1), Y2
@@ -5649,10 +6437,10 @@ column_325:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_325
-cut_326:
+	JLT column_369
+cut_370:
 	CMPQ AX, CX
-	JEQ next_327
+	JEQ next_371
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -5792,7 +6580,7 @@ cut_326:
 	VMASKMOVPS Y5, Y15, (SI)(BX*1)
 	VMASKMOVPS Y3, Y15, (R12)(DX*1)
 	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_327:
+next_371:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -5800,15 +6588,15 @@ next_327:
 	ADDQ DX, DI
 	ADDQ DX, R8
 	SUBQ $4, R15
-	JGE four_321
-rest_324:
+	JGE four_365
+rest_368:
 	ADDQ $4, R15
-	JZ done_323
-one_322:
+	JZ done_367
+one_366:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_329
-column_328:
+	JGE cut_373
+column_372:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R11)(DX*1), Y2
@@ -5854,10 +6642,10 @@ column_328:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_328
-cut_329:
+	JLT column_372
+cut_373:
 	CMPQ AX, CX
-	JEQ next_330
+	JEQ next_374
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -5898,18 +6686,20 @@ cut_329:
 	VMASKMOVPS Y5, Y15, (SI)
 	VMASKMOVPS Y3, Y15, (R12)(DX*1)
 	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_330:
+next_374:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	ADDQ DX, R8
 	DECQ R15
-	JNZ one_322
-done_323:
+	JNZ one_366
+done_367:
 	VZEROUPPER
 	RET
-upper_320:
+upper_342:
+	CMPQ AX, $10
+	JGE upper_375
 	// actBackwardSigmoid
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -5931,12 +6721,12 @@ upper_320:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_334
-four_331:
+	JLT rest_379
+four_376:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_336
-column_335:
+	JGE cut_381
+column_380:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R11)(DX*1), Y2
@@ -6077,10 +6867,10 @@ column_335:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_335
-cut_336:
+	JLT column_380
+cut_381:
 	CMPQ AX, CX
-	JEQ next_337
+	JEQ next_382
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -6216,7 +7006,7 @@ cut_336:
 	VMASKMOVPS Y5, Y15, (SI)(BX*1)
 	VMASKMOVPS Y3, Y15, (R12)(DX*1)
 	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_337:
+next_382:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -6224,15 +7014,15 @@ next_337:
 	ADDQ DX, DI
 	ADDQ DX, R8
 	SUBQ $4, R15
-	JGE four_331
-rest_334:
+	JGE four_376
+rest_379:
 	ADDQ $4, R15
-	JZ done_333
-one_332:
+	JZ done_378
+one_377:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_339
-column_338:
+	JGE cut_384
+column_383:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R11)(DX*1), Y2
@@ -6277,10 +7067,10 @@ column_338:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_338
-cut_339:
+	JLT column_383
+cut_384:
 	CMPQ AX, CX
-	JEQ next_340
+	JEQ next_385
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -6320,24 +7110,20 @@ cut_339:
 	VMASKMOVPS Y5, Y15, (SI)
 	VMASKMOVPS Y3, Y15, (R12)(DX*1)
 	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_340:
+next_385:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	ADDQ DX, R8
 	DECQ R15
-	JNZ one_332
-done_333:
+	JNZ one_377
+done_378:
 	VZEROUPPER
 	RET
-upper_231:
-	CMPQ AX, $15
-	JGE upper_341
-	CMPQ AX, $12
-	JGE upper_342
+upper_375:
 	CMPQ AX, $11
-	JGE upper_343
+	JGE upper_386
 	// applyIdentity
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -6353,12 +7139,12 @@ upper_231:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_347
-four_344:
+	JLT rest_390
+four_387:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_349
-column_348:
+	JGE cut_392
+column_391:
 	VMOVUPS (DI), Y0
 	VMOVUPS Y0, (SI)
 	VMOVUPS (DI)(AX*1), Y0
@@ -6371,10 +7157,10 @@ column_348:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_348
-cut_349:
+	JLT column_391
+cut_392:
 	CMPQ AX, CX
-	JEQ next_350
+	JEQ next_393
 	VMASKMOVPS (DI), Y15, Y0
 	VMASKMOVPS Y0, Y15, (SI)
 	VMASKMOVPS (DI)(AX*1), Y15, Y0
@@ -6383,45 +7169,45 @@ cut_349:
 	VMASKMOVPS Y0, Y15, (SI)(AX*2)
 	VMASKMOVPS (DI)(BX*1), Y15, Y0
 	VMASKMOVPS Y0, Y15, (SI)(BX*1)
-next_350:
+next_393:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_344
-rest_347:
+	JGE four_387
+rest_390:
 	ADDQ $4, R15
-	JZ done_346
-one_345:
+	JZ done_389
+one_388:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_352
-column_351:
+	JGE cut_395
+column_394:
 	VMOVUPS (DI), Y0
 	VMOVUPS Y0, (SI)
 	ADDQ $32, SI
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_351
-cut_352:
+	JLT column_394
+cut_395:
 	CMPQ AX, CX
-	JEQ next_353
+	JEQ next_396
 	VMASKMOVPS (DI), Y15, Y0
 	VMASKMOVPS Y0, Y15, (SI)
-next_353:
+next_396:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_345
-done_346:
+	JNZ one_388
+done_389:
 	VZEROUPPER
 	RET
-upper_343:
+upper_386:
 	// applyReLU
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -6437,12 +7223,12 @@ upper_343:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_357
-four_354:
+	JLT rest_400
+four_397:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_359
-column_358:
+	JGE cut_402
+column_401:
 	VMOVUPS (DI), Y0
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS Y0, Y1, Y0
@@ -6463,10 +7249,10 @@ column_358:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_358
-cut_359:
+	JLT column_401
+cut_402:
 	CMPQ AX, CX
-	JEQ next_360
+	JEQ next_403
 	VMASKMOVPS (DI), Y15, Y0
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS Y0, Y1, Y0
@@ -6483,22 +7269,22 @@ cut_359:
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS Y0, Y1, Y0
 	VMASKMOVPS Y0, Y15, (SI)(BX*1)
-next_360:
+next_403:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_354
-rest_357:
+	JGE four_397
+rest_400:
 	ADDQ $4, R15
-	JZ done_356
-one_355:
+	JZ done_399
+one_398:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_362
-column_361:
+	JGE cut_405
+column_404:
 	VMOVUPS (DI), Y0
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS Y0, Y1, Y0
@@ -6507,27 +7293,31 @@ column_361:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_361
-cut_362:
+	JLT column_404
+cut_405:
 	CMPQ AX, CX
-	JEQ next_363
+	JEQ next_406
 	VMASKMOVPS (DI), Y15, Y0
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS Y0, Y1, Y0
 	VMASKMOVPS Y0, Y15, (SI)
-next_363:
+next_406:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_355
-done_356:
+	JNZ one_398
+done_399:
 	VZEROUPPER
 	RET
-upper_342:
+upper_275:
+	CMPQ AX, $18
+	JGE upper_407
+	CMPQ AX, $15
+	JGE upper_408
 	CMPQ AX, $13
-	JGE upper_364
+	JGE upper_409
 	// applyReLU6
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -6543,12 +7333,12 @@ upper_342:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_368
-four_365:
+	JLT rest_413
+four_410:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_370
-column_369:
+	JGE cut_415
+column_414:
 	VMOVUPS (DI), Y0
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS Y0, Y1, Y0
@@ -6577,10 +7367,10 @@ column_369:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_369
-cut_370:
+	JLT column_414
+cut_415:
 	CMPQ AX, CX
-	JEQ next_371
+	JEQ next_416
 	VMASKMOVPS (DI), Y15, Y0
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS Y0, Y1, Y0
@@ -6605,22 +7395,22 @@ cut_370:
 	VMOVUPS consts<>+64(SB), Y1
 	VMINPS Y0, Y1, Y0
 	VMASKMOVPS Y0, Y15, (SI)(BX*1)
-next_371:
+next_416:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_365
-rest_368:
+	JGE four_410
+rest_413:
 	ADDQ $4, R15
-	JZ done_367
-one_366:
+	JZ done_412
+one_411:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_373
-column_372:
+	JGE cut_418
+column_417:
 	VMOVUPS (DI), Y0
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS Y0, Y1, Y0
@@ -6631,29 +7421,29 @@ column_372:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_372
-cut_373:
+	JLT column_417
+cut_418:
 	CMPQ AX, CX
-	JEQ next_374
+	JEQ next_419
 	VMASKMOVPS (DI), Y15, Y0
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS Y0, Y1, Y0
 	VMOVUPS consts<>+64(SB), Y1
 	VMINPS Y0, Y1, Y0
 	VMASKMOVPS Y0, Y15, (SI)
-next_374:
+next_419:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_366
-done_367:
+	JNZ one_411
+done_412:
 	VZEROUPPER
 	RET
-upper_364:
+upper_409:
 	CMPQ AX, $14
-	JGE upper_375
+	JGE upper_420
 	// applySwish
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -6669,12 +7459,12 @@ upper_364:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_379
-four_376:
+	JLT rest_424
+four_421:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_381
-column_380:
+	JGE cut_426
+column_425:
 	VMOVUPS (DI), Y0
 	VMOVUPS consts<>+320(SB), Y2
 	VMAXPS Y0, Y2, Y0
@@ -6767,10 +7557,10 @@ column_380:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_380
-cut_381:
+	JLT column_425
+cut_426:
 	CMPQ AX, CX
-	JEQ next_382
+	JEQ next_427
 	VMASKMOVPS (DI), Y15, Y0
 	VMOVUPS consts<>+320(SB), Y2
 	VMAXPS Y0, Y2, Y0
@@ -6859,22 +7649,22 @@ cut_381:
 	VFMADD213PS consts<>+448(SB), Y4, Y2
 	VDIVPS Y2, Y0, Y0
 	VMASKMOVPS Y0, Y15, (SI)(BX*1)
-next_382:
+next_427:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_376
-rest_379:
+	JGE four_421
+rest_424:
 	ADDQ $4, R15
-	JZ done_378
-one_377:
+	JZ done_423
+one_422:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_384
-column_383:
+	JGE cut_429
+column_428:
 	VMOVUPS (DI), Y0
 	VMOVUPS consts<>+320(SB), Y2
 	VMAXPS Y0, Y2, Y0
@@ -6901,10 +7691,10 @@ column_383:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_383
-cut_384:
+	JLT column_428
+cut_429:
 	CMPQ AX, CX
-	JEQ next_385
+	JEQ next_430
 	VMASKMOVPS (DI), Y15, Y0
 	VMOVUPS consts<>+320(SB), Y2
 	VMAXPS Y0, Y2, Y0
@@ -6927,17 +7717,17 @@ cut_384:
 	VFMADD213PS consts<>+448(SB), Y4, Y2
 	VDIVPS Y2, Y0, Y0
 	VMASKMOVPS Y0, Y15, (SI)
-next_385:
+next_430:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_377
-done_378:
+	JNZ one_422
+done_423:
 	VZEROUPPER
 	RET
-upper_375:
+upper_420:
 	// applySigmoid
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -6953,12 +7743,12 @@ upper_375:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_389
-four_386:
+	JLT rest_434
+four_431:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_391
-column_390:
+	JGE cut_436
+column_435:
 	VMOVUPS (DI), Y0
 	VMOVUPS consts<>+320(SB), Y2
 	VMAXPS Y0, Y2, Y0
@@ -7055,10 +7845,10 @@ column_390:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_390
-cut_391:
+	JLT column_435
+cut_436:
 	CMPQ AX, CX
-	JEQ next_392
+	JEQ next_437
 	VMASKMOVPS (DI), Y15, Y0
 	VMOVUPS consts<>+320(SB), Y2
 	VMAXPS Y0, Y2, Y0
@@ -7151,22 +7941,22 @@ cut_391:
 	VMOVUPS consts<>+448(SB), Y0
 	VDIVPS Y2, Y0, Y0
 	VMASKMOVPS Y0, Y15, (SI)(BX*1)
-next_392:
+next_437:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_386
-rest_389:
+	JGE four_431
+rest_434:
 	ADDQ $4, R15
-	JZ done_388
-one_387:
+	JZ done_433
+one_432:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_394
-column_393:
+	JGE cut_439
+column_438:
 	VMOVUPS (DI), Y0
 	VMOVUPS consts<>+320(SB), Y2
 	VMAXPS Y0, Y2, Y0
@@ -7194,10 +7984,10 @@ column_393:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_393
-cut_394:
+	JLT column_438
+cut_439:
 	CMPQ AX, CX
-	JEQ next_395
+	JEQ next_440
 	VMASKMOVPS (DI), Y15, Y0
 	VMOVUPS consts<>+320(SB), Y2
 	VMAXPS Y0, Y2, Y0
@@ -7221,21 +8011,19 @@ cut_394:
 	VMOVUPS consts<>+448(SB), Y0
 	VDIVPS Y2, Y0, Y0
 	VMASKMOVPS Y0, Y15, (SI)
-next_395:
+next_440:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_387
-done_388:
+	JNZ one_432
+done_433:
 	VZEROUPPER
 	RET
-upper_341:
-	CMPQ AX, $18
-	JGE upper_396
+upper_408:
 	CMPQ AX, $16
-	JGE upper_397
+	JGE upper_441
 	// moments
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_coef+0)(R15), DI
@@ -7253,12 +8041,12 @@ upper_341:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_401
-four_398:
+	JLT rest_445
+four_442:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_403
-column_402:
+	JGE cut_447
+column_446:
 	VMOVUPS (DI)(DX*1), Y0
 	VMOVUPS (R8)(DX*1), Y1
 	VMOVUPS (R9)(DX*1), Y2
@@ -7283,10 +8071,10 @@ column_402:
 	ADDQ $32, SI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_402
-cut_403:
+	JLT column_446
+cut_447:
 	CMPQ AX, CX
-	JEQ next_404
+	JEQ next_448
 	VMASKMOVPS (DI)(DX*1), Y15, Y0
 	VMASKMOVPS (R8)(DX*1), Y15, Y1
 	VMASKMOVPS (R9)(DX*1), Y15, Y2
@@ -7308,21 +8096,21 @@ cut_403:
 	VFMADD231PS Y3, Y3, Y2
 	VMASKMOVPS Y1, Y15, (R8)(DX*1)
 	VMASKMOVPS Y2, Y15, (R9)(DX*1)
-next_404:
+next_448:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	SUBQ $4, R15
-	JGE four_398
-rest_401:
+	JGE four_442
+rest_445:
 	ADDQ $4, R15
-	JZ done_400
-one_399:
+	JZ done_444
+one_443:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_406
-column_405:
+	JGE cut_450
+column_449:
 	VMOVUPS (DI)(DX*1), Y0
 	VMOVUPS (R8)(DX*1), Y1
 	VMOVUPS (R9)(DX*1), Y2
@@ -7335,10 +8123,10 @@ column_405:
 	ADDQ $32, SI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_405
-cut_406:
+	JLT column_449
+cut_450:
 	CMPQ AX, CX
-	JEQ next_407
+	JEQ next_451
 	VMASKMOVPS (DI)(DX*1), Y15, Y0
 	VMASKMOVPS (R8)(DX*1), Y15, Y1
 	VMASKMOVPS (R9)(DX*1), Y15, Y2
@@ -7348,18 +8136,18 @@ cut_406:
 	VFMADD231PS Y3, Y3, Y2
 	VMASKMOVPS Y1, Y15, (R8)(DX*1)
 	VMASKMOVPS Y2, Y15, (R9)(DX*1)
-next_407:
+next_451:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	DECQ R15
-	JNZ one_399
-done_400:
+	JNZ one_443
+done_444:
 	VZEROUPPER
 	RET
-upper_397:
+upper_441:
 	CMPQ AX, $17
-	JGE upper_408
+	JGE upper_452
 	// affine2
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -7379,12 +8167,12 @@ upper_397:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_412
-four_409:
+	JLT rest_456
+four_453:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_414
-column_413:
+	JGE cut_458
+column_457:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R11)(DX*1), Y2
@@ -7413,10 +8201,10 @@ column_413:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_413
-cut_414:
+	JLT column_457
+cut_458:
 	CMPQ AX, CX
-	JEQ next_415
+	JEQ next_459
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -7440,7 +8228,7 @@ cut_414:
 	VMASKMOVPS (DI)(BX*1), Y15, Y4
 	VFMADD231PS Y4, Y0, Y3
 	VMASKMOVPS Y3, Y15, (SI)(BX*1)
-next_415:
+next_459:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -7448,15 +8236,15 @@ next_415:
 	ADDQ DX, DI
 	ADDQ DX, R8
 	SUBQ $4, R15
-	JGE four_409
-rest_412:
+	JGE four_453
+rest_456:
 	ADDQ $4, R15
-	JZ done_411
-one_410:
+	JZ done_455
+one_454:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_417
-column_416:
+	JGE cut_461
+column_460:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R11)(DX*1), Y2
@@ -7470,10 +8258,10 @@ column_416:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_416
-cut_417:
+	JLT column_460
+cut_461:
 	CMPQ AX, CX
-	JEQ next_418
+	JEQ next_462
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -7482,18 +8270,18 @@ cut_417:
 	VMASKMOVPS (DI), Y15, Y4
 	VFMADD231PS Y4, Y0, Y3
 	VMASKMOVPS Y3, Y15, (SI)
-next_418:
+next_462:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	ADDQ DX, R8
 	DECQ R15
-	JNZ one_410
-done_411:
+	JNZ one_454
+done_455:
 	VZEROUPPER
 	RET
-upper_408:
+upper_452:
 	// sumRows
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_sum+0)(R15), DI
@@ -7509,12 +8297,12 @@ upper_408:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_422
-four_419:
+	JLT rest_466
+four_463:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_424
-column_423:
+	JGE cut_468
+column_467:
 	VMOVUPS (DI)(DX*1), Y0
 	VMOVUPS (SI), Y1
 	VADDPS Y1, Y0, Y0
@@ -7528,10 +8316,10 @@ column_423:
 	ADDQ $32, SI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_423
-cut_424:
+	JLT column_467
+cut_468:
 	CMPQ AX, CX
-	JEQ next_425
+	JEQ next_469
 	VMASKMOVPS (DI)(DX*1), Y15, Y0
 	VMASKMOVPS (SI), Y15, Y1
 	VADDPS Y1, Y0, Y0
@@ -7542,21 +8330,21 @@ cut_424:
 	VMASKMOVPS (SI)(BX*1), Y15, Y1
 	VADDPS Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)(DX*1)
-next_425:
+next_469:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	SUBQ $4, R15
-	JGE four_419
-rest_422:
+	JGE four_463
+rest_466:
 	ADDQ $4, R15
-	JZ done_421
-one_420:
+	JZ done_465
+one_464:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_427
-column_426:
+	JGE cut_471
+column_470:
 	VMOVUPS (DI)(DX*1), Y0
 	VMOVUPS (SI), Y1
 	VADDPS Y1, Y0, Y0
@@ -7564,26 +8352,28 @@ column_426:
 	ADDQ $32, SI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_426
-cut_427:
+	JLT column_470
+cut_471:
 	CMPQ AX, CX
-	JEQ next_428
+	JEQ next_472
 	VMASKMOVPS (DI)(DX*1), Y15, Y0
 	VMASKMOVPS (SI), Y15, Y1
 	VADDPS Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)(DX*1)
-next_428:
+next_472:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	DECQ R15
-	JNZ one_420
-done_421:
+	JNZ one_464
+done_465:
 	VZEROUPPER
 	RET
-upper_396:
+upper_407:
+	CMPQ AX, $21
+	JGE upper_473
 	CMPQ AX, $19
-	JGE upper_429
+	JGE upper_474
 	// dotRows
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -7600,12 +8390,12 @@ upper_396:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_433
-four_430:
+	JLT rest_478
+four_475:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_435
-column_434:
+	JGE cut_480
+column_479:
 	VMOVUPS (R8)(DX*1), Y0
 	VMOVUPS (SI), Y1
 	VMOVUPS (DI), Y2
@@ -7624,10 +8414,10 @@ column_434:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_434
-cut_435:
+	JLT column_479
+cut_480:
 	CMPQ AX, CX
-	JEQ next_436
+	JEQ next_481
 	VMASKMOVPS (R8)(DX*1), Y15, Y0
 	VMASKMOVPS (SI), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
@@ -7642,22 +8432,22 @@ cut_435:
 	VMASKMOVPS (DI)(BX*1), Y15, Y2
 	VFMADD231PS Y1, Y2, Y0
 	VMASKMOVPS Y0, Y15, (R8)(DX*1)
-next_436:
+next_481:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_430
-rest_433:
+	JGE four_475
+rest_478:
 	ADDQ $4, R15
-	JZ done_432
-one_431:
+	JZ done_477
+one_476:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_438
-column_437:
+	JGE cut_483
+column_482:
 	VMOVUPS (R8)(DX*1), Y0
 	VMOVUPS (SI), Y1
 	VMOVUPS (DI), Y2
@@ -7667,28 +8457,28 @@ column_437:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_437
-cut_438:
+	JLT column_482
+cut_483:
 	CMPQ AX, CX
-	JEQ next_439
+	JEQ next_484
 	VMASKMOVPS (R8)(DX*1), Y15, Y0
 	VMASKMOVPS (SI), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
 	VFMADD231PS Y1, Y2, Y0
 	VMASKMOVPS Y0, Y15, (R8)(DX*1)
-next_439:
+next_484:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_431
-done_432:
+	JNZ one_476
+done_477:
 	VZEROUPPER
 	RET
-upper_429:
+upper_474:
 	CMPQ AX, $20
-	JGE upper_440
+	JGE upper_485
 	// add
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -7704,12 +8494,12 @@ upper_429:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_444
-four_441:
+	JLT rest_489
+four_486:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_446
-column_445:
+	JGE cut_491
+column_490:
 	VMOVUPS (SI), Y0
 	VMOVUPS (DI), Y1
 	VADDPS Y1, Y0, Y0
@@ -7730,10 +8520,10 @@ column_445:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_445
-cut_446:
+	JLT column_490
+cut_491:
 	CMPQ AX, CX
-	JEQ next_447
+	JEQ next_492
 	VMASKMOVPS (SI), Y15, Y0
 	VMASKMOVPS (DI), Y15, Y1
 	VADDPS Y1, Y0, Y0
@@ -7750,22 +8540,22 @@ cut_446:
 	VMASKMOVPS (DI)(BX*1), Y15, Y1
 	VADDPS Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (SI)(BX*1)
-next_447:
+next_492:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_441
-rest_444:
+	JGE four_486
+rest_489:
 	ADDQ $4, R15
-	JZ done_443
-one_442:
+	JZ done_488
+one_487:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_449
-column_448:
+	JGE cut_494
+column_493:
 	VMOVUPS (SI), Y0
 	VMOVUPS (DI), Y1
 	VADDPS Y1, Y0, Y0
@@ -7774,25 +8564,25 @@ column_448:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_448
-cut_449:
+	JLT column_493
+cut_494:
 	CMPQ AX, CX
-	JEQ next_450
+	JEQ next_495
 	VMASKMOVPS (SI), Y15, Y0
 	VMASKMOVPS (DI), Y15, Y1
 	VADDPS Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (SI)
-next_450:
+next_495:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_442
-done_443:
+	JNZ one_487
+done_488:
 	VZEROUPPER
 	RET
-upper_440:
+upper_485:
 	// axpy
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -7810,12 +8600,12 @@ upper_440:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_454
-four_451:
+	JLT rest_499
+four_496:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_456
-column_455:
+	JGE cut_501
+column_500:
 	VMOVUPS (SI), Y1
 	VMOVUPS (DI), Y2
 	VFMADD231PS Y2, Y0, Y1
@@ -7836,10 +8626,10 @@ column_455:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_455
-cut_456:
+	JLT column_500
+cut_501:
 	CMPQ AX, CX
-	JEQ next_457
+	JEQ next_502
 	VMASKMOVPS (SI), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
 	VFMADD231PS Y2, Y0, Y1
@@ -7856,22 +8646,22 @@ cut_456:
 	VMASKMOVPS (DI)(BX*1), Y15, Y2
 	VFMADD231PS Y2, Y0, Y1
 	VMASKMOVPS Y1, Y15, (SI)(BX*1)
-next_457:
+next_502:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_451
-rest_454:
+	JGE four_496
+rest_499:
 	ADDQ $4, R15
-	JZ done_453
-one_452:
+	JZ done_498
+one_497:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_459
-column_458:
+	JGE cut_504
+column_503:
 	VMOVUPS (SI), Y1
 	VMOVUPS (DI), Y2
 	VFMADD231PS Y2, Y0, Y1
@@ -7880,22 +8670,808 @@ column_458:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_458
-cut_459:
+	JLT column_503
+cut_504:
 	CMPQ AX, CX
-	JEQ next_460
+	JEQ next_505
 	VMASKMOVPS (SI), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
 	VFMADD231PS Y2, Y0, Y1
 	VMASKMOVPS Y1, Y15, (SI)
-next_460:
+next_505:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_452
-done_453:
+	JNZ one_497
+done_498:
+	VZEROUPPER
+	RET
+upper_473:
+	CMPQ AX, $23
+	JGE upper_506
+	CMPQ AX, $22
+	JGE upper_507
+	// rmsprop
+	MOVQ (rowArgs_data+0)(R15), SI
+	MOVQ (rowArgs_data+8)(R15), DI
+	MOVQ (rowArgs_data+16)(R15), R8
+	MOVQ (rowArgs_data+24)(R15), R9
+	MOVQ rowArgs_num(R15), AX
+	VBROADCASTSS (AX), Y0
+	VBROADCASTSS 4(AX), Y1
+	VBROADCASTSS 8(AX), Y2
+	VBROADCASTSS 12(AX), Y3
+	VBROADCASTSS 16(AX), Y4
+	MOVQ rowArgs_n(R15), CX
+	LEAQ (CX*4), AX
+	LEAQ (AX)(AX*2), BX
+	ANDQ $7, CX
+	LEAQ tailmask<>+32(SB), DX
+	SHLQ $2, CX
+	SUBQ CX, DX
+	VMOVDQU (DX), Y15
+	MOVQ AX, CX
+	ANDQ $-32, CX
+	MOVQ rowArgs_rows(R15), R15
+	SUBQ $4, R15
+	JLT rest_511
+four_508:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_513
+column_512:
+	VMOVUPS (SI), Y5
+	VMOVUPS (DI), Y6
+	VFMADD231PS Y5, Y4, Y6
+	VMOVUPS (R8), Y7
+	VMOVAPS Y6, Y8
+	VFMSUB213PS Y7, Y6, Y8
+	VFMADD231PS Y8, Y1, Y7
+	VMOVUPS Y7, (R8)
+	VADDPS Y3, Y7, Y8
+	VSQRTPS Y8, Y8
+	VMULPS Y0, Y6, Y6
+	VDIVPS Y8, Y6, Y6
+	VMOVUPS (R9), Y9
+	VFMADD213PS Y6, Y2, Y9
+	VMOVUPS Y9, (R9)
+	VSUBPS Y9, Y5, Y5
+	VMOVUPS Y5, (SI)
+	VMOVUPS (SI)(AX*1), Y5
+	VMOVUPS (DI)(AX*1), Y6
+	VFMADD231PS Y5, Y4, Y6
+	VMOVUPS (R8)(AX*1), Y7
+	VMOVAPS Y6, Y8
+	VFMSUB213PS Y7, Y6, Y8
+	VFMADD231PS Y8, Y1, Y7
+	VMOVUPS Y7, (R8)(AX*1)
+	VADDPS Y3, Y7, Y8
+	VSQRTPS Y8, Y8
+	VMULPS Y0, Y6, Y6
+	VDIVPS Y8, Y6, Y6
+	VMOVUPS (R9)(AX*1), Y9
+	VFMADD213PS Y6, Y2, Y9
+	VMOVUPS Y9, (R9)(AX*1)
+	VSUBPS Y9, Y5, Y5
+	VMOVUPS Y5, (SI)(AX*1)
+	VMOVUPS (SI)(AX*2), Y5
+	VMOVUPS (DI)(AX*2), Y6
+	VFMADD231PS Y5, Y4, Y6
+	VMOVUPS (R8)(AX*2), Y7
+	VMOVAPS Y6, Y8
+	VFMSUB213PS Y7, Y6, Y8
+	VFMADD231PS Y8, Y1, Y7
+	VMOVUPS Y7, (R8)(AX*2)
+	VADDPS Y3, Y7, Y8
+	VSQRTPS Y8, Y8
+	VMULPS Y0, Y6, Y6
+	VDIVPS Y8, Y6, Y6
+	VMOVUPS (R9)(AX*2), Y9
+	VFMADD213PS Y6, Y2, Y9
+	VMOVUPS Y9, (R9)(AX*2)
+	VSUBPS Y9, Y5, Y5
+	VMOVUPS Y5, (SI)(AX*2)
+	VMOVUPS (SI)(BX*1), Y5
+	VMOVUPS (DI)(BX*1), Y6
+	VFMADD231PS Y5, Y4, Y6
+	VMOVUPS (R8)(BX*1), Y7
+	VMOVAPS Y6, Y8
+	VFMSUB213PS Y7, Y6, Y8
+	VFMADD231PS Y8, Y1, Y7
+	VMOVUPS Y7, (R8)(BX*1)
+	VADDPS Y3, Y7, Y8
+	VSQRTPS Y8, Y8
+	VMULPS Y0, Y6, Y6
+	VDIVPS Y8, Y6, Y6
+	VMOVUPS (R9)(BX*1), Y9
+	VFMADD213PS Y6, Y2, Y9
+	VMOVUPS Y9, (R9)(BX*1)
+	VSUBPS Y9, Y5, Y5
+	VMOVUPS Y5, (SI)(BX*1)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	ADDQ $32, R8
+	ADDQ $32, R9
+	ADDQ $32, DX
+	CMPQ DX, CX
+	JLT column_512
+cut_513:
+	CMPQ AX, CX
+	JEQ next_514
+	VMASKMOVPS (SI), Y15, Y5
+	VMASKMOVPS (DI), Y15, Y6
+	VFMADD231PS Y5, Y4, Y6
+	VMASKMOVPS (R8), Y15, Y7
+	VMOVAPS Y6, Y8
+	VFMSUB213PS Y7, Y6, Y8
+	VFMADD231PS Y8, Y1, Y7
+	VMASKMOVPS Y7, Y15, (R8)
+	VADDPS Y3, Y7, Y8
+	VSQRTPS Y8, Y8
+	VMULPS Y0, Y6, Y6
+	VDIVPS Y8, Y6, Y6
+	VMASKMOVPS (R9), Y15, Y9
+	VFMADD213PS Y6, Y2, Y9
+	VMASKMOVPS Y9, Y15, (R9)
+	VSUBPS Y9, Y5, Y5
+	VMASKMOVPS Y5, Y15, (SI)
+	VMASKMOVPS (SI)(AX*1), Y15, Y5
+	VMASKMOVPS (DI)(AX*1), Y15, Y6
+	VFMADD231PS Y5, Y4, Y6
+	VMASKMOVPS (R8)(AX*1), Y15, Y7
+	VMOVAPS Y6, Y8
+	VFMSUB213PS Y7, Y6, Y8
+	VFMADD231PS Y8, Y1, Y7
+	VMASKMOVPS Y7, Y15, (R8)(AX*1)
+	VADDPS Y3, Y7, Y8
+	VSQRTPS Y8, Y8
+	VMULPS Y0, Y6, Y6
+	VDIVPS Y8, Y6, Y6
+	VMASKMOVPS (R9)(AX*1), Y15, Y9
+	VFMADD213PS Y6, Y2, Y9
+	VMASKMOVPS Y9, Y15, (R9)(AX*1)
+	VSUBPS Y9, Y5, Y5
+	VMASKMOVPS Y5, Y15, (SI)(AX*1)
+	VMASKMOVPS (SI)(AX*2), Y15, Y5
+	VMASKMOVPS (DI)(AX*2), Y15, Y6
+	VFMADD231PS Y5, Y4, Y6
+	VMASKMOVPS (R8)(AX*2), Y15, Y7
+	VMOVAPS Y6, Y8
+	VFMSUB213PS Y7, Y6, Y8
+	VFMADD231PS Y8, Y1, Y7
+	VMASKMOVPS Y7, Y15, (R8)(AX*2)
+	VADDPS Y3, Y7, Y8
+	VSQRTPS Y8, Y8
+	VMULPS Y0, Y6, Y6
+	VDIVPS Y8, Y6, Y6
+	VMASKMOVPS (R9)(AX*2), Y15, Y9
+	VFMADD213PS Y6, Y2, Y9
+	VMASKMOVPS Y9, Y15, (R9)(AX*2)
+	VSUBPS Y9, Y5, Y5
+	VMASKMOVPS Y5, Y15, (SI)(AX*2)
+	VMASKMOVPS (SI)(BX*1), Y15, Y5
+	VMASKMOVPS (DI)(BX*1), Y15, Y6
+	VFMADD231PS Y5, Y4, Y6
+	VMASKMOVPS (R8)(BX*1), Y15, Y7
+	VMOVAPS Y6, Y8
+	VFMSUB213PS Y7, Y6, Y8
+	VFMADD231PS Y8, Y1, Y7
+	VMASKMOVPS Y7, Y15, (R8)(BX*1)
+	VADDPS Y3, Y7, Y8
+	VSQRTPS Y8, Y8
+	VMULPS Y0, Y6, Y6
+	VDIVPS Y8, Y6, Y6
+	VMASKMOVPS (R9)(BX*1), Y15, Y9
+	VFMADD213PS Y6, Y2, Y9
+	VMASKMOVPS Y9, Y15, (R9)(BX*1)
+	VSUBPS Y9, Y5, Y5
+	VMASKMOVPS Y5, Y15, (SI)(BX*1)
+next_514:
+	MOVQ AX, DX
+	ADDQ BX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	ADDQ DX, R8
+	ADDQ DX, R9
+	SUBQ $4, R15
+	JGE four_508
+rest_511:
+	ADDQ $4, R15
+	JZ done_510
+one_509:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_516
+column_515:
+	VMOVUPS (SI), Y5
+	VMOVUPS (DI), Y6
+	VFMADD231PS Y5, Y4, Y6
+	VMOVUPS (R8), Y7
+	VMOVAPS Y6, Y8
+	VFMSUB213PS Y7, Y6, Y8
+	VFMADD231PS Y8, Y1, Y7
+	VMOVUPS Y7, (R8)
+	VADDPS Y3, Y7, Y8
+	VSQRTPS Y8, Y8
+	VMULPS Y0, Y6, Y6
+	VDIVPS Y8, Y6, Y6
+	VMOVUPS (R9), Y9
+	VFMADD213PS Y6, Y2, Y9
+	VMOVUPS Y9, (R9)
+	VSUBPS Y9, Y5, Y5
+	VMOVUPS Y5, (SI)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	ADDQ $32, R8
+	ADDQ $32, R9
+	ADDQ $32, DX
+	CMPQ DX, CX
+	JLT column_515
+cut_516:
+	CMPQ AX, CX
+	JEQ next_517
+	VMASKMOVPS (SI), Y15, Y5
+	VMASKMOVPS (DI), Y15, Y6
+	VFMADD231PS Y5, Y4, Y6
+	VMASKMOVPS (R8), Y15, Y7
+	VMOVAPS Y6, Y8
+	VFMSUB213PS Y7, Y6, Y8
+	VFMADD231PS Y8, Y1, Y7
+	VMASKMOVPS Y7, Y15, (R8)
+	VADDPS Y3, Y7, Y8
+	VSQRTPS Y8, Y8
+	VMULPS Y0, Y6, Y6
+	VDIVPS Y8, Y6, Y6
+	VMASKMOVPS (R9), Y15, Y9
+	VFMADD213PS Y6, Y2, Y9
+	VMASKMOVPS Y9, Y15, (R9)
+	VSUBPS Y9, Y5, Y5
+	VMASKMOVPS Y5, Y15, (SI)
+next_517:
+	MOVQ AX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	ADDQ DX, R8
+	ADDQ DX, R9
+	DECQ R15
+	JNZ one_509
+done_510:
+	VZEROUPPER
+	RET
+upper_507:
+	// sgd
+	MOVQ (rowArgs_data+0)(R15), SI
+	MOVQ (rowArgs_data+8)(R15), DI
+	MOVQ (rowArgs_data+16)(R15), R8
+	MOVQ rowArgs_num(R15), AX
+	VBROADCASTSS (AX), Y0
+	VBROADCASTSS 4(AX), Y1
+	VBROADCASTSS 8(AX), Y2
+	MOVQ rowArgs_n(R15), CX
+	LEAQ (CX*4), AX
+	LEAQ (AX)(AX*2), BX
+	ANDQ $7, CX
+	LEAQ tailmask<>+32(SB), DX
+	SHLQ $2, CX
+	SUBQ CX, DX
+	VMOVDQU (DX), Y15
+	MOVQ AX, CX
+	ANDQ $-32, CX
+	MOVQ rowArgs_rows(R15), R15
+	SUBQ $4, R15
+	JLT rest_521
+four_518:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_523
+column_522:
+	VMOVUPS (SI), Y3
+	VMOVUPS (DI), Y4
+	VFMADD231PS Y3, Y2, Y4
+	VMOVUPS (R8), Y5
+	VFMADD213PS Y4, Y1, Y5
+	VMOVUPS Y5, (R8)
+	VFMADD231PS Y5, Y0, Y3
+	VMOVUPS Y3, (SI)
+	VMOVUPS (SI)(AX*1), Y3
+	VMOVUPS (DI)(AX*1), Y4
+	VFMADD231PS Y3, Y2, Y4
+	VMOVUPS (R8)(AX*1), Y5
+	VFMADD213PS Y4, Y1, Y5
+	VMOVUPS Y5, (R8)(AX*1)
+	VFMADD231PS Y5, Y0, Y3
+	VMOVUPS Y3, (SI)(AX*1)
+	VMOVUPS (SI)(AX*2), Y3
+	VMOVUPS (DI)(AX*2), Y4
+	VFMADD231PS Y3, Y2, Y4
+	VMOVUPS (R8)(AX*2), Y5
+	VFMADD213PS Y4, Y1, Y5
+	VMOVUPS Y5, (R8)(AX*2)
+	VFMADD231PS Y5, Y0, Y3
+	VMOVUPS Y3, (SI)(AX*2)
+	VMOVUPS (SI)(BX*1), Y3
+	VMOVUPS (DI)(BX*1), Y4
+	VFMADD231PS Y3, Y2, Y4
+	VMOVUPS (R8)(BX*1), Y5
+	VFMADD213PS Y4, Y1, Y5
+	VMOVUPS Y5, (R8)(BX*1)
+	VFMADD231PS Y5, Y0, Y3
+	VMOVUPS Y3, (SI)(BX*1)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	ADDQ $32, R8
+	ADDQ $32, DX
+	CMPQ DX, CX
+	JLT column_522
+cut_523:
+	CMPQ AX, CX
+	JEQ next_524
+	VMASKMOVPS (SI), Y15, Y3
+	VMASKMOVPS (DI), Y15, Y4
+	VFMADD231PS Y3, Y2, Y4
+	VMASKMOVPS (R8), Y15, Y5
+	VFMADD213PS Y4, Y1, Y5
+	VMASKMOVPS Y5, Y15, (R8)
+	VFMADD231PS Y5, Y0, Y3
+	VMASKMOVPS Y3, Y15, (SI)
+	VMASKMOVPS (SI)(AX*1), Y15, Y3
+	VMASKMOVPS (DI)(AX*1), Y15, Y4
+	VFMADD231PS Y3, Y2, Y4
+	VMASKMOVPS (R8)(AX*1), Y15, Y5
+	VFMADD213PS Y4, Y1, Y5
+	VMASKMOVPS Y5, Y15, (R8)(AX*1)
+	VFMADD231PS Y5, Y0, Y3
+	VMASKMOVPS Y3, Y15, (SI)(AX*1)
+	VMASKMOVPS (SI)(AX*2), Y15, Y3
+	VMASKMOVPS (DI)(AX*2), Y15, Y4
+	VFMADD231PS Y3, Y2, Y4
+	VMASKMOVPS (R8)(AX*2), Y15, Y5
+	VFMADD213PS Y4, Y1, Y5
+	VMASKMOVPS Y5, Y15, (R8)(AX*2)
+	VFMADD231PS Y5, Y0, Y3
+	VMASKMOVPS Y3, Y15, (SI)(AX*2)
+	VMASKMOVPS (SI)(BX*1), Y15, Y3
+	VMASKMOVPS (DI)(BX*1), Y15, Y4
+	VFMADD231PS Y3, Y2, Y4
+	VMASKMOVPS (R8)(BX*1), Y15, Y5
+	VFMADD213PS Y4, Y1, Y5
+	VMASKMOVPS Y5, Y15, (R8)(BX*1)
+	VFMADD231PS Y5, Y0, Y3
+	VMASKMOVPS Y3, Y15, (SI)(BX*1)
+next_524:
+	MOVQ AX, DX
+	ADDQ BX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	ADDQ DX, R8
+	SUBQ $4, R15
+	JGE four_518
+rest_521:
+	ADDQ $4, R15
+	JZ done_520
+one_519:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_526
+column_525:
+	VMOVUPS (SI), Y3
+	VMOVUPS (DI), Y4
+	VFMADD231PS Y3, Y2, Y4
+	VMOVUPS (R8), Y5
+	VFMADD213PS Y4, Y1, Y5
+	VMOVUPS Y5, (R8)
+	VFMADD231PS Y5, Y0, Y3
+	VMOVUPS Y3, (SI)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	ADDQ $32, R8
+	ADDQ $32, DX
+	CMPQ DX, CX
+	JLT column_525
+cut_526:
+	CMPQ AX, CX
+	JEQ next_527
+	VMASKMOVPS (SI), Y15, Y3
+	VMASKMOVPS (DI), Y15, Y4
+	VFMADD231PS Y3, Y2, Y4
+	VMASKMOVPS (R8), Y15, Y5
+	VFMADD213PS Y4, Y1, Y5
+	VMASKMOVPS Y5, Y15, (R8)
+	VFMADD231PS Y5, Y0, Y3
+	VMASKMOVPS Y3, Y15, (SI)
+next_527:
+	MOVQ AX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	ADDQ DX, R8
+	DECQ R15
+	JNZ one_519
+done_520:
+	VZEROUPPER
+	RET
+upper_506:
+	CMPQ AX, $24
+	JGE upper_528
+	// adamw
+	MOVQ (rowArgs_data+0)(R15), SI
+	MOVQ (rowArgs_data+8)(R15), DI
+	MOVQ (rowArgs_data+16)(R15), R8
+	MOVQ (rowArgs_data+24)(R15), R9
+	MOVQ rowArgs_num(R15), AX
+	VBROADCASTSS (AX), Y0
+	VBROADCASTSS 4(AX), Y1
+	VBROADCASTSS 8(AX), Y2
+	VBROADCASTSS 12(AX), Y3
+	VBROADCASTSS 16(AX), Y4
+	VBROADCASTSS 20(AX), Y5
+	MOVQ rowArgs_n(R15), CX
+	LEAQ (CX*4), AX
+	LEAQ (AX)(AX*2), BX
+	ANDQ $7, CX
+	LEAQ tailmask<>+32(SB), DX
+	SHLQ $2, CX
+	SUBQ CX, DX
+	VMOVDQU (DX), Y15
+	MOVQ AX, CX
+	ANDQ $-32, CX
+	MOVQ rowArgs_rows(R15), R15
+	SUBQ $4, R15
+	JLT rest_532
+four_529:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_534
+column_533:
+	VMOVUPS (DI), Y7
+	VMOVUPS (R8), Y8
+	VSUBPS Y8, Y7, Y10
+	VFMADD231PS Y10, Y1, Y8
+	VMOVUPS Y8, (R8)
+	VMOVUPS (R9), Y9
+	VFMSUB213PS Y9, Y7, Y7
+	VFMADD231PS Y7, Y2, Y9
+	VMOVUPS Y9, (R9)
+	VMULPS Y5, Y9, Y9
+	VSQRTPS Y9, Y9
+	VADDPS Y3, Y9, Y9
+	VMULPS Y0, Y8, Y8
+	VDIVPS Y9, Y8, Y8
+	VMOVUPS (SI), Y6
+	VFMADD231PS Y6, Y4, Y6
+	VSUBPS Y8, Y6, Y6
+	VMOVUPS Y6, (SI)
+	VMOVUPS (DI)(AX*1), Y7
+	VMOVUPS (R8)(AX*1), Y8
+	VSUBPS Y8, Y7, Y10
+	VFMADD231PS Y10, Y1, Y8
+	VMOVUPS Y8, (R8)(AX*1)
+	VMOVUPS (R9)(AX*1), Y9
+	VFMSUB213PS Y9, Y7, Y7
+	VFMADD231PS Y7, Y2, Y9
+	VMOVUPS Y9, (R9)(AX*1)
+	VMULPS Y5, Y9, Y9
+	VSQRTPS Y9, Y9
+	VADDPS Y3, Y9, Y9
+	VMULPS Y0, Y8, Y8
+	VDIVPS Y9, Y8, Y8
+	VMOVUPS (SI)(AX*1), Y6
+	VFMADD231PS Y6, Y4, Y6
+	VSUBPS Y8, Y6, Y6
+	VMOVUPS Y6, (SI)(AX*1)
+	VMOVUPS (DI)(AX*2), Y7
+	VMOVUPS (R8)(AX*2), Y8
+	VSUBPS Y8, Y7, Y10
+	VFMADD231PS Y10, Y1, Y8
+	VMOVUPS Y8, (R8)(AX*2)
+	VMOVUPS (R9)(AX*2), Y9
+	VFMSUB213PS Y9, Y7, Y7
+	VFMADD231PS Y7, Y2, Y9
+	VMOVUPS Y9, (R9)(AX*2)
+	VMULPS Y5, Y9, Y9
+	VSQRTPS Y9, Y9
+	VADDPS Y3, Y9, Y9
+	VMULPS Y0, Y8, Y8
+	VDIVPS Y9, Y8, Y8
+	VMOVUPS (SI)(AX*2), Y6
+	VFMADD231PS Y6, Y4, Y6
+	VSUBPS Y8, Y6, Y6
+	VMOVUPS Y6, (SI)(AX*2)
+	VMOVUPS (DI)(BX*1), Y7
+	VMOVUPS (R8)(BX*1), Y8
+	VSUBPS Y8, Y7, Y10
+	VFMADD231PS Y10, Y1, Y8
+	VMOVUPS Y8, (R8)(BX*1)
+	VMOVUPS (R9)(BX*1), Y9
+	VFMSUB213PS Y9, Y7, Y7
+	VFMADD231PS Y7, Y2, Y9
+	VMOVUPS Y9, (R9)(BX*1)
+	VMULPS Y5, Y9, Y9
+	VSQRTPS Y9, Y9
+	VADDPS Y3, Y9, Y9
+	VMULPS Y0, Y8, Y8
+	VDIVPS Y9, Y8, Y8
+	VMOVUPS (SI)(BX*1), Y6
+	VFMADD231PS Y6, Y4, Y6
+	VSUBPS Y8, Y6, Y6
+	VMOVUPS Y6, (SI)(BX*1)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	ADDQ $32, R8
+	ADDQ $32, R9
+	ADDQ $32, DX
+	CMPQ DX, CX
+	JLT column_533
+cut_534:
+	CMPQ AX, CX
+	JEQ next_535
+	VMASKMOVPS (DI), Y15, Y7
+	VMASKMOVPS (R8), Y15, Y8
+	VSUBPS Y8, Y7, Y10
+	VFMADD231PS Y10, Y1, Y8
+	VMASKMOVPS Y8, Y15, (R8)
+	VMASKMOVPS (R9), Y15, Y9
+	VFMSUB213PS Y9, Y7, Y7
+	VFMADD231PS Y7, Y2, Y9
+	VMASKMOVPS Y9, Y15, (R9)
+	VMULPS Y5, Y9, Y9
+	VSQRTPS Y9, Y9
+	VADDPS Y3, Y9, Y9
+	VMULPS Y0, Y8, Y8
+	VDIVPS Y9, Y8, Y8
+	VMASKMOVPS (SI), Y15, Y6
+	VFMADD231PS Y6, Y4, Y6
+	VSUBPS Y8, Y6, Y6
+	VMASKMOVPS Y6, Y15, (SI)
+	VMASKMOVPS (DI)(AX*1), Y15, Y7
+	VMASKMOVPS (R8)(AX*1), Y15, Y8
+	VSUBPS Y8, Y7, Y10
+	VFMADD231PS Y10, Y1, Y8
+	VMASKMOVPS Y8, Y15, (R8)(AX*1)
+	VMASKMOVPS (R9)(AX*1), Y15, Y9
+	VFMSUB213PS Y9, Y7, Y7
+	VFMADD231PS Y7, Y2, Y9
+	VMASKMOVPS Y9, Y15, (R9)(AX*1)
+	VMULPS Y5, Y9, Y9
+	VSQRTPS Y9, Y9
+	VADDPS Y3, Y9, Y9
+	VMULPS Y0, Y8, Y8
+	VDIVPS Y9, Y8, Y8
+	VMASKMOVPS (SI)(AX*1), Y15, Y6
+	VFMADD231PS Y6, Y4, Y6
+	VSUBPS Y8, Y6, Y6
+	VMASKMOVPS Y6, Y15, (SI)(AX*1)
+	VMASKMOVPS (DI)(AX*2), Y15, Y7
+	VMASKMOVPS (R8)(AX*2), Y15, Y8
+	VSUBPS Y8, Y7, Y10
+	VFMADD231PS Y10, Y1, Y8
+	VMASKMOVPS Y8, Y15, (R8)(AX*2)
+	VMASKMOVPS (R9)(AX*2), Y15, Y9
+	VFMSUB213PS Y9, Y7, Y7
+	VFMADD231PS Y7, Y2, Y9
+	VMASKMOVPS Y9, Y15, (R9)(AX*2)
+	VMULPS Y5, Y9, Y9
+	VSQRTPS Y9, Y9
+	VADDPS Y3, Y9, Y9
+	VMULPS Y0, Y8, Y8
+	VDIVPS Y9, Y8, Y8
+	VMASKMOVPS (SI)(AX*2), Y15, Y6
+	VFMADD231PS Y6, Y4, Y6
+	VSUBPS Y8, Y6, Y6
+	VMASKMOVPS Y6, Y15, (SI)(AX*2)
+	VMASKMOVPS (DI)(BX*1), Y15, Y7
+	VMASKMOVPS (R8)(BX*1), Y15, Y8
+	VSUBPS Y8, Y7, Y10
+	VFMADD231PS Y10, Y1, Y8
+	VMASKMOVPS Y8, Y15, (R8)(BX*1)
+	VMASKMOVPS (R9)(BX*1), Y15, Y9
+	VFMSUB213PS Y9, Y7, Y7
+	VFMADD231PS Y7, Y2, Y9
+	VMASKMOVPS Y9, Y15, (R9)(BX*1)
+	VMULPS Y5, Y9, Y9
+	VSQRTPS Y9, Y9
+	VADDPS Y3, Y9, Y9
+	VMULPS Y0, Y8, Y8
+	VDIVPS Y9, Y8, Y8
+	VMASKMOVPS (SI)(BX*1), Y15, Y6
+	VFMADD231PS Y6, Y4, Y6
+	VSUBPS Y8, Y6, Y6
+	VMASKMOVPS Y6, Y15, (SI)(BX*1)
+next_535:
+	MOVQ AX, DX
+	ADDQ BX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	ADDQ DX, R8
+	ADDQ DX, R9
+	SUBQ $4, R15
+	JGE four_529
+rest_532:
+	ADDQ $4, R15
+	JZ done_531
+one_530:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_537
+column_536:
+	VMOVUPS (DI), Y7
+	VMOVUPS (R8), Y8
+	VSUBPS Y8, Y7, Y10
+	VFMADD231PS Y10, Y1, Y8
+	VMOVUPS Y8, (R8)
+	VMOVUPS (R9), Y9
+	VFMSUB213PS Y9, Y7, Y7
+	VFMADD231PS Y7, Y2, Y9
+	VMOVUPS Y9, (R9)
+	VMULPS Y5, Y9, Y9
+	VSQRTPS Y9, Y9
+	VADDPS Y3, Y9, Y9
+	VMULPS Y0, Y8, Y8
+	VDIVPS Y9, Y8, Y8
+	VMOVUPS (SI), Y6
+	VFMADD231PS Y6, Y4, Y6
+	VSUBPS Y8, Y6, Y6
+	VMOVUPS Y6, (SI)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	ADDQ $32, R8
+	ADDQ $32, R9
+	ADDQ $32, DX
+	CMPQ DX, CX
+	JLT column_536
+cut_537:
+	CMPQ AX, CX
+	JEQ next_538
+	VMASKMOVPS (DI), Y15, Y7
+	VMASKMOVPS (R8), Y15, Y8
+	VSUBPS Y8, Y7, Y10
+	VFMADD231PS Y10, Y1, Y8
+	VMASKMOVPS Y8, Y15, (R8)
+	VMASKMOVPS (R9), Y15, Y9
+	VFMSUB213PS Y9, Y7, Y7
+	VFMADD231PS Y7, Y2, Y9
+	VMASKMOVPS Y9, Y15, (R9)
+	VMULPS Y5, Y9, Y9
+	VSQRTPS Y9, Y9
+	VADDPS Y3, Y9, Y9
+	VMULPS Y0, Y8, Y8
+	VDIVPS Y9, Y8, Y8
+	VMASKMOVPS (SI), Y15, Y6
+	VFMADD231PS Y6, Y4, Y6
+	VSUBPS Y8, Y6, Y6
+	VMASKMOVPS Y6, Y15, (SI)
+next_538:
+	MOVQ AX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	ADDQ DX, R8
+	ADDQ DX, R9
+	DECQ R15
+	JNZ one_530
+done_531:
+	VZEROUPPER
+	RET
+upper_528:
+	// average
+	MOVQ (rowArgs_data+0)(R15), SI
+	MOVQ (rowArgs_data+8)(R15), DI
+	MOVQ rowArgs_num(R15), AX
+	VBROADCASTSS (AX), Y0
+	MOVQ rowArgs_n(R15), CX
+	LEAQ (CX*4), AX
+	LEAQ (AX)(AX*2), BX
+	ANDQ $7, CX
+	LEAQ tailmask<>+32(SB), DX
+	SHLQ $2, CX
+	SUBQ CX, DX
+	VMOVDQU (DX), Y15
+	MOVQ AX, CX
+	ANDQ $-32, CX
+	MOVQ rowArgs_rows(R15), R15
+	SUBQ $4, R15
+	JLT rest_542
+four_539:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_544
+column_543:
+	VMOVUPS (SI), Y1
+	VMOVUPS (DI), Y2
+	VSUBPS Y1, Y2, Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS Y1, (SI)
+	VMOVUPS (SI)(AX*1), Y1
+	VMOVUPS (DI)(AX*1), Y2
+	VSUBPS Y1, Y2, Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS Y1, (SI)(AX*1)
+	VMOVUPS (SI)(AX*2), Y1
+	VMOVUPS (DI)(AX*2), Y2
+	VSUBPS Y1, Y2, Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS Y1, (SI)(AX*2)
+	VMOVUPS (SI)(BX*1), Y1
+	VMOVUPS (DI)(BX*1), Y2
+	VSUBPS Y1, Y2, Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS Y1, (SI)(BX*1)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	ADDQ $32, DX
+	CMPQ DX, CX
+	JLT column_543
+cut_544:
+	CMPQ AX, CX
+	JEQ next_545
+	VMASKMOVPS (SI), Y15, Y1
+	VMASKMOVPS (DI), Y15, Y2
+	VSUBPS Y1, Y2, Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMASKMOVPS Y1, Y15, (SI)
+	VMASKMOVPS (SI)(AX*1), Y15, Y1
+	VMASKMOVPS (DI)(AX*1), Y15, Y2
+	VSUBPS Y1, Y2, Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMASKMOVPS Y1, Y15, (SI)(AX*1)
+	VMASKMOVPS (SI)(AX*2), Y15, Y1
+	VMASKMOVPS (DI)(AX*2), Y15, Y2
+	VSUBPS Y1, Y2, Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMASKMOVPS Y1, Y15, (SI)(AX*2)
+	VMASKMOVPS (SI)(BX*1), Y15, Y1
+	VMASKMOVPS (DI)(BX*1), Y15, Y2
+	VSUBPS Y1, Y2, Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMASKMOVPS Y1, Y15, (SI)(BX*1)
+next_545:
+	MOVQ AX, DX
+	ADDQ BX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	SUBQ $4, R15
+	JGE four_539
+rest_542:
+	ADDQ $4, R15
+	JZ done_541
+one_540:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_547
+column_546:
+	VMOVUPS (SI), Y1
+	VMOVUPS (DI), Y2
+	VSUBPS Y1, Y2, Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMOVUPS Y1, (SI)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	ADDQ $32, DX
+	CMPQ DX, CX
+	JLT column_546
+cut_547:
+	CMPQ AX, CX
+	JEQ next_548
+	VMASKMOVPS (SI), Y15, Y1
+	VMASKMOVPS (DI), Y15, Y2
+	VSUBPS Y1, Y2, Y2
+	VFMADD231PS Y2, Y0, Y1
+	VMASKMOVPS Y1, Y15, (SI)
+next_548:
+	MOVQ AX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	DECQ R15
+	JNZ one_540
+done_541:
 	VZEROUPPER
 	RET
 

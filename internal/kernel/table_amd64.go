@@ -4,6 +4,8 @@ package kernel
 
 import "golang.org/x/sys/cpu"
 
+const pureGo = false // no assembly in this build
+
 // An isa is an instruction set that assembly is written for.
 type isa uint8
 
@@ -57,5 +59,9 @@ func asmImpl(t isa, name string) Impl {
 	impl.Add = func(dst, src []float32) { addAsm(t, dst, src) }
 	impl.Axpy = func(alpha float32, dst, src []float32) { axpyAsm(t, alpha, dst, src) }
 	impl.Apply = func(dst, src []float32, act Act) { applyAsm(t, dst, src, act) }
+	impl.RMSProp = func(p, g, square, mom []float32, s RMSPropStep) { rmspropAsm(t, p, g, square, mom, s) }
+	impl.SGD = func(p, g, mom []float32, s SGDStep) { sgdAsm(t, p, g, mom, s) }
+	impl.AdamW = func(p, g, mean, square []float32, s AdamWStep) { adamwAsm(t, p, g, mean, square, s) }
+	impl.Average = func(avg, p []float32, weight float32) { averageAsm(t, avg, p, weight) }
 	return impl
 }

@@ -2,4 +2,6 @@
 
 package kernel
 
+const pureGo = true // no assembly in this build
+
 func assembly() []Row { return nil }

@@ -165,7 +165,7 @@ var rowLoops = func() []rowLoop {
 			loops = append(loops, l)
 		}
 	}
-	return append(loops, moments, affine2, sumRows, dotRows, add, axpy)
+	return append(loops, moments, affine2, sumRows, dotRows, add, axpy, rmsprop, sgd, adamw, average)
 }()
 
 func scaleAct(act int) rowLoop {
