@@ -63,3 +63,7 @@ type Result struct {
 // ErrInterrupted is what Run returns, wrapped or not, when its context ended.
 // With a run folder everything done so far is in its newest checkpoint.
 var ErrInterrupted = errors.New("train: interrupted")
+
+// ErrDiverged is wrapped by the errors of a training whose loss or weights are
+// no longer finite: the same run would end so again.
+var ErrDiverged = errors.New("training diverged")

@@ -213,7 +213,7 @@ func (l *loop) endEpoch(ctx context.Context) error {
 			return err
 		}
 		if math.IsNaN(v.Loss) || math.IsInf(v.Loss, 0) {
-			return fmt.Errorf("train: epoch %d: the validation loss is %v: training diverged; lower the learning rate", e.Epoch, v.Loss)
+			return fmt.Errorf("train: epoch %d: the validation loss is %v: %w; lower the learning rate", e.Epoch, v.Loss, ErrDiverged)
 		}
 		l.validating = time.Since(began)
 		e.ValLoss, e.ValAccuracy = &v.Loss, &v.Accuracy
@@ -248,7 +248,7 @@ func (l *loop) save() error {
 	}
 	c := &checkpoint{l.Position, l.engine.State()}
 	if name, ok := c.finite(); !ok {
-		return fmt.Errorf("train: step %d: %s is no longer finite: training diverged", l.step, name)
+		return fmt.Errorf("train: step %d: %s is no longer finite: %w", l.step, name, ErrDiverged)
 	}
 	if err := l.metrics.sync(); err != nil {
 		return err

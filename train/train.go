@@ -49,3 +49,5 @@ type NonFiniteError struct {
 func (e *NonFiniteError) Error() string {
 	return fmt.Sprintf("train: step %d: the loss is %v; lower the learning rate or lengthen the warm-up", e.Step, e.Loss)
 }
+
+func (e *NonFiniteError) Unwrap() error { return ErrDiverged }

@@ -263,44 +263,53 @@ func (b batches) Next() ([]float32, []int32, error) {
 
 // evaluateWeights runs the network g with weights w on every image of set.
 func evaluateWeights(ctx context.Context, g *arch.Graph, w *weights.Set, set dataset.Set, opt infer.Options) (train.Eval, error) {
+	var e train.Eval
+	correct := 0
+	err := evaluateImages(ctx, g, w, set, opt, func(_ int, loss float64, hit bool) {
+		e.Images++
+		e.Loss += loss
+		if hit {
+			correct++
+		}
+	})
+	if err == nil && e.Images > 0 {
+		e.Loss /= float64(e.Images)
+		e.Accuracy = float64(correct) / float64(e.Images)
+	}
+	return e, err
+}
+
+// evaluateImages tells of every image of set, in order, how the network g with
+// weights w does on it: its cross-entropy, and whether its label has the
+// largest logit.
+func evaluateImages(ctx context.Context, g *arch.Graph, w *weights.Set, set dataset.Set, opt infer.Options, each func(i int, loss float64, hit bool)) error {
 	plan, err := infer.Compile(g, w, opt)
 	if err != nil {
-		return train.Eval{}, err
+		return err
 	}
 	defer plan.Close()
 	l, err := pipelineOf(&g.Spec, set).Load(ctx, dataset.LoaderOptions{Batch: evalBatch(g), Workers: opt.Threads})
 	if err != nil {
-		return train.Eval{}, err
+		return err
 	}
 	defer l.Close()
-	var e train.Eval
-	correct := 0
 	for {
 		b, err := l.Next()
 		if err == io.EOF {
-			break
+			return nil
 		}
 		if err != nil {
-			return train.Eval{}, err
+			return err
 		}
 		logits, err := plan.Run(ctx, b.X, b.N)
 		if err != nil {
-			return train.Eval{}, err
+			return err
 		}
 		for i, label := range b.Labels {
 			loss, hit := crossEntropy(logits[i*plan.Classes():][:plan.Classes()], label)
-			e.Loss += loss
-			if hit {
-				correct++
-			}
+			each(b.IDs[i], loss, hit)
 		}
-		e.Images += b.N
 	}
-	if e.Images > 0 {
-		e.Loss /= float64(e.Images)
-		e.Accuracy = float64(correct) / float64(e.Images)
-	}
-	return e, nil
 }
 
 // evalBatch is a batch of about 4 MiB of input.
