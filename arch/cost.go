@@ -43,6 +43,7 @@ type OpCost struct {
 	Params      int64
 	Buffers     int64
 	Activations int64
+	Bytes       int64 // read and written as float32: inputs, output, parameters and buffers
 }
 
 // StageCost is one row of a table like the paper's Table 1.
@@ -75,6 +76,10 @@ func (g *Graph) Cost() *Cost {
 			} else {
 				oc.Buffers += int64(p.Elems())
 			}
+		}
+		oc.Bytes = 4 * (oc.Params + oc.Buffers + int64(op.Shape.Elems()))
+		for _, j := range op.In {
+			oc.Bytes += 4 * int64(g.Ops[j].Shape.Elems())
 		}
 		switch op.Kind {
 		case OpConv:

@@ -104,6 +104,10 @@ func TestCostByHand(t *testing.T) {
 	if c.Totals != want {
 		t.Errorf("got  %+v\nwant %+v", c.Totals, want)
 	}
+	// the depthwise convolution reads 36 elements and 36 weights and writes 36 elements
+	if got := c.Ops[7]; got != (OpCost{MACs: 324, Params: 36, Activations: 36, Bytes: 4 * (36 + 36 + 36)}) {
+		t.Errorf("depthwise convolution: %+v", got)
+	}
 	rows := []StageCost{
 		{"stem", "Conv3x3", Shape{6, 6, 1}, 2, 1, 2, 22, 162},
 		{"1", "MBConv2, k3x3", Shape{3, 3, 2}, 2, 1, 1, 94, 484},

@@ -50,6 +50,7 @@ type layerReport struct {
 	Params      int64  `json:"params"`
 	MACs        int64  `json:"macs"`
 	Activations int64  `json:"activations"`
+	Bytes       int64  `json:"bytes"` // read and written
 }
 
 func newShowCmd() *cobra.Command {
@@ -126,7 +127,7 @@ func layerReports(g *arch.Graph) []layerReport {
 	for i, oc := range g.Cost().Ops {
 		op := &g.Ops[i]
 		list = append(list, layerReport{
-			op.Name, opText(op), [3]int{op.Shape.H, op.Shape.W, op.Shape.C}, op.Kernel, op.Stride, op.Groups, oc.Params, oc.MACs, oc.Activations,
+			op.Name, opText(op), [3]int{op.Shape.H, op.Shape.W, op.Shape.C}, op.Kernel, op.Stride, op.Groups, oc.Params, oc.MACs, oc.Activations, oc.Bytes,
 		})
 	}
 	return list
