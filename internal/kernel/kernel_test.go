@@ -14,21 +14,27 @@ const poison = 0x7fa5a5a5
 // A block is memory of a test whose elements in use are those of a pattern;
 // all others are poison.
 type block struct {
-	all []float32 // with margins
-	s   []float32 // what is handed to a kernel
-	use func(i int) bool
+	all  []float32 // with margins
+	lead int       // length of the margin before s
+	s    []float32 // what is handed to a kernel
+	use  func(i int) bool
 }
 
-const margin = 67
+// allocate makes room for n elements with margins. TestPages replaces it.
+var allocate = func(n, off int) (all []float32, lead int) {
+	const margin = 67
+	return make([]float32, margin+off+n+margin), margin + off
+}
 
-// newBlock makes a block of n elements that starts off elements after an
-// allocation, and fills those in use by rng.
+// newBlock makes a block of n elements that starts off elements later than
+// others, and fills those in use by rng.
 func newBlock(rng *rand.Rand, n, off int, use func(i int) bool) *block {
-	b := &block{all: make([]float32, n+off+2*margin), use: use}
+	b := &block{use: use}
+	b.all, b.lead = allocate(n, off)
 	for i := range b.all {
 		b.all[i] = math.Float32frombits(poison)
 	}
-	b.s = b.all[margin+off:][:n]
+	b.s = b.all[b.lead:][:n]
 	for i := range b.s {
 		if use == nil || use(i) {
 			b.s[i] = float32(rng.NormFloat64())
@@ -37,30 +43,24 @@ func newBlock(rng *rand.Rand, n, off int, use func(i int) bool) *block {
 	return b
 }
 
+// clone is a copy that starts off elements later than others.
+func (b *block) clone(off int) *block {
+	c := newBlock(rand.New(rand.NewPCG(0, 0)), len(b.s), off, b.use)
+	copy(c.s, b.s)
+	return c
+}
+
 // check reports an element out of use that is no longer poison.
 func (b *block) check(t *testing.T, name string) {
 	t.Helper()
-	lead := len(b.all) - len(b.s) - margin
 	for i, v := range b.all {
-		if j := i - lead; j >= 0 && j < len(b.s) && (b.use == nil || b.use(j)) {
+		if j := i - b.lead; j >= 0 && j < len(b.s) && (b.use == nil || b.use(j)) {
 			continue
 		}
 		if math.Float32bits(v) != poison {
-			t.Fatalf("%s: element %d of [0,%d) was overwritten with %v", name, i-lead, len(b.s), v)
+			t.Fatalf("%s: element %d of [0,%d) was overwritten with %v", name, i-b.lead, len(b.s), v)
 		}
 	}
-}
-
-// clone is a copy whose start is moved by off elements.
-func (b *block) clone(off int) *block {
-	lead := len(b.all) - len(b.s) - margin
-	c := &block{all: make([]float32, len(b.all)+off), use: b.use}
-	for i := range c.all {
-		c.all[i] = math.Float32frombits(poison)
-	}
-	c.s = c.all[lead+off:][:len(b.s)]
-	copy(c.s, b.s)
-	return c
 }
 
 func sameBits(t *testing.T, what string, got, want []float32) {
