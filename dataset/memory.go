@@ -35,6 +35,16 @@ func (s *memorySet) checkLabels(where string) error {
 	return nil
 }
 
+// InMemory reports whether the images of s lie decoded in memory, so that
+// looking at all of them costs little.
+func InMemory(s Set) bool {
+	if sub, ok := s.(*subset); ok {
+		s = sub.of
+	}
+	_, ok := s.(*memorySet)
+	return ok
+}
+
 // checksum identifies the content of a training and a test part.
 func checksum(train, test *memorySet) string {
 	h := sha256.New()

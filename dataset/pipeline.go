@@ -43,6 +43,19 @@ type Augment struct {
 	MinArea float64
 }
 
+// Check reports a value that makes no sense.
+func (a Augment) Check() error {
+	switch {
+	case a.PadCrop < 0 || a.PadCrop > 1024:
+		return fmt.Errorf("dataset: padding is %d pixels, want 0 to 1024", a.PadCrop)
+	case !(a.MinArea >= 0 && a.MinArea <= 1):
+		return fmt.Errorf("dataset: smallest crop is %g of the area, want 0 to 1", a.MinArea)
+	case a.MinArea > 0 && a.PadCrop > 0:
+		return errors.New("dataset: choose one of padded crops and crops by area")
+	}
+	return nil
+}
+
 // buffers hold one image between the steps.
 type buffers struct{ convert, augment, resize, crop []byte }
 
@@ -70,7 +83,6 @@ func (p *Pipeline) setup() error {
 }
 
 func (p *Pipeline) check() error {
-	a := p.Augment
 	switch {
 	case p.Set == nil:
 		return errors.New("dataset: pipeline without a set")
@@ -84,12 +96,9 @@ func (p *Pipeline) check() error {
 		return fmt.Errorf("dataset: pipeline: no such filter: %v", p.Filter)
 	case !(p.Crop >= 0 && p.Crop <= 1):
 		return fmt.Errorf("dataset: pipeline: crop is %g, want a fraction of the short side", p.Crop)
-	case a.PadCrop < 0 || a.PadCrop > 1024:
-		return fmt.Errorf("dataset: pipeline: padding is %d pixels, want 0 to 1024", a.PadCrop)
-	case !(a.MinArea >= 0 && a.MinArea <= 1):
-		return fmt.Errorf("dataset: pipeline: smallest crop is %g of the area, want 0 to 1", a.MinArea)
-	case a.MinArea > 0 && a.PadCrop > 0:
-		return errors.New("dataset: pipeline: choose one of padded crops and crops by area")
+	}
+	if err := p.Augment.Check(); err != nil {
+		return err
 	}
 	for _, s := range p.Std {
 		if !(s > 0) {
