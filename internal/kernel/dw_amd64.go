@@ -2,10 +2,11 @@
 
 package kernel
 
-const (
-	dwMaxK = 7
-	dwWork = 1 << 18 // vector products of a call of assembly
-)
+const dwMaxK = 7
+
+// dwWork is how many products of vectors a call of assembly may do. Only a test
+// changes it.
+var dwWork = 1 << 18
 
 // dwForwardArgs is a call of dwForward. Steps are in bytes; those from column
 // to column are the same for all slices.
