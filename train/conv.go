@@ -82,6 +82,18 @@ const bandFloats = 4096
 // band is the number of image rows made at a time.
 func (g *window) band() int { return min(max(1, bandFloats/(g.in.w*g.in.c)), g.in.h) }
 
+// clearBorder zeroes what pad leaves alone.
+func (g *window) clearBorder(padded []float32) {
+	n, c := g.in.w*g.in.c, g.in.c
+	at := 0 // the end of the last row
+	for y := range g.in.h {
+		row := ((y+g.top)*g.padW + g.left) * c
+		clear(padded[at:row])
+		at = row + n
+	}
+	clear(padded[at:])
+}
+
 // pad copies an image into padded, whose border is zero already.
 func (g *window) pad(w *worker, padded []float32, img int) {
 	v := g.in

@@ -17,9 +17,7 @@ func (n *dense) columns(cols, padded []float32, a, b int) {
 	for p := a; p < b; p++ {
 		at := ((p/n.outW)*n.stride*n.padW + (p%n.outW)*n.stride) * n.in.c
 		for range n.kernel {
-			for i, v := range padded[at:][:run] {
-				cols[i] = v
-			}
+			copy(cols, padded[at:][:run])
 			cols = cols[run:]
 			at += n.padW * n.in.c
 		}
@@ -46,7 +44,8 @@ func (n *dense) forward(e *engine, w *worker, t *tile) {
 	mark := w.used
 	f := n.f
 	k := f.k2 * f.cin
-	padded := w.takeZeros(n.elems())
+	padded := w.take(n.elems())
+	n.clearBorder(padded)
 	cols := w.take(n.chunk * k)
 	hw := n.out.hw()
 	for i := t.i0; i < t.i1; i++ {
@@ -69,7 +68,8 @@ func (n *dense) backward(e *engine, w *worker, t *tile) {
 	mark := w.used
 	f := n.f
 	k := f.k2 * f.cin
-	padded := w.takeZeros(n.elems())
+	padded := w.take(n.elems())
+	n.clearBorder(padded)
 	cols := w.take(n.chunk * k)
 	var dpadded []float32
 	if n.in.grad != nil {

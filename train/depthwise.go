@@ -19,7 +19,8 @@ func (n *depthwise) shape() kernel.DW {
 
 func (n *depthwise) forward(e *engine, w *worker, t *tile) {
 	mark := w.used
-	padded := w.takeZeros(n.elems())
+	padded := w.take(n.elems())
+	n.clearBorder(padded)
 	hw := n.out.hw()
 	for i := t.i0; i < t.i1; i++ {
 		n.pad(w, padded, i)
@@ -35,7 +36,8 @@ func (n *depthwise) forward(e *engine, w *worker, t *tile) {
 
 func (n *depthwise) backward(e *engine, w *worker, t *tile) {
 	mark := w.used
-	padded := w.takeZeros(n.elems())
+	padded := w.take(n.elems())
+	n.clearBorder(padded)
 	var dpadded []float32
 	if n.in.grad != nil {
 		dpadded = w.take(n.elems())
