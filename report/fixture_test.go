@@ -19,7 +19,7 @@ func fixture(t testing.TB, dir string, change func(*search.Config)) *search.Anal
 	t.Helper()
 	base := testBase()
 	cfg := search.Config{
-		Base: string(base.YAML()), Data: "fashion-mnist", DataChecksum: "sha256:0123456789abcdef", Recipe: "quick",
+		Base: string(base.YAML()), Data: "fashion-mnist", DataChecksum: "sha256:0123456789abcdef", Recipe: "quick", Kernel: "avx512",
 		Factor: 2, Tolerance: 0.08, ValidateFactor: 4, Networks: 14, Seeds: 2, Seed: 1, Epochs: 4, TrainImages: 20000,
 	}
 	if change != nil {
@@ -61,7 +61,7 @@ func madeUp(base arch.Spec) *search.Engine {
 		return rand.New(rand.NewPCG(binary.LittleEndian.Uint64(h[:]), 1))
 	}
 	return &search.Engine{
-		TrainImages: 54000, ValidationImages: 6000, TestImages: images, Kernels: "avx512",
+		TrainImages: 54000, ValidationImages: 6000, TestImages: images,
 		Probe: func(_ context.Context, s *arch.Spec, _ int) (search.Speed, error) {
 			c, err := s.CostAt(s.Resolution)
 			return search.Speed{Train: 2e-10 * float64(c.MACs), Score: 5e-11 * float64(c.MACs)}, err

@@ -270,17 +270,9 @@ func origin(a *search.Analysis) []fact {
 	facts := []fact{
 		{"Ledger", fmt.Sprintf("%s, begun %s", search.LedgerName, a.Started.UTC().Format("2006-01-02 15:04 UTC"))},
 		{"Data checksum", c.DataChecksum},
+		{"Kernels", c.Kernel},
 		{"Seeds", strings.Trim(fmt.Sprint(a.Plan.Seeds), "[]")},
 		{"Training", fmt.Sprintf("6 × MACs × images: %sFLOP in all", count(a.Plan.Forecast.FLOPs))},
-	}
-	var kernels []string
-	for _, s := range a.Sessions {
-		if s.Kernels != "" && !slices.Contains(kernels, s.Kernels) {
-			kernels = append(kernels, s.Kernels)
-		}
-	}
-	if len(kernels) > 0 {
-		facts = append(facts, fact{"Kernels", strings.Join(kernels, ", then ")})
 	}
 	if n := len(a.Sessions); n > 0 {
 		s := a.Sessions[n-1]

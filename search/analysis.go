@@ -142,6 +142,23 @@ func (a *Analysis) Of(stage Stage) []*NetworkResult {
 	return out
 }
 
+// Overall is the network to take away: of those compared on the test images
+// at the factor validated at the one with the best mean, or, without a
+// validation, the explored one that is best on the validation images; nil
+// where no training has finished.
+func (a *Analysis) Overall() *NetworkResult {
+	var best *NetworkResult
+	for _, n := range a.Of(StageFinal) {
+		if n.Test.N > 0 && (best == nil || n.Test.Mean > best.Test.Mean) {
+			best = n
+		}
+	}
+	if best == nil {
+		return a.Net(a.Best)
+	}
+	return best
+}
+
 func (r *Result) networkResult(n *Network) NetworkResult {
 	res := NetworkResult{Network: n, Stage: r.stage(n.ID), Shrunk: math.NaN()}
 	res.Role = r.role(n, res.Stage)

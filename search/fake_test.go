@@ -52,7 +52,7 @@ func (f *fake) engine() *Engine {
 			c, err := s.CostAt(s.Resolution)
 			return Speed{Train: 3e-10 * float64(c.MACs), Score: 1e-10 * float64(c.MACs)}, err
 		},
-		TrainImages: 50000, ValidationImages: f.images, TestImages: f.images, Kernels: "fake",
+		TrainImages: 50000, ValidationImages: f.images, TestImages: f.images,
 	}
 }
 
@@ -164,7 +164,7 @@ func balanced(strength float64) func(s *arch.Spec) float64 {
 
 func config(base *arch.Spec) Config {
 	return Config{
-		Base: string(base.YAML()), Data: "fake", DataChecksum: "sha256:0", Recipe: "fake",
+		Base: string(base.YAML()), Data: "fake", DataChecksum: "sha256:0", Recipe: "fake", Kernel: "fake",
 		Factor: 2, Tolerance: 0.08, ValidateFactor: 4, Networks: 6, Seeds: 2, Seed: 1, Epochs: 2, TrainImages: 1000,
 	}
 }

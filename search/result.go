@@ -46,6 +46,9 @@ type Result struct {
 	Finished time.Time // of the last event
 }
 
+// ErrEmpty is wrapped by the error for a ledger without a first event.
+var ErrEmpty = errors.New("the ledger is empty: nothing was searched yet")
+
 // Load reads the search in the folder dir. It needs nothing but the ledger and
 // may be called while the search runs.
 func Load(dir string) (*Result, error) {
@@ -54,7 +57,7 @@ func Load(dir string) (*Result, error) {
 		return nil, err
 	}
 	if len(events) == 0 {
-		return nil, fmt.Errorf("search: %s: the ledger is empty: nothing was searched yet", dir)
+		return nil, fmt.Errorf("search: %s: %w", dir, ErrEmpty)
 	}
 	r, err := replay(events)
 	if err != nil {

@@ -84,10 +84,7 @@ func Run(ctx context.Context, dir string, cfg Config, base arch.Spec, eng *Engin
 	if r.res.Done {
 		return r.res, nil
 	}
-	ses := &Session{Workers: opt.Workers, Threads: opt.Threads, CPUs: runtime.NumCPU(), Kernels: eng.Kernels, Go: runtime.Version()}
-	if n := len(r.res.Sessions); n > 0 && r.res.Sessions[n-1].Kernels != eng.Kernels {
-		r.note("this search was begun with %s kernels and goes on with %s: results may differ in the last digits", r.res.Sessions[n-1].Kernels, eng.Kernels)
-	}
+	ses := &Session{Workers: opt.Workers, Threads: opt.Threads, CPUs: runtime.NumCPU(), Go: runtime.Version()}
 	if err := log.append(&record{Kind: kindSession, Session: ses}); err != nil {
 		return nil, err
 	}
@@ -312,7 +309,7 @@ func (r *runner) train(j *job) (*Outcome, float64, error) {
 	}
 	p := r.res.Plan
 	t := &Trial{
-		ID: j.id(), Spec: spec, Seed: j.seed, SplitSeed: r.res.Config.Seed,
+		ID: j.id(), Spec: spec, Seed: j.seed, SplitSeed: r.res.Config.SplitSeed,
 		Epochs: p.Epochs, TrainImages: p.TrainImages, Test: j.test,
 		Threads: r.opt.Threads, Dir: filepath.Join(r.dir, TrialsFolder, j.id()),
 	}

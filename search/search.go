@@ -32,17 +32,20 @@ import (
 type Config struct {
 	Base           string  `json:"base"`            // the base network, YAML
 	Data           string  `json:"data"`            // the data set's name
+	Source         string  `json:"source"`          // where to open it again
 	DataChecksum   string  `json:"data_checksum"`   // of its content
 	Factor         float64 `json:"factor"`          // cost of the explored networks over the base's
 	Tolerance      float64 `json:"tolerance"`       // of their realised cost, relative to Factor
 	ValidateFactor float64 `json:"validate_factor"` // cost of the validated networks over the base's; 0: no validation
 	Networks       int     `json:"networks"`        // explored networks at most, the base not counted
 	Seeds          int     `json:"seeds"`           // trainings of each network
-	Seed           uint64  `json:"seed"`            // the first of the seeds, also that of the validation split
+	Seed           uint64  `json:"seed"`            // the first of the seeds
+	SplitSeed      uint64  `json:"split_seed"`      // of the choice of training and validation images
 	Epochs         int     `json:"epochs"`
 	TrainImages    int     `json:"train_images"`   // training images of every trial
 	BudgetSeconds  float64 `json:"budget_seconds"` // wall-clock the plan is made to fit
 	Recipe         string  `json:"recipe"`         // how a trial trains, as the engine writes it
+	Kernel         string  `json:"kernel"`         // implementation of the arithmetic: others round differently
 }
 
 // Check reports the first value that makes no sense.
@@ -79,7 +82,6 @@ type Session struct {
 	Workers int    `json:"workers"` // trials at a time
 	Threads int    `json:"threads"` // of each trial
 	CPUs    int    `json:"cpus"`
-	Kernels string `json:"kernels,omitempty"` // instruction set of the engine
 	Go      string `json:"go"`
 }
 
@@ -176,10 +178,9 @@ type Engine struct {
 	// beside its model.
 	Tidy func(dir string) error
 
-	TrainImages      int    // there are for training
-	ValidationImages int    // every epoch ends by scoring so many
-	TestImages       int    // there are
-	Kernels          string // instruction set, for the record
+	TrainImages      int // there are for training
+	ValidationImages int // every epoch ends by scoring so many
+	TestImages       int // there are
 }
 
 // Options say how to run a search, not what it finds.

@@ -1,0 +1,377 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"effnet/arch"
+	"effnet/dataset"
+	"effnet/internal/atomicfile"
+	"effnet/internal/kernel"
+	searchreport "effnet/report"
+	"effnet/search"
+	"effnet/train"
+)
+
+// searchCmd is the search command under way.
+type searchCmd struct {
+	*cobra.Command
+	data   dataFlags
+	recipe recipeFlags
+
+	out                     string
+	resume, json            bool
+	factor, validateFactor  float64
+	tolerance               float64
+	networks, seeds, epochs int
+	trainImages             int
+	seed                    uint64
+	budget                  time.Duration
+	threads, workers        int
+	checkpointEvery         time.Duration
+}
+
+func newSearchCmd() *cobra.Command {
+	s := &searchCmd{}
+	s.Command = &cobra.Command{
+		Use:   "search BASE --data DATA --out RUN | --resume RUN",
+		Short: "Find the balance of depth, width and resolution for a base network by trials",
+		Long: `Search finds how a network is best grown. It enumerates the networks that cost
+--factor times BASE, trains a well-spread few of them with common seeds, takes
+the best ratio of depth, width and resolution, and compares it with growing a
+single dimension, and with EfficientNet-B0's ratio, at --validate-factor times
+the cost, on test images that nothing before looked at.
+
+A forecast comes first. With --budget, networks, seeds, epochs and training
+images are chosen to fit it; what is given on the command line stays as given.
+Everything that happens goes to RUN/ledger.jsonl; RUN/report.html tells it with
+figures. A search that was stopped goes on with 'effnet search --resume RUN',
+repeats no finished trial, and ends with the same bits.`,
+		Example: `  effnet search small_300k --data fashion-mnist --budget 10m --out run
+  effnet search net.yaml --data photos/ --factor 2 --seeds 3 --epochs 20 --out run
+  effnet search --resume run`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("search wants one base network, got %q; see 'effnet search --help'", args)
+			}
+			return nil
+		},
+		ValidArgsFunction: completeNet,
+		RunE:              func(_ *cobra.Command, args []string) error { return s.run(args) },
+	}
+	f := s.Flags()
+	f.SortFlags = false
+	s.data.register(f)
+	f.StringVar(&s.out, "out", "", "run `folder`")
+	f.BoolVar(&s.resume, "resume", false, "go on with a search that was stopped")
+	f.Float64Var(&s.factor, "factor", 2, "cost of the explored networks over the base's")
+	f.Float64Var(&s.validateFactor, "validate-factor", 4, "cost of the compared networks over the base's, 0 for no comparison")
+	f.Float64Var(&s.tolerance, "tolerance", 0.08, "how far realised costs may be from the factor, as a `share` of it")
+	f.DurationVar(&s.budget, "budget", 0, "wall-clock `time` to fit the search into, such as 10m")
+	f.IntVar(&s.networks, "networks", 0, "explored networks at most (default: 16, or as the budget holds)")
+	f.IntVar(&s.seeds, "seeds", 0, "trainings of each network (default: 2, or as the budget holds)")
+	f.IntVar(&s.epochs, "epochs", 0, "passes over the training images (default: 5, or as the budget holds)")
+	f.IntVar(&s.trainImages, "train-images", 0, "training `images` of every trial (default: all, or as the budget holds)")
+	f.Uint64Var(&s.seed, "seed", 1, "the first of the seeds, which follow on one another")
+	f.IntVar(&s.threads, "threads", 0, "threads in all (default: all); does not change the result")
+	f.IntVar(&s.workers, "workers", 0, "trials at a time (default: one a thread); does not change the result")
+	f.BoolVar(&s.json, "json", false, "print the result as JSON")
+	f.DurationVar(&s.checkpointEvery, "checkpoint-every", 30*time.Second, "`time` between a trial's checkpoints; every epoch ends with one, too")
+	s.recipe.register(f, "epochs", "seed")
+	return s.Command
+}
+
+func (s *searchCmd) run(args []string) error {
+	if s.resume && s.out == "" && len(args) == 1 { // effnet search --resume RUN
+		s.out, args = args[0], nil
+	}
+	if s.out == "" {
+		return usagef("search: no run folder: add --out RUN")
+	}
+	if s.threads < 0 || s.workers < 0 || s.checkpointEvery <= 0 || s.budget < 0 {
+		return usagef("search: --threads, --workers and --budget cannot be negative, --checkpoint-every must be above 0")
+	}
+	cfg, base, data, err := s.settle(args)
+	if err != nil {
+		return err
+	}
+	if err := cfg.Check(); err != nil {
+		return &usageError{err}
+	}
+	recipe, err := parseRecipeText(cfg.Recipe)
+	if err != nil {
+		return err
+	}
+	trainer, err := newSearchTrainer(data, cfg.Source, recipe, cfg.SplitSeed, cfg.Kernel, s.checkpointEvery)
+	if err != nil {
+		return err
+	}
+	live := newSearchLive(s.ErrOrStderr(), cfg, base)
+	opt := search.Options{Planned: live.planned, Status: live.status, Note: live.note}
+	opt.Workers, opt.Threads = s.share()
+	live.workers, live.threads = opt.Workers, opt.Threads
+	res, err := search.Run(s.Context(), s.out, *cfg, *base, trainer.engine(), opt)
+	live.close()
+	if err != nil {
+		return s.stopped(err)
+	}
+	return s.finish(res)
+}
+
+// share divides the threads: trials with one thread each leave nothing idle.
+func (s *searchCmd) share() (workers, threads int) {
+	all := s.threads
+	if all == 0 {
+		all = runtime.GOMAXPROCS(0)
+	}
+	workers = s.workers
+	if workers == 0 {
+		workers = all
+	}
+	return workers, max(1, all/workers)
+}
+
+// stopped turns an error of the search into the command's.
+func (s *searchCmd) stopped(err error) error {
+	again := "effnet search --resume " + shellQuote(s.out)
+	switch {
+	case s.Context().Err() != nil && errors.Is(err, context.Canceled):
+		return &interruptedError{again}
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("%w; make room, then go on with: %s", err, again)
+	}
+	return err
+}
+
+// settle is what the command line asks for: a new search, or one to go on
+// with, whose flags must then agree with it.
+func (s *searchCmd) settle(args []string) (*search.Config, *arch.Spec, *dataset.Data, error) {
+	old, err := s.old(args)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	cfg := &search.Config{}
+	if old != nil {
+		*cfg = *old
+	}
+	set := func(name string) bool { return old == nil || s.Flags().Changed(name) }
+	for _, v := range []struct {
+		name string
+		to   *float64
+		from float64
+	}{{"factor", &cfg.Factor, s.factor}, {"validate-factor", &cfg.ValidateFactor, s.validateFactor}, {"tolerance", &cfg.Tolerance, s.tolerance}, {"budget", &cfg.BudgetSeconds, s.budget.Seconds()}} {
+		if set(v.name) {
+			*v.to = v.from
+		}
+	}
+	for _, v := range []struct {
+		name string
+		to   *int
+		from int
+	}{{"networks", &cfg.Networks, s.networks}, {"seeds", &cfg.Seeds, s.seeds}, {"epochs", &cfg.Epochs, s.epochs}, {"train-images", &cfg.TrainImages, s.trainImages}} {
+		if set(v.name) {
+			*v.to = v.from
+		}
+	}
+	if set("seed") {
+		cfg.Seed = s.seed
+	}
+	if set("split-seed") {
+		cfg.SplitSeed = s.data.splitSeed
+	}
+	if err := s.settleRecipe(cfg, old); err != nil {
+		return nil, nil, nil, err
+	}
+	impl, err := kernel.Lookup(cfg.Kernel)
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("%w; the search in %s was begun with it, and others round differently", err, s.out)
+	}
+	cfg.Kernel = impl.Name
+	if set("data") {
+		cfg.Source = s.data.stableSource()
+	}
+	s.data.source, s.data.splitSeed = cfg.Source, cfg.SplitSeed
+	data, err := s.data.open(s.Context(), s.ErrOrStderr())
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if old != nil && data.Checksum == old.DataChecksum {
+		cfg.Source = old.Source // the same images at another place
+	}
+	cfg.Data, cfg.DataChecksum = data.Name, data.Checksum
+	base, err := s.base(args, old, data)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	cfg.Base = string(base.YAML())
+	return cfg, base, data, nil
+}
+
+// old is the configuration of the search to go on with; nil to start one.
+func (s *searchCmd) old(args []string) (*search.Config, error) {
+	res, err := search.Load(s.out)
+	switch {
+	case err == nil && s.resume:
+		return &res.Config, nil
+	case err == nil:
+		return nil, usagef("search: %s holds a search already; go on with it by 'effnet search --resume %s', or choose another --out", s.out, shellQuote(s.out))
+	case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, search.ErrEmpty):
+		return nil, err
+	case len(args) == 0 && s.resume:
+		return nil, usagef("search: %s holds no search to go on with", s.out)
+	case len(args) == 0:
+		return nil, usagef("search wants a base network: a zoo name (see 'effnet models') or a spec file")
+	}
+	// What a search leaves before its first event does not count.
+	entries, err := os.ReadDir(s.out)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, usagef("search: --out %s: %w", s.out, err)
+	}
+	for _, e := range entries {
+		if name := e.Name(); name != "lock" && name != search.LedgerName {
+			return nil, usagef("search: %s is not empty (it holds %s) and is no search; choose another --out", s.out, name)
+		}
+	}
+	return nil, nil
+}
+
+// settleRecipe puts together how trials train.
+func (s *searchCmd) settleRecipe(cfg, old *search.Config) error {
+	var r train.Recipe
+	var err error
+	if old != nil && !s.Flags().Changed("recipe") {
+		if r, err = parseRecipeText(old.Recipe); err != nil {
+			return err
+		}
+		if err = s.recipe.override(&r); err == nil {
+			err = r.Validate()
+		}
+		if err != nil {
+			return &usageError{err}
+		}
+	} else if r, err = s.recipe.load(); err != nil {
+		return err
+	}
+	cfg.Recipe, err = recipeText(r)
+	return err
+}
+
+// base is the network to grow, made to fit the data.
+func (s *searchCmd) base(args []string, old *search.Config, data *dataset.Data) (*arch.Spec, error) {
+	if len(args) == 0 {
+		spec, err := arch.ParseSpec(search.LedgerName, []byte(old.Base))
+		return &spec, err
+	}
+	spec, err := loadNet(args[0])
+	if err != nil {
+		return nil, err
+	}
+	spec, notes, err := adaptSpec(s.Context(), spec, data, 0)
+	if err != nil {
+		return nil, err
+	}
+	if old == nil {
+		for _, n := range notes {
+			fmt.Fprintf(s.ErrOrStderr(), "%s: %s\n", spec.Name, n)
+		}
+	}
+	return &spec, nil
+}
+
+// Names of the winner's files in a run folder.
+const (
+	bestModelName = train.ModelFile
+	bestSpecName  = "network.yaml"
+)
+
+// finish writes the report and the best network, and prints what was found.
+func (s *searchCmd) finish(res *search.Result) error {
+	a := res.Analyse()
+	if err := s.keepBest(a); err != nil {
+		return err
+	}
+	path, err := searchreport.Write(s.out, a)
+	if err != nil {
+		return err
+	}
+	w := s.OutOrStdout()
+	if s.json {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(a.Summary())
+	}
+	fmt.Fprint(w, searchTable(a))
+	fmt.Fprintf(w, "\n%s\n", a.Verdict.Text)
+	if a.Verdict.Detail != "" {
+		fmt.Fprintln(w, a.Verdict.Detail)
+	}
+	fmt.Fprintf(w, "\nbest model  %s\nreport      %s\n", filepath.Join(s.out, bestModelName), path)
+	return nil
+}
+
+// keepBest copies the model and the spec of the best network's first seed to
+// the run folder: by the test images, or by the validation images where none
+// were used.
+func (s *searchCmd) keepBest(a *search.Analysis) error {
+	best := a.Overall()
+	if best == nil {
+		return nil
+	}
+	t := a.TrialsOf(best.ID)[0]
+	base, err := arch.ParseSpec(search.LedgerName, []byte(a.Config.Base))
+	if err != nil {
+		return err
+	}
+	spec, err := best.Spec(&base)
+	if err != nil {
+		return err
+	}
+	model, err := os.ReadFile(filepath.Join(s.out, search.TrialsFolder, t.ID, t.Outcome.Model))
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.WriteBytes(filepath.Join(s.out, bestModelName), model); err != nil {
+		return err
+	}
+	return atomicfile.WriteBytes(filepath.Join(s.out, bestSpecName), spec.YAML())
+}
+
+// searchTable lists every network for a terminal.
+func searchTable(a *search.Analysis) string {
+	t := newTable("network", "stands for", ">depth", ">width", ">px", ">cost", ">params", ">validation %", ">test %", "seeds")
+	for i := range a.Nets {
+		n := &a.Nets[i]
+		role := string(n.Role)
+		if n.Role == search.RoleMixed {
+			role = ""
+		}
+		val, test := "", ""
+		if n.Validation.N > 0 {
+			val = search.Points(n.Validation.Mean)
+		}
+		if n.Test.N > 0 {
+			test = search.Points(n.Test.Mean)
+		}
+		var seeds []string
+		for _, x := range n.Accuracies {
+			seeds = append(seeds, search.Points(x))
+		}
+		if n.Failed > 0 {
+			seeds = append(seeds, fmt.Sprintf("%d failed", n.Failed))
+		}
+		t.add(n.ID, role, fmt.Sprintf("%.2f", n.Depth), fmt.Sprintf("%.2f", n.Width), fmt.Sprint(n.Resolution),
+			factor(n.CostRatio)+"x", short(n.Params), val, test, strings.Join(seeds, " "))
+	}
+	return t.String()
+}

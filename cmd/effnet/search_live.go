@@ -1,0 +1,222 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+
+	"effnet/arch"
+	"effnet/search"
+)
+
+// searchLive shows how a search gets on: a table redrawn in place on a
+// terminal, a line for every trial elsewhere.
+type searchLive struct {
+	w                io.Writer
+	cfg              *search.Config
+	base             *arch.Spec
+	workers, threads int
+
+	mu     sync.Mutex
+	term   *os.File // nil where w is no terminal
+	drawn  int      // lines of the table on the terminal
+	said   map[string]bool
+	choice bool
+	last   time.Time // of the last plain line
+}
+
+func newSearchLive(w io.Writer, cfg *search.Config, base *arch.Spec) *searchLive {
+	l := &searchLive{w: w, cfg: cfg, base: base, said: map[string]bool{}, last: time.Now()}
+	if isTerminal(w) {
+		l.term = w.(*os.File)
+	}
+	return l
+}
+
+// planned prints the forecast.
+func (l *searchLive) planned(p *search.Plan, st *search.Status) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fmt.Fprintf(l.w, "base      %s: %s MACs, %s params, %d px\n", l.base.Name, short(p.BaseNet.MACs), short(p.BaseNet.Params), p.BaseNet.Resolution)
+	fmt.Fprintf(l.w, "data      %s: %s training, %s validation, %s test images\n", l.cfg.Data, count(float64(p.TrainImages)), count(float64(p.Validation)), count(float64(p.Test)))
+	fmt.Fprintf(l.w, "explore   %d of %s distinct networks that cost %gx the base within %.3g %%\n", len(p.Networks), count(float64(p.Enumerated)), l.cfg.Factor, 100*l.cfg.Tolerance)
+	if len(p.Final) > 0 {
+		var names []string
+		for i := range p.Final {
+			names = append(names, p.Final[i].ID)
+		}
+		fmt.Fprintf(l.w, "validate  %s and the chosen ratio, at a realised cost near %.2fx\n", strings.Join(names, ", "), p.Target)
+	}
+	f := p.Forecast
+	fmt.Fprintf(l.w, "trials    %d: every network with %s, %s\n", f.Trials, plural(len(p.Seeds), "seed"), plural(p.Epochs, "epoch"))
+	line := fmt.Sprintf("forecast  %s, %s at a time on %s; %s in all", duration(seconds(f.Seconds)), plural(l.workers, "trial"), plural(l.workers*l.threads, "thread"), scaled(f.FLOPs, 1000, " FLOP", " kFLOP", " MFLOP", " GFLOP", " TFLOP", " PFLOP"))
+	if l.cfg.BudgetSeconds > 0 {
+		line += fmt.Sprintf(" (budget %s)", duration(seconds(l.cfg.BudgetSeconds)))
+	}
+	fmt.Fprintln(l.w, line)
+	if st.Done > 0 {
+		fmt.Fprintf(l.w, "going on: %d of %d trials have ended before, %s left\n", st.Done, st.Total, duration(st.Left))
+	}
+	for _, t := range st.Trials {
+		l.said[t.ID] = t.State == search.Finished || t.State == search.Failed
+	}
+	fmt.Fprintln(l.w)
+}
+
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func (l *searchLive) note(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.clear()
+	fmt.Fprintf(l.w, "note: "+format+"\n", args...)
+}
+
+// status shows what has changed.
+func (l *searchLive) status(st *search.Status) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.term != nil {
+		l.draw(st)
+		return
+	}
+	for _, t := range st.Trials {
+		if l.said[t.ID] || t.State != search.Finished {
+			continue
+		}
+		l.said[t.ID] = true
+		l.last = time.Now()
+		fmt.Fprintf(l.w, "[%*d/%d] %-20s %6.2f %% on validation images, %s left\n", len(fmt.Sprint(st.Total)), st.Done, st.Total, t.ID, 100*t.Accuracy, duration(st.Left))
+	}
+	if time.Since(l.last) >= lineInterval {
+		l.last = time.Now()
+		var running []string
+		for _, t := range st.Trials {
+			if t.State == search.Running {
+				running = append(running, fmt.Sprintf("%s %.0f %%", t.ID, 100*t.Progress.Done))
+			}
+		}
+		fmt.Fprintf(l.w, "[%*d/%d] running: %s, %s left\n", len(fmt.Sprint(st.Total)), st.Done, st.Total, strings.Join(running, ", "), duration(st.Left))
+	}
+}
+
+// clear takes the table off the terminal.
+func (l *searchLive) clear() {
+	if l.term != nil && l.drawn > 0 {
+		fmt.Fprintf(l.w, "\x1b[%dA\x1b[J", l.drawn)
+		l.drawn = 0
+	}
+}
+
+func (l *searchLive) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.clear()
+}
+
+// draw replaces the table on the terminal by the present one.
+func (l *searchLive) draw(st *search.Status) {
+	width, height, err := term.GetSize(int(l.term.Fd()))
+	if err != nil || width < 20 || height < 4 {
+		width, height = 80, 24
+	}
+	lines := l.lines(st, height-2)
+	var b strings.Builder
+	if l.drawn > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA", l.drawn)
+	}
+	for _, line := range lines {
+		fmt.Fprintf(&b, "\x1b[2K%s\n", clip(line, width-1))
+	}
+	b.WriteString("\x1b[J")
+	l.drawn = len(lines)
+	io.WriteString(l.w, b.String())
+}
+
+// clip cuts a line to a width in characters.
+func clip(s string, width int) string {
+	if utf8.RuneCountInString(s) <= width {
+		return s
+	}
+	return string([]rune(s)[:max(width-1, 0)]) + "…"
+}
+
+// lines are the table, at most height of them: where networks are too many,
+// those that rest are left out first.
+func (l *searchLive) lines(st *search.Status, height int) []string {
+	t := newTable("network", ">depth", ">width", ">px", ">cost", "accuracy on validation images, by seed")
+	type row struct {
+		net     *search.Network
+		cells   []string
+		running bool
+		done    bool
+	}
+	var rows []*row
+	byID := map[string]*row{}
+	for _, tr := range st.Trials {
+		r := byID[tr.Network.ID]
+		if r == nil {
+			r = &row{net: tr.Network, done: true}
+			byID[tr.Network.ID] = r
+			rows = append(rows, r)
+		}
+		cell := "    ·"
+		switch tr.State {
+		case search.Finished:
+			cell = fmt.Sprintf("%5.2f", 100*tr.Accuracy)
+		case search.Failed:
+			cell = "fails"
+		case search.Running:
+			r.running = true
+			cell = fmt.Sprintf("%4.0f%%", 100*tr.Progress.Done)
+			if tr.Accuracy > 0 {
+				cell += fmt.Sprintf(" (%.1f)", 100*tr.Accuracy)
+			}
+		}
+		r.done = r.done && (tr.State == search.Finished || tr.State == search.Failed)
+		r.cells = append(r.cells, cell)
+	}
+	room := height - 3
+	for pass := 0; pass < 2 && len(rows) > room; pass++ {
+		var keep []*row
+		drop := len(rows) - room
+		for _, r := range rows {
+			rests := !r.running && (pass == 1 || !r.done)
+			if rests && drop > 0 {
+				drop--
+				continue
+			}
+			keep = append(keep, r)
+		}
+		rows = keep
+	}
+	for _, r := range rows {
+		mark := "  "
+		if r.running {
+			mark = "> "
+		}
+		t.add(mark+r.net.ID, fmt.Sprintf("%.2f", r.net.Depth), fmt.Sprintf("%.2f", r.net.Width), fmt.Sprint(r.net.Resolution),
+			factor(r.net.CostRatio)+"x", strings.Join(r.cells, "  "))
+	}
+	lines := strings.Split(strings.TrimRight(t.String(), "\n"), "\n")
+	const barWidth = 30
+	full := 0
+	if st.Total > 0 {
+		full = barWidth * st.Done / st.Total
+	}
+	return append(lines, "", fmt.Sprintf("[%s%s] %d of %s, %s elapsed, %s left", strings.Repeat("#", full), strings.Repeat("-", barWidth-full),
+		st.Done, plural(st.Total, "trial"), duration(st.Elapsed), duration(st.Left)))
+}
