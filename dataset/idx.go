@@ -66,10 +66,10 @@ func readIDX(r io.Reader, size int64, gzipped bool, leastDims, mostDims int) (*i
 		if d == 0 {
 			return nil, fmt.Errorf("dimension %d is 0", i)
 		}
-		// Below 2^33 * 2^32, so that the product cannot overflow.
-		if total *= int64(d); total > maxSetBytes {
+		if int64(d) > maxSetBytes/total {
 			return nil, fmt.Errorf("more than %d bytes of elements", int64(maxSetBytes))
 		}
+		total *= int64(d)
 		f.dims[i] = int(d)
 	}
 	headerSize := int64(4 + 4*n)
