@@ -56,19 +56,18 @@ type rowArgs struct {
 	num         *float32
 }
 
-// widen is how many of m rows of c channels to lay side by side.
-func widen(m, c int) int {
-	if c > maxWide/2 {
-		return 1
-	}
+// widen is how many of m rows of c channels to lay side by side: rows of whole
+// vectors where there are elements enough to pay for the repetition and, for
+// sums, enough channels that a sum is not waited for.
+func widen(m, c int, sums bool) int {
 	rep := 1
 	for rep*c%16 != 0 {
 		rep *= 2
 	}
-	for 2*rep*c <= maxWide/2 {
+	for sums && 2*rep*c <= maxWide/2 {
 		rep *= 2
 	}
-	if rep*c > maxWide || 4*rep > m {
+	if rep*c > maxWide || 4*rep > m || m*c < 2048 {
 		return 1
 	}
 	return rep
@@ -77,8 +76,13 @@ func widen(m, c int) int {
 // rowsAsm runs r over m rows of c channels. The slices that the kernel does not
 // use are nil; those that it uses have been found long enough.
 func rowsAsm(t isa, m, c int, r *rowCall) {
-	if rep := widen(m, c); rep > 1 {
-		rowsWide(t, m, c, rep, r)
+	sums := r.sum[0] != nil
+	if rep := widen(m, c, sums); rep > 1 {
+		if sums {
+			rowsWideSums(t, m, c, rep, r)
+		} else {
+			rowsWide(t, m, c, rep, r)
+		}
 		for i, s := range r.data {
 			if s != nil {
 				r.data[i] = s[m/rep*rep*c:]
@@ -91,25 +95,32 @@ func rowsAsm(t isa, m, c int, r *rowCall) {
 
 // rowsWide runs r over the multiple of rep of its rows.
 func rowsWide(t isa, m, c, rep int, r *rowCall) {
+	var wide [len(r.coef)][maxWide]float32
 	w := *r
-	var buf [5][maxWide]float32
 	for i, s := range r.coef {
 		if s != nil {
-			w.coef[i] = buf[i][:rep*c]
+			w.coef[i] = wide[i][:rep*c]
 			for j := 0; j < rep*c; j += c {
-				copy(w.coef[i][j:], s)
+				copy(wide[i][j:], s)
 			}
 		}
 	}
+	rowsBlocks(t, m/rep, rep*c, &w)
+}
+
+// rowsWideSums is rowsWide for a kernel with sums.
+func rowsWideSums(t isa, m, c, rep int, r *rowCall) {
+	var wide [len(r.sum)][maxWide]float32
+	w := *r
 	for i, s := range r.sum {
 		if s != nil {
-			w.sum[i] = buf[3+i][:rep*c]
+			w.sum[i] = wide[i][:rep*c]
 		}
 	}
-	rowsBlocks(t, m/rep, rep*c, &w)
+	rowsWide(t, m, c, rep, &w)
 	for i, s := range r.sum {
 		for j := 0; s != nil && j < rep*c; j += c {
-			addGo(s, w.sum[i][j:])
+			addGo(s, wide[i][j:])
 		}
 	}
 }

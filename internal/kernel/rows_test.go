@@ -327,7 +327,7 @@ func TestReLUNaN(t *testing.T) {
 func BenchmarkRows(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	for _, k := range rowKernels() {
-		for _, c := range []rowCase{{784, 8, 0}, {784, 24, 0}, {784, 40, 0}, {784, 96, 0}, {196, 480, 0}, {12544, 96, 0}} {
+		for _, c := range []rowCase{{28, 24, 0}, {28, 48, 0}, {784, 8, 0}, {784, 24, 0}, {784, 40, 0}, {784, 96, 0}, {196, 480, 0}, {12544, 96, 0}} {
 			if k.flat && c.c != 96 {
 				continue
 			}
