@@ -78,6 +78,8 @@ func resizeRows(dst []byte, src Image, w int, a *axis) {
 	rowIn, rowOut := src.W*src.C, w*src.C
 	row := a.row1
 	switch {
+	case src.C == 3 && a.width == 4:
+		row = a.row3x4
 	case src.C == 3:
 		row = a.row3
 	case a.width == 2:
@@ -140,6 +142,20 @@ func (a *axis) row3(out, in []byte) {
 		q := out[3*x : 3*x+3 : 3*x+3]
 		q[0], q[1], q[2] = clip8(s0), clip8(s1), clip8(s2)
 		k = k[len(c):]
+	}
+}
+
+// row3x4 is row3 for windows of 4.
+func (a *axis) row3x4(out, in []byte) {
+	k := a.k
+	for x, first := range a.first {
+		p, c := in[3*first:3*first+12:3*first+12], k[:4:4]
+		c0, c1, c2, c3 := c[0], c[1], c[2], c[3]
+		q := out[3*x : 3*x+3 : 3*x+3]
+		q[0] = clip8(oneHalf + c0*int32(p[0]) + c1*int32(p[3]) + c2*int32(p[6]) + c3*int32(p[9]))
+		q[1] = clip8(oneHalf + c0*int32(p[1]) + c1*int32(p[4]) + c2*int32(p[7]) + c3*int32(p[10]))
+		q[2] = clip8(oneHalf + c0*int32(p[2]) + c1*int32(p[5]) + c2*int32(p[8]) + c3*int32(p[11]))
+		k = k[4:]
 	}
 }
 
