@@ -226,6 +226,7 @@ func (r *Recipe) Validate() error {
 		{"drop_path", rate(optional(r.DropPath)), optional(r.DropPath), "0 to below 1"},
 		{"pad_crop", r.PadCrop >= 0 && r.PadCrop <= 1024, r.PadCrop, "0 to 1024"},
 		{"min_area", r.MinArea >= 0 && r.MinArea <= 1, r.MinArea, "0 (none) to 1"},
+		{"min_area", r.MinArea == 0 || r.PadCrop == 0, r.MinArea, fmt.Sprintf("0, or pad_crop 0 instead of %d: they exclude each other", r.PadCrop)},
 		{"validation", r.Validation >= 0 && r.Validation <= 0.9, r.Validation, "0 to 0.9"},
 	} {
 		if !c.ok {

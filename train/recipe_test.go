@@ -124,6 +124,7 @@ func TestParseRecipe(t *testing.T) {
 		{"lr: -1\n", "r.yaml:1:5: recipe: lr is -1, want above 0"},
 		{"schedule: linear\n", "r.yaml:1:11: recipe: schedule is \"linear\", want constant, cosine or exponential"},
 		{"drop_path: .nan\n", "r.yaml:1:12: recipe: drop_path is NaN, want 0 to below 1"},
+		{"base: quick\nmin_area: 0.5\n", "r.yaml:2:11: recipe: min_area is 0.5, want 0, or pad_crop 0"},
 		{"epochs: 3\nepochs: 4\n", "r.yaml:2:1: "},
 		{"epochs: [\n", "r.yaml:1:"},
 		{"- 1\n", "r.yaml:1:"},
@@ -170,8 +171,11 @@ func drawRecipe(t *rapid.T) Recipe {
 	rate := rapid.Float64Range(0, 0.999)
 	r.WeightDecay, r.LabelSmoothing, r.EMADecay = rate.Draw(t, "decay"), rate.Draw(t, "smoothing"), rate.Draw(t, "ema")
 	r.LR, r.WarmupEpochs = rapid.Float64Range(1e-9, 10).Draw(t, "lr"), rapid.Float64Range(0, 50).Draw(t, "warmup")
-	r.MinArea, r.Validation = rate.Draw(t, "area"), rapid.Float64Range(0, 0.9).Draw(t, "validation")
+	r.Validation = rapid.Float64Range(0, 0.9).Draw(t, "validation")
 	r.Flip, r.PadCrop = rapid.Bool().Draw(t, "flip"), rapid.IntRange(0, 8).Draw(t, "pad")
+	if r.PadCrop == 0 {
+		r.MinArea = rate.Draw(t, "area")
+	}
 	if rapid.Bool().Draw(t, "has dropout") {
 		x := rate.Draw(t, "dropout")
 		r.Dropout = &x

@@ -76,6 +76,9 @@ func (t *trainCmd) run(args []string) error {
 		return usagef("train: --threads, --resolution and --checkpoint-steps cannot be negative, --checkpoint-every must be above 0")
 	}
 	job, err := t.job(args)
+	if err != nil && t.Context().Err() != nil {
+		return &interruptedError{"the same command"}
+	}
 	if err != nil {
 		return err
 	}
@@ -86,15 +89,24 @@ func (t *trainCmd) run(args []string) error {
 	res, err := t.result(job)
 	progress.close()
 	if errors.Is(err, train.ErrInterrupted) {
-		return &interruptedError{"effnet train --resume " + shellQuote(job.Dir)}
+		return &interruptedError{t.resumeCommand()}
 	}
 	if errors.Is(err, syscall.ENOSPC) {
-		return fmt.Errorf("%w; make room, then go on with: effnet train --resume %s", err, shellQuote(job.Dir))
+		return fmt.Errorf("%w; make room, then go on with: %s", err, t.resumeCommand())
 	}
 	if err != nil {
 		return err
 	}
 	return t.print(res)
+}
+
+// resumeCommand goes on with this run.
+func (t *trainCmd) resumeCommand() string {
+	s := "effnet train --resume " + shellQuote(t.out)
+	if t.resume && t.Flags().Changed("data") {
+		s += " --data " + shellQuote(t.data.source)
+	}
+	return s
 }
 
 // job is what the command line asks for: a new run, or one to go on with.
@@ -195,6 +207,9 @@ func (t *trainCmd) oldJob(args []string) (trainJob, error) {
 	}
 	t.data.source, t.data.splitSeed = now.Data.Source, now.Data.SplitSeed
 	data, err := t.data.open(ctx, stderr)
+	if err != nil && !t.Flags().Changed("data") && ctx.Err() == nil {
+		err = fmt.Errorf("%w; if the data has moved, add --data", err)
+	}
 	if err != nil {
 		return trainJob{}, err
 	}

@@ -124,5 +124,13 @@ func (f *recipeFlags) override(r *train.Recipe) error {
 			v.apply(r)
 		}
 	}
+	// The two ways to crop exclude each other: one that is asked for replaces
+	// the recipe's other.
+	switch area, pad := f.set.Changed("min-area"), f.set.Changed("pad-crop"); {
+	case area && !pad && r.MinArea > 0:
+		r.PadCrop = 0
+	case pad && !area && r.PadCrop > 0:
+		r.MinArea = 0
+	}
 	return nil
 }
