@@ -14,7 +14,7 @@ var allowed = map[string]struct{ inside, outside []string }{
 	"effnet/arch":                   {nil, []string{"github.com/goccy/go-yaml"}},
 	"effnet/weights":                {[]string{"arch", "internal/atomicfile"}, nil},
 	"effnet/imageprep":              {nil, []string{"golang.org/x/image", "github.com/bep/imagemeta"}},
-	"effnet/dataset":                {[]string{"imageprep", "internal/atomicfile"}, nil},
+	"effnet/dataset":                {[]string{"imageprep", "internal/atomicfile", "internal/lockfile"}, nil},
 	"effnet/infer":                  {[]string{"arch", "weights", "internal/kernel", "internal/par"}, nil},
 	"effnet/train":                  {[]string{"arch", "weights", "internal/kernel", "internal/par", "internal/atomicfile", "internal/lockfile"}, []string{"github.com/goccy/go-yaml"}},
 	"effnet/search":                 {[]string{"arch", "internal/atomicfile", "internal/lockfile"}, []string{"gonum.org/v1/gonum"}},
