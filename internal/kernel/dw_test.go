@@ -22,18 +22,21 @@ var dwCases = []DW{
 	dwOf(1152, 3, 1, 7, 7, 0), dwOf(96, 7, 1, 14, 14, 0), dwOf(96, 7, 2, 14, 14, 0),
 }
 
-// dwEdges are small maps around the sizes of blocks, and odd kernels.
+// dwEdges are small maps around the sizes of blocks, and odd kernels, with whole
+// vectors of channels and a rest.
 func dwEdges() []DW {
 	var cases []DW
 	for _, k := range []int{1, 2, 3, 4, 5, 6, 7, 9} {
 		for _, stride := range []int{1, 2, 3, 5} {
-			for i, size := range [][2]int{{1, 1}, {2, 3}, {4, 5}, {3, 8}, {6, 9}, {2, 18}} {
-				c := []int{1, 3, 8, 16, 17, 24, 40}[(i+k+stride)%7]
-				cases = append(cases, dwOf(c, k, stride, size[0], size[1], (k+i)%3))
+			for i, size := range [][2]int{{1, 1}, {2, 3}, {4, 5}, {3, 8}, {2, 18}} {
+				cases = append(cases, dwOf(19, k, stride, size[0], size[1], (k+i)%3))
 			}
 		}
 	}
-	return append(cases, DW{C: 0, K: 3, Stride: 1, InH: 5, InW: 5, OutH: 3, OutW: 3}, DW{C: 5, K: 3, Stride: 1, InH: 2, InW: 4})
+	for _, c := range []int{0, 1, 4, 7, 8, 9, 15, 16, 24, 31, 40, 48} {
+		cases = append(cases, dwOf(c, 3, 1, 3, 6, 0), dwOf(c, 3, 2, 3, 6, 1), dwOf(c, 5, 1, 2, 7, 1))
+	}
+	return append(cases, DW{C: 5, K: 3, Stride: 1, InH: 2, InW: 4})
 }
 
 // products calls f with the index of x, w and y of every product of s.

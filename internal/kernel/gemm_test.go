@@ -56,12 +56,17 @@ var gemmCases = []gemmCase{
 // edgeCases are small products around the sizes of tiles and vectors.
 func edgeCases() []gemmCase {
 	var cases []gemmCase
-	sizes := []int{1, 2, 3, 5, 6, 7, 8, 9, 12, 13, 16, 17, 24, 25, 31, 32, 33, 49}
-	for i, m := range sizes {
-		for j, n := range sizes {
-			k := []int{1, 2, 3, 7, 16, 40}[(i+j)%6]
-			cases = append(cases, gemmCase{m, n, k, (i+2*j)%3 == 0, (i * j) % 4, (i+j)%2 == 0})
+	for m := 1; m <= 13; m++ {
+		for j, n := range []int{1, 3, 4, 7, 8, 9, 12, 15, 16, 17, 24, 25, 31, 32, 33, 40} {
+			k := []int{1, 2, 3, 7, 16, 40}[(m+j)%6]
+			c := gemmCase{m, n, k, (m+2*j)%3 == 0, (m * j) % 4, (m+j)%2 == 0}
+			cases = append(cases, c)
+			c.acc = !c.acc
+			cases = append(cases, c)
 		}
+	}
+	for _, m := range []int{17, 24, 25, 31, 35, 49} {
+		cases = append(cases, gemmCase{m: m, n: m, k: m}, gemmCase{m: m, n: 50 - m, k: 5, trans: true, pad: 2, acc: true})
 	}
 	for _, k := range []int{0, 255, 256, 257, 512, 700} {
 		cases = append(cases, gemmCase{m: 13, n: 19, k: k}, gemmCase{m: 5, n: 37, k: k, acc: true, trans: true, pad: 3})
