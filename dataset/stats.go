@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -146,17 +145,4 @@ func Stats(ctx context.Context, s Set, channels, max int) (mean, std []float64, 
 		return nil, nil, v.Unreadable[0]
 	}
 	return v.Mean, v.Std, nil
-}
-
-// Extent returns the least and the greatest height and width of the images,
-// zero when there are none.
-func (v *Survey) Extent() (least, greatest Size) {
-	var hs, ws []int
-	for s := range v.Sizes {
-		hs, ws = append(hs, s.H), append(ws, s.W)
-	}
-	if len(hs) == 0 {
-		return
-	}
-	return Size{slices.Min(hs), slices.Min(ws)}, Size{slices.Max(hs), slices.Max(ws)}
 }

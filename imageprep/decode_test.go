@@ -3,6 +3,7 @@ package imageprep
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"hash/crc32"
 	"image"
@@ -209,6 +210,21 @@ func TestOrientation(t *testing.T) {
 		if d := cmp.Diff(Orient(upright, o), got); d != "" {
 			t.Errorf("JPEG with orientation %d: %s", o, d)
 		}
+	}
+	// A lossless WebP of red 10 to 60 with orientation 6, written by Pillow.
+	webp, err := hex.DecodeString("524946465a00000057454250565038580a0000000800000002000001000056" +
+		"50384c190000002f024000002f105588f98f006ada3660439d7f3935a2ff31bd00455849461a0000004d4d002a00" +
+		"000008000101120003000000010006000000000000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Decode(webp, Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Image{Pix: []byte{40, 0, 0, 10, 0, 0, 50, 0, 0, 20, 0, 0, 60, 0, 0, 30, 0, 0}, H: 3, W: 2, C: 3}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("WebP: %s", d)
 	}
 	// Damaged metadata must not lose the picture.
 	bad := withEXIF(data, 6)

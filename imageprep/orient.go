@@ -2,6 +2,7 @@ package imageprep
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"github.com/bep/imagemeta"
 )
@@ -10,18 +11,26 @@ import (
 // makes no sense.
 func orientation(data []byte, format string) int {
 	var f imagemeta.ImageFormat
-	var mark string
 	switch format {
 	case "JPEG":
-		f, mark = imagemeta.JPEG, "Exif\x00\x00"
+		f = imagemeta.JPEG
+		if !bytes.Contains(data, []byte("Exif\x00\x00")) {
+			return 1
+		}
 	case "PNG":
-		f, mark = imagemeta.PNG, "eXIf"
+		f = imagemeta.PNG
+		if !bytes.Contains(data, []byte("eXIf")) {
+			return 1
+		}
 	case "WebP":
-		f, mark = imagemeta.WebP, "EXIF"
+		// The block itself has the layout of a TIFF file. imagemeta's own
+		// search misses it after a chunk of odd length.
+		f = imagemeta.TIFF
+		data = bytes.TrimPrefix(riffChunk(data, "EXIF"), []byte("Exif\x00\x00"))
+		if len(data) == 0 {
+			return 1
+		}
 	default:
-		return 1
-	}
-	if !bytes.Contains(data, []byte(mark)) {
 		return 1
 	}
 	o := 1
@@ -41,6 +50,24 @@ func orientation(data []byte, format string) int {
 		},
 	})
 	return o
+}
+
+// riffChunk returns the content of the first chunk called id; nil when there
+// is none. Chunks are padded to even lengths.
+func riffChunk(data []byte, id string) []byte {
+	for data = data[min(12, len(data)):]; len(data) >= 8; {
+		n := int64(binary.LittleEndian.Uint32(data[4:]))
+		name := string(data[:4])
+		data = data[8:]
+		if n > int64(len(data)) {
+			return nil
+		}
+		if name == id {
+			return data[:n]
+		}
+		data = data[min(n+n%2, int64(len(data))):]
+	}
+	return nil
 }
 
 // Orient turns src upright given its EXIF orientation: 1 as it is, 2 mirrored
