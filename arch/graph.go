@@ -142,11 +142,20 @@ func (s Spec) Graph() (*Graph, error) { return s.GraphAt(s.Resolution) }
 // GraphAt resolves s for images of resolution x resolution pixels.
 func (s Spec) GraphAt(resolution int) (*Graph, error) {
 	s.Resolution = resolution
+	return s.GraphFor(resolution, resolution)
+}
+
+// GraphFor resolves s for images of h x w pixels. The graph's Spec keeps the
+// resolution that s has.
+func (s Spec) GraphFor(h, w int) (*Graph, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
+	if min(h, w) < 1 || max(h, w) > maxResolution {
+		return nil, &FieldError{s.Name, "resolution", -1, fmt.Sprintf("images are %dx%d pixels, want 1 to %d", h, w, maxResolution)}
+	}
 	b := builder{spec: s, g: &Graph{Spec: s}, block: -1, stage: -1}
-	b.build()
+	b.build(h, w)
 	if b.err != nil {
 		return nil, b.err
 	}
@@ -301,9 +310,9 @@ func (b *builder) blockOps(x int, st *Stage, name string, stride int, dropPath f
 	return y
 }
 
-func (b *builder) build() {
+func (b *builder) build(h, w int) {
 	s := &b.spec
-	x := b.add(Op{Kind: OpInput, Name: "input", Shape: Shape{s.Resolution, s.Resolution, s.Channels}})
+	x := b.add(Op{Kind: OpInput, Name: "input", Shape: Shape{h, w, s.Channels}})
 	if !b.fits("the stem", b.shape(x), s.Stem.Stride) {
 		return
 	}
@@ -364,14 +373,18 @@ func (b *builder) build() {
 // fits rejects a stride that would shrink a map already smaller than it: such
 // a layer sees mostly padding.
 func (b *builder) fits(where string, in Shape, stride int) bool {
-	if !strideFits(in.H, stride) {
+	if !strideFits(min(in.H, in.W), stride) {
 		advice := fmt.Sprintf("use at least %d pixels", b.spec.MinResolution())
 		if b.spec.MinResolution() > maxResolution {
 			advice = "use fewer strides"
 		}
+		resolution := fmt.Sprint(b.g.Ops[0].Shape.H)
+		if s := b.g.Ops[0].Shape; s.H != s.W {
+			resolution = fmt.Sprintf("%dx%d", s.H, s.W)
+		}
 		b.err = &FieldError{b.spec.Name, "resolution", -1, fmt.Sprintf(
-			"resolution %d is too small for the strides: %s has stride %d but its input is %dx%d; %s",
-			b.spec.Resolution, where, stride, in.H, in.W, advice)}
+			"resolution %s is too small for the strides: %s has stride %d but its input is %dx%d; %s",
+			resolution, where, stride, in.H, in.W, advice)}
 		return false
 	}
 	return true
