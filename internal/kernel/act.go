@@ -24,7 +24,7 @@ const (
 	exp2c6 = 0.00015353254
 )
 
-const numActs = Sigmoid + 1
+const numActs = HardSigmoid + 1
 
 // expNeg1 is 1 + exp(-z) for z in [expMin, expMax] or NaN.
 func expNeg1(z float32) float32 {
@@ -47,6 +47,8 @@ func clamp(z float32) float32 {
 }
 
 func sigmoid(z float32) float32 { return 1 / expNeg1(clamp(z)) }
+
+func hardSigmoid(z float32) float32 { return min(max(z+3, 0), 6) * (1. / 6) }
 
 // applyGo is the definition of the activations.
 func applyGo(dst, src []float32, act Act) {
@@ -74,6 +76,14 @@ func applyGo(dst, src []float32, act Act) {
 		for i, z := range src {
 			dst[i] = sigmoid(z)
 		}
+	case HardSwish:
+		for i, z := range src {
+			dst[i] = z * hardSigmoid(z)
+		}
+	case HardSigmoid:
+		for i, z := range src {
+			dst[i] = hardSigmoid(z)
+		}
 	default:
 		panic(fmt.Sprintf("kernel: activation %d", act))
 	}
@@ -100,6 +110,18 @@ func actGradGo(z float32, act Act) float32 {
 	case Sigmoid:
 		s := sigmoid(z)
 		return s * (1 - s)
+	case HardSwish:
+		switch {
+		case !(z > -3):
+			return 0
+		case z < 3:
+			return z*(1./3) + 0.5
+		}
+	case HardSigmoid:
+		if z > -3 && z < 3 {
+			return 1. / 6
+		}
+		return 0
 	}
 	return 1
 }

@@ -120,6 +120,29 @@ func testDW(t *testing.T, impl *Impl, s DW, rng *rand.Rand) {
 	}
 }
 
+// TestDWPlace holds that an output does not depend on where it stands.
+func TestDWPlace(t *testing.T) {
+	s := dwOf(24, 3, 1, 5, 23, 0)
+	nx, nw, ny := s.sizes()
+	rng := rand.New(rand.NewPCG(8, 8))
+	x, w := randoms(rng, nx), randoms(rng, nw)
+	eachImpl(t, func(t *testing.T, impl *Impl) {
+		whole := make([]float32, ny)
+		impl.DWForward(s, x, w, whole)
+		part := s
+		part.OutH, part.OutW = 1, 1
+		one := make([]float32, s.C)
+		for oy := range s.OutH {
+			for ox := range s.OutW {
+				part.InH, part.InW = s.K, s.InW
+				in := append(make([]float32, 0, nx+ox*s.C), x[(oy*s.InW+ox)*s.C:]...)
+				impl.DWForward(part, in[:len(in)+ox*s.C], w, one)
+				sameBits(t, fmt.Sprintf("output %d,%d", oy, ox), one, whole[(oy*s.OutW+ox)*s.C:][:s.C])
+			}
+		}
+	})
+}
+
 // TestDWBounds holds that a call outside its slices panics.
 func TestDWBounds(t *testing.T) {
 	s := dwOf(4, 3, 1, 5, 5, 0)

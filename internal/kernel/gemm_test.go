@@ -129,6 +129,30 @@ func testGemm(t *testing.T, impl *Impl, s gemmCase, rng *rand.Rand) {
 	}
 }
 
+// TestGemmPlace holds that an element of C does not depend on where it stands:
+// so a batch and its parts give the same bits.
+func TestGemmPlace(t *testing.T) {
+	const m, n, k = 29, 41, 300
+	rng := rand.New(rand.NewPCG(7, 7))
+	a, b, old := randoms(rng, m*k), randoms(rng, k*n), randoms(rng, m*n)
+	eachImpl(t, func(t *testing.T, impl *Impl) {
+		for _, acc := range []bool{false, true} {
+			whole := append([]float32{}, old...)
+			impl.Gemm(m, n, k, a, k, 1, b, n, whole, n, acc)
+			for range 200 {
+				i, j := rng.IntN(m), rng.IntN(n)
+				h, w := 1+rng.IntN(m-i), 1+rng.IntN(n-j)
+				part := append([]float32{}, old...)
+				impl.Gemm(h, w, k, a[i*k:], k, 1, b[j:], n, part[i*n+j:], n, acc)
+				for y := range h {
+					at := (i+y)*n + j
+					sameBits(t, fmt.Sprintf("rows %d+%d, columns %d+%d", i, h, j, w), part[at:at+w], whole[at:at+w])
+				}
+			}
+		}
+	})
+}
+
 // TestGemmBounds holds that a call outside its slices panics.
 func TestGemmBounds(t *testing.T) {
 	eachImpl(t, func(t *testing.T, impl *Impl) {

@@ -16,11 +16,13 @@ package kernel
 type Act uint8
 
 const (
-	Identity Act = iota // x
-	ReLU                // max(x, 0)
-	ReLU6               // min(max(x, 0), 6)
-	Swish               // x / (1 + exp(-x))
-	Sigmoid             // 1 / (1 + exp(-x))
+	Identity    Act = iota // x
+	ReLU                   // max(x, 0)
+	ReLU6                  // min(max(x, 0), 6)
+	Swish                  // x / (1 + exp(-x))
+	Sigmoid                // 1 / (1 + exp(-x))
+	HardSwish              // x * min(max(x+3, 0), 6) / 6
+	HardSigmoid            // min(max(x+3, 0), 6) / 6
 )
 
 // DW is the geometry of one depthwise convolution over one image whose
@@ -41,9 +43,12 @@ type Impl struct {
 	// A's element (i,p) is a[i*ars+p*acs], B's is b[p*ldb+j], C's is c[i*ldc+j].
 	// One of ars, acs is 1. With acs = 1 it is the forward product of pixels
 	// and weights, with ars = 1 the product of a transpose: a gradient of weights.
+	// An element of C depends on its row of A, its column of B and its own old
+	// value alone, bit for bit, and not on where it stands.
 	Gemm func(m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c []float32, ldc int, acc bool)
 
-	// DWForward computes y = depthwise(x) with w [K*K,C].
+	// DWForward computes y = depthwise(x) with w [K*K,C]. As in Gemm, an element
+	// does not depend on where it stands.
 	DWForward func(s DW, x, w, y []float32)
 	// DWBackwardInput computes the gradient dx [InH,InW,C], overwritten whole,
 	// of x from dy [OutH,OutW,C].

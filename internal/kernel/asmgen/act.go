@@ -7,6 +7,8 @@ const (
 	relu6
 	swish
 	sigmoid
+	hardSwish
+	hardSigmoid
 	acts
 )
 
@@ -32,6 +34,8 @@ func actConstants(act int) []float32 {
 		return []float32{0, 6}
 	case swish, sigmoid:
 		return append([]float32{-log2eHi, -log2eLo, expMagic, expMin, expMax}, exp2Poly...)
+	case hardSwish, hardSigmoid:
+		return []float32{-3, 3, 0, 6, 1. / 6, 1. / 3, 0.5, 1}
 	}
 	return nil
 }
@@ -77,15 +81,27 @@ func (a *asm) act(act int, z vec, t [4]vec) {
 		a.clamp(z, z, z, t[1])
 		a.expNeg1(z, t[1], t[2], t[3])
 		a.ins("VDIVPS", t[1], a.kreg(1, z), z)
+	case hardSwish, hardSigmoid:
+		h := z
+		if act == hardSwish {
+			h = t[1]
+		}
+		a.ins("VADDPS", a.k(3), z, h)
+		a.ins("VMAXPS", h, a.kreg(0, t[0]), h)
+		a.ins("VMINPS", h, a.kreg(6, t[0]), h)
+		a.ins("VMULPS", a.k(1./6), h, h)
+		if act == hardSwish {
+			a.ins("VMULPS", h, z, z)
+		}
 	}
 }
 
 // actGrad multiplies g by the derivative of the activation at z, which is
 // overwritten.
 func (a *asm) actGrad(act int, g, z vec, t [4]vec) {
+	const gt, lt = 30, 17 // ordered, quiet
 	switch act {
 	case relu, relu6:
-		const gt, lt = 30, 17 // ordered, quiet
 		if a.lanes == 16 {
 			a.ins("VCMPPS", gt, a.kreg(0, t[0]), z, "K2")
 			if act == relu6 {
@@ -111,5 +127,38 @@ func (a *asm) actGrad(act int, g, z vec, t [4]vec) {
 		}
 		a.ins("VMULPS", t[1], t[0], t[0])
 		a.ins("VMULPS", t[0], g, g)
+	case hardSwish:
+		// Of 1 and z/3 + 1/2 the one that holds at z, or 0 below both.
+		slope, one := t[0], t[1]
+		a.ins("VMOVUPS", a.k(0.5), slope)
+		a.ins("VFMADD231PS", a.k(1./3), z, slope)
+		a.ins("VMOVUPS", a.k(1), one)
+		if a.lanes == 16 {
+			a.ins("VCMPPS", lt, a.kreg(3, t[2]), z, "K2")
+			a.ins("VMOVAPS", slope, "K2", one)
+			a.ins("VCMPPS", gt, a.kreg(-3, t[2]), z, "K2")
+			a.ins("VMULPS.Z", one, g, "K2", g)
+			return
+		}
+		a.ins("VCMPPS", lt, a.k(3), z, t[2])
+		a.ins("VBLENDVPS", t[2], slope, one, one)
+		a.ins("VMULPS", one, g, g)
+		a.ins("VCMPPS", gt, a.k(-3), z, t[2])
+		a.ins("VANDPS", t[2], g, g)
+	case hardSigmoid:
+		a.ins("VMULPS", a.k(1./6), g, g)
+		if a.lanes == 16 {
+			a.ins("VCMPPS", gt, a.kreg(-3, t[0]), z, "K2")
+			a.ins("VCMPPS", lt, a.kreg(3, t[0]), z, "K2", "K2")
+			a.ins("VMOVAPS.Z", g, "K2", g)
+			return
+		}
+		for _, side := range []struct {
+			cmp int
+			x   float32
+		}{{gt, -3}, {lt, 3}} {
+			a.ins("VCMPPS", side.cmp, a.k(side.x), z, t[0])
+			a.ins("VANDPS", t[0], g, g)
+		}
 	}
 }

@@ -160,7 +160,7 @@ var rowLoops = func() []rowLoop {
 	for _, f := range []func(act int) rowLoop{scaleAct, actBackward, apply} {
 		for act := range acts {
 			l := f(act)
-			l.name += []string{"Identity", "ReLU", "ReLU6", "Swish", "Sigmoid"}[act]
+			l.name += []string{"Identity", "ReLU", "ReLU6", "Swish", "Sigmoid", "HardSwish", "HardSigmoid"}[act]
 			l.hold = actConstants(act)
 			loops = append(loops, l)
 		}
