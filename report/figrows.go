@@ -142,7 +142,7 @@ func signed(x float64, decimals int) string {
 // overview is the picture that tells the search in one: cost and triangle.
 func overview(a *search.Analysis) *scene {
 	left, right := costFigure(a), triangleFigure(a)
-	s := &scene{w: left.w + right.w + 12, h: max(left.h, right.h) + 8, title: "A search: " + a.Verdict.Text}
+	s := &scene{w: left.w + right.w + 28, h: max(left.h, right.h) + 8, title: "A search: " + a.Verdict.Text}
 	s.place(left, 8, (right.h-left.h)/2+8)
 	s.place(right, left.w+20, 8)
 	return s

@@ -46,7 +46,7 @@ var palette = []struct {
 	{inkFaint, "#b4bac4", "#5d6775"},
 	{inkPaper, "#ffffff", "#14181f"},
 	{inkDepth, "#0072b2", "#56b4e9"},
-	{inkWidth, "#d55e00", "#f0894a"},
+	{inkWidth, "#c45200", "#f0894a"},
 	{inkResolution, "#008765", "#2fc79b"},
 	{inkCompound, "#99226e", "#e57fc0"},
 	{inkB0, "#6b6f76", "#b3b8bf"},

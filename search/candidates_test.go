@@ -196,11 +196,11 @@ func TestTarget(t *testing.T) {
 			}
 			w = max(w, math.Abs(math.Log(n.CostRatio/at)))
 		}
-		return w
+		return w + 0.2*math.Abs(math.Log(at/4))
 	}
 	for at := 3.77; at < 4.23; at += 0.013 {
 		if worst(at) < worst(target)-1e-3 {
-			t.Errorf("corners meet %v within %v, the target %v only within %v", at, worst(at), target, worst(target))
+			t.Errorf("%v is a better target (%v) than %v (%v)", at, worst(at), target, worst(target))
 		}
 	}
 }

@@ -2,7 +2,6 @@ package search
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -97,7 +96,7 @@ func calibrate(ctx context.Context, eng *Engine, base *arch.Spec, nets []Network
 					speeds[i], err = eng.Probe(ctx, &spec, threads)
 				}
 				if err == nil && !(speeds[i].Train > 0 && speeds[i].Score >= 0) {
-					err = fmt.Errorf("search: measuring %s gave %v seconds an image", nets[i].ID, speeds[i].Train)
+					err = fmt.Errorf("%v seconds an image cannot be", speeds[i].Train)
 				}
 				errs[i] = err
 			}
@@ -108,8 +107,10 @@ func calibrate(ctx context.Context, eng *Engine, base *arch.Spec, nets []Network
 	}
 	close(next)
 	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return CostModel{}, err
+	for i, err := range errs {
+		if err != nil {
+			return CostModel{}, fmt.Errorf("search: measuring %s: %w", nets[i].ID, err)
+		}
 	}
 	macs, acts := make([]float64, len(nets)), make([]float64, len(nets))
 	train, score := make([]float64, len(nets)), make([]float64, len(nets))

@@ -105,6 +105,9 @@ func Run(ctx context.Context, dir string, cfg Config, base arch.Spec, eng *Engin
 	r.ctx, r.cancel = context.WithCancelCause(ctx)
 	defer r.cancel(nil)
 	if err := r.trials(); err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
 		return nil, err
 	}
 	if err := log.append(&record{Kind: kindDone}); err != nil {

@@ -67,8 +67,8 @@ func (sp *Space) Target(tolerance float64) float64 {
 				worst = max(worst, math.Abs(math.Log(n.CostRatio/t)))
 			}
 		}
-		// Of equals, the one nearest to the factor.
-		if worst += 1e-6 * math.Abs(math.Log(t/sp.Factor)); worst < best {
+		// The factor itself matters too, five times less than equal cost.
+		if worst += 0.2 * math.Abs(math.Log(t/sp.Factor)); worst < best {
 			best, target = worst, t
 		}
 	}

@@ -197,6 +197,9 @@ func (a *Analysis) verdict() Verdict {
 			side = "below"
 		}
 		v.Text = fmt.Sprintf("Undecided: %s compound is %s %s %s, the best single dimension.", at, gap, side, rule.Role)
+		if best.Diff < 0 && best.differs(1) {
+			v.Detail += " The best of three may be so far ahead by chance."
+		}
 		v.SeedsNeeded = seedsNeeded(best.Diff, a.Test.SD, best.ImageSE)
 		switch {
 		case v.SeedsNeeded > best.Seeds && v.SeedsNeeded <= maxSeeds:

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -146,7 +145,7 @@ func (s *searchCmd) share() (workers, threads int) {
 func (s *searchCmd) stopped(err error) error {
 	again := "effnet search --resume " + shellQuote(s.out)
 	switch {
-	case s.Context().Err() != nil && errors.Is(err, context.Canceled):
+	case s.Context().Err() != nil:
 		return &interruptedError{again}
 	case errors.Is(err, syscall.ENOSPC):
 		return fmt.Errorf("%w; make room, then go on with: %s", err, again)

@@ -132,6 +132,7 @@ func (t *searchTrainer) probe(ctx context.Context, spec *arch.Spec, threads int)
 		images = min(images, t.rest.Len())
 		job := t.job(*spec, images, 0, 1, 0, threads)
 		job.Data.Val, job.Recipe.Validation = nil, 0
+		job.Recipe.Batch, job.Recipe.WarmupEpochs = min(job.Recipe.Batch, max(1, images/3)), 0
 		began := time.Now()
 		res, err := trainModel(ctx, job)
 		if err != nil {

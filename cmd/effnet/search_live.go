@@ -23,12 +23,11 @@ type searchLive struct {
 	base             *arch.Spec
 	workers, threads int
 
-	mu     sync.Mutex
-	term   *os.File // nil where w is no terminal
-	drawn  int      // lines of the table on the terminal
-	said   map[string]bool
-	choice bool
-	last   time.Time // of the last plain line
+	mu    sync.Mutex
+	term  *os.File // nil where w is no terminal
+	drawn int      // lines of the table on the terminal
+	said  map[string]bool
+	last  time.Time // of the last plain line
 }
 
 func newSearchLive(w io.Writer, cfg *search.Config, base *arch.Spec) *searchLive {

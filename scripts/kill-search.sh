@@ -1,0 +1,87 @@
+#!/bin/sh
+# Searches twice: once left alone, once killed with SIGKILL at random instants
+# and resumed. What was found and the best model's weights must come out the
+# same, and no trial that had ended may be done again.
+#
+#	kill-search.sh [KILLS]     default 10
+#
+# BASE, DATA, THREADS and FLAGS choose the search, EFFNET the program.
+set -eu
+cd "$(dirname "$0")/.."
+kills=${1:-10}
+effnet=${EFFNET:-bin/effnet}
+base=${BASE:-small_300k} data=${DATA:-fashion-mnist} threads=${THREADS:-2}
+flags=${FLAGS:---networks 5 --seeds 2 --epochs 2 --train-images 1000}
+[ -x "$effnet" ] || { echo "no $effnet: run make build first" >&2; exit 2; }
+
+dir=$(mktemp -d)
+pid=
+trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null || :; rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM
+
+# random LOW HIGH: seconds, to the millisecond.
+random() {
+	od -An -N4 -tu4 /dev/urandom | awk -v low="$1" -v high="$2" '{ printf "%.3f", low + (high - low) * $1 / 4294967296 }'
+}
+
+# run OUT [FLAG...]: a search that goes on where there is one.
+run() {
+	out=$1
+	shift
+	# shellcheck disable=SC2086
+	exec "$effnet" search "$base" --data "$data" $flags --threads "$threads" --out "$out" --resume "$@"
+}
+
+# content RUN: what was found, without what depends on time and attempts, and
+# the best model.
+content() {
+	"$effnet" report "$1" --json |
+		awk '/^  "timing": \{/ { exit } !/^ *"(seconds|attempts)":/'
+	sha256sum <"$1/model.safetensors"
+}
+
+# again RUN: trials that were done once more after they had ended.
+again() {
+	sed -nE 's/.*"kind":"finish".*"trial":"([^"]*)".*/\1/p' "$1/ledger.jsonl" | sort | uniq -d
+}
+
+echo "searching from $base on $data, left alone" >&2
+began=$(date +%s.%N)
+(run "$dir/whole" --checkpoint-every 200ms) >"$dir/out" 2>"$dir/err" || { cat "$dir/err" >&2; exit 1; }
+took=$(echo "$began $(date +%s.%N)" | awk '{ print $2 - $1 }')
+echo "took $took s; now with $kills kills" >&2
+content "$dir/whole" >"$dir/whole.txt"
+
+# compare RUN: ends the script where it differs from the uninterrupted one.
+compare() {
+	content "$1" >"$dir/cut.txt"
+	if ! cmp -s "$dir/whole.txt" "$dir/cut.txt"; then
+		echo "FAIL: the killed and resumed search differs"
+		diff "$dir/whole.txt" "$dir/cut.txt" | head -n 20
+		exit 1
+	fi
+	[ -z "$(again "$1")" ] || { echo "FAIL: done again: $(again "$1")"; exit 1; }
+}
+
+killed=0
+while [ "$killed" -lt "$kills" ]; do
+	run "$dir/cut" --checkpoint-every 200ms >"$dir/out" 2>"$dir/err" &
+	pid=$!
+	sleep "$(random 0.05 "$(echo "$took $kills" | awk '{ print 0.3 + 1.6 * $1 / ($2 + 1) }')")"
+	kill -9 $pid 2>/dev/null || :
+	status=0
+	wait $pid 2>/dev/null || status=$?
+	pid=
+	if [ "$status" = 137 ]; then
+		killed=$((killed + 1))
+		echo "kill $killed: $(grep -c '"kind":"finish"' "$dir/cut/ledger.jsonl" 2>/dev/null || :) trials had ended" >&2
+	else
+		[ "$status" = 0 ] || { cat "$dir/err" >&2; echo FAIL; exit 1; }
+		echo "ended before kill $((killed + 1)); once more from the start" >&2
+		compare "$dir/cut"
+		rm -rf "$dir/cut"
+	fi
+done
+(run "$dir/cut" --checkpoint-every 200ms) >"$dir/out" 2>"$dir/err" || { cat "$dir/err" >&2; echo FAIL; exit 1; }
+compare "$dir/cut"
+echo "PASS: $kills kills, $(grep -c '"kind":"start"' "$dir/cut/ledger.jsonl") attempts at $(grep -c '"kind":"finish"' "$dir/cut/ledger.jsonl") trials; results and model $(tail -n 1 "$dir/cut.txt" | head -c 16)... equal the uninterrupted search's"
