@@ -29,14 +29,21 @@ const (
 	maxRank    = 16
 )
 
-// FormatError is a file that breaks the rules of the format.
+// Names of the formats, as errors print them.
+const (
+	safetensors = "safetensors"
+	pytorch     = "PyTorch"
+)
+
+// FormatError is a file that breaks the rules of its format.
 type FormatError struct {
+	Format string // "safetensors" or "PyTorch"
 	Tensor string // empty where the fault is not in one tensor
 	Msg    string
 }
 
 func (e *FormatError) Error() string {
-	return describe("not a valid safetensors file: ", e.Tensor, e.Msg)
+	return describe("not a valid "+e.Format+" file: ", e.Tensor, e.Msg)
 }
 
 // UnsupportedError is a file that may be valid but that this package refuses.
@@ -77,9 +84,9 @@ type header struct {
 func parseHeader(text []byte, dataLen int64) (*header, error) {
 	switch {
 	case len(text) == 0 || text[0] != '{':
-		return nil, &FormatError{Msg: "the header does not start with {"}
+		return nil, &FormatError{Format: safetensors, Msg: "the header does not start with {"}
 	case !utf8.Valid(text):
-		return nil, &FormatError{Msg: "the header is not UTF-8"}
+		return nil, &FormatError{Format: safetensors, Msg: "the header is not UTF-8"}
 	}
 	p := parser{text: text}
 	h := &header{}
@@ -121,14 +128,14 @@ func (h *header) checkLayout(dataLen int64) error {
 		e := &h.entries[i]
 		switch {
 		case e.begin < at:
-			return &FormatError{e.name, fmt.Sprintf("data_offsets [%d %d] overlap another tensor, want a start of %d", e.begin, e.end, at)}
+			return &FormatError{safetensors, e.name, fmt.Sprintf("data_offsets [%d %d] overlap another tensor, want a start of %d", e.begin, e.end, at)}
 		case e.begin > at:
-			return &FormatError{e.name, fmt.Sprintf("data_offsets [%d %d] leave a hole, want a start of %d", e.begin, e.end, at)}
+			return &FormatError{safetensors, e.name, fmt.Sprintf("data_offsets [%d %d] leave a hole, want a start of %d", e.begin, e.end, at)}
 		}
 		at = e.end
 	}
 	if at != dataLen {
-		return &FormatError{Msg: fmt.Sprintf("the header describes %d bytes of data, the file has %d", at, dataLen)}
+		return &FormatError{Format: safetensors, Msg: fmt.Sprintf("the header describes %d bytes of data, the file has %d", at, dataLen)}
 	}
 	return nil
 }
@@ -139,19 +146,19 @@ func (e *entry) check() error {
 	for _, d := range e.shape {
 		hi, lo := bits.Mul64(n, uint64(d))
 		if hi != 0 {
-			return &FormatError{e.name, fmt.Sprintf("shape %v overflows", e.shape)}
+			return &FormatError{safetensors, e.name, fmt.Sprintf("shape %v overflows", e.shape)}
 		}
 		n = lo
 	}
 	hi, size := bits.Mul64(n, uint64(e.dtype.bits))
 	if hi != 0 || size/8 > math.MaxInt64 {
-		return &FormatError{e.name, fmt.Sprintf("shape %v overflows", e.shape)}
+		return &FormatError{safetensors, e.name, fmt.Sprintf("shape %v overflows", e.shape)}
 	}
 	if size%8 != 0 {
-		return &FormatError{e.name, fmt.Sprintf("shape %v of %s does not end on a byte", e.shape, e.dtype.name)}
+		return &FormatError{safetensors, e.name, fmt.Sprintf("shape %v of %s does not end on a byte", e.shape, e.dtype.name)}
 	}
 	if e.begin > e.end || uint64(e.end-e.begin) != size/8 {
-		return &FormatError{e.name, fmt.Sprintf("data_offsets [%d %d], want %d bytes for shape %v of %s",
+		return &FormatError{safetensors, e.name, fmt.Sprintf("data_offsets [%d %d], want %d bytes for shape %v of %s",
 			e.begin, e.end, size/8, e.shape, e.dtype.name)}
 	}
 	return nil
@@ -173,7 +180,7 @@ func (p *parser) abort(err error) {
 }
 
 func (p *parser) fail(format string, args ...any) {
-	p.abort(&FormatError{Msg: fmt.Sprintf("header byte %d: ", p.pos) + fmt.Sprintf(format, args...)})
+	p.abort(&FormatError{Format: safetensors, Msg: fmt.Sprintf("header byte %d: ", p.pos) + fmt.Sprintf(format, args...)})
 }
 
 // here names what the parser is looking at.
@@ -306,7 +313,7 @@ func (p *parser) entry(name string) entry {
 		case "dtype":
 			code := p.string()
 			if e.dtype = dtypeByName(code); e.dtype == nil {
-				p.abort(&FormatError{name, fmt.Sprintf("unknown dtype %s", quote(code))})
+				p.abort(&FormatError{safetensors, name, fmt.Sprintf("unknown dtype %s", quote(code))})
 			}
 		case "shape":
 			e.shape = []int{}
@@ -319,19 +326,19 @@ func (p *parser) entry(name string) entry {
 		case "data_offsets":
 			p.list('[', ']', func() {
 				if len(offsets) == 2 {
-					p.abort(&FormatError{name, "data_offsets has more than 2 numbers"})
+					p.abort(&FormatError{safetensors, name, "data_offsets has more than 2 numbers"})
 				}
 				offsets = append(offsets, p.number())
 			})
 		default:
-			p.abort(&FormatError{name, fmt.Sprintf("unknown field %s", quote(key))})
+			p.abort(&FormatError{safetensors, name, fmt.Sprintf("unknown field %s", quote(key))})
 		}
 	})
 	if p.err != nil {
 		return e
 	}
 	if e.dtype == nil || e.shape == nil || len(offsets) != 2 {
-		p.abort(&FormatError{name, "want a dtype, a shape and two data_offsets"})
+		p.abort(&FormatError{safetensors, name, "want a dtype, a shape and two data_offsets"})
 		return e
 	}
 	e.begin, e.end = int64(offsets[0]), int64(offsets[1])

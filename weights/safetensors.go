@@ -20,7 +20,8 @@ import (
 // a strict load in Python wants it there.
 const counter = ".num_batches_tracked"
 
-// Open reads a safetensors file.
+// Open reads a safetensors file, as [Read] does, or one of torch.save, as
+// [ReadTorch] does; which it is shows from how it starts.
 func Open(path string) (*Set, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -34,7 +35,7 @@ func Open(path string) (*Set, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("weights: %s is not a regular file", path)
 	}
-	s, err := Read(f, info.Size())
+	s, err := readAny(f, info.Size())
 	if err != nil {
 		return nil, fmt.Errorf("weights: %s: %w", path, err)
 	}
@@ -83,7 +84,7 @@ func Read(r io.ReaderAt, size int64) (*Set, error) {
 
 func readHeader(r io.ReaderAt, size int64) (h *header, dataAt int64, err error) {
 	if size < 8 {
-		return nil, 0, &FormatError{Msg: fmt.Sprintf("the file has %d bytes, want at least 8", size)}
+		return nil, 0, &FormatError{Format: safetensors, Msg: fmt.Sprintf("the file has %d bytes, want at least 8", size)}
 	}
 	var prefix [8]byte
 	if err := readAt(r, prefix[:], 0); err != nil {
@@ -92,9 +93,9 @@ func readHeader(r io.ReaderAt, size int64) (h *header, dataAt int64, err error) 
 	n := binary.LittleEndian.Uint64(prefix[:])
 	switch {
 	case n > maxHeader:
-		return nil, 0, &FormatError{Msg: fmt.Sprintf("the header would have %d bytes, the format allows %d", n, maxHeader)}
+		return nil, 0, &FormatError{Format: safetensors, Msg: fmt.Sprintf("the header would have %d bytes, the format allows %d", n, maxHeader)}
 	case int64(n) > size-8:
-		return nil, 0, &FormatError{Msg: fmt.Sprintf("the header would have %d bytes, the file has %d after its length", n, size-8)}
+		return nil, 0, &FormatError{Format: safetensors, Msg: fmt.Sprintf("the header would have %d bytes, the file has %d after its length", n, size-8)}
 	}
 	text := make([]byte, n)
 	if err := readAt(r, text, 8); err != nil {
