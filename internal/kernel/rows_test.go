@@ -38,6 +38,10 @@ func actRef(act Act, z float64) float64 {
 		return z / (1 + math.Exp(-z))
 	case Sigmoid:
 		return 1 / (1 + math.Exp(-z))
+	case HardSwish:
+		return z * min(max(z+3, 0), 6) / 6
+	case HardSigmoid:
+		return min(max(z+3, 0), 6) / 6
 	}
 	return z
 }
@@ -53,11 +57,18 @@ func actGradRef(act Act, z float64) float64 {
 		return s * (1 + z*(1-s))
 	case Sigmoid:
 		return s * (1 - s)
+	case HardSwish:
+		if z > -3 && z < 3 {
+			return z/3 + 0.5
+		}
+		return map[bool]float64{true: 1}[z > 0]
+	case HardSigmoid:
+		return map[bool]float64{true: 1. / 6}[z > -3 && z < 3]
 	}
 	return 1
 }
 
-var actNames = []string{"identity", "relu", "relu6", "swish", "sigmoid"}
+var actNames = []string{"identity", "relu", "relu6", "swish", "sigmoid", "hardswish", "hardsigmoid"}
 
 func rowKernels() []rowKernel {
 	ks := []rowKernel{
@@ -105,15 +116,26 @@ func rowKernels() []rowKernel {
 		},
 	}
 	for act := range numActs {
-		// The activations have slopes up to 1.1 and round within 3 units; their
-		// derivatives have slopes up to 0.5, and jumps at the kinks of ReLU.
+		// The activations have slopes up to 1.5 and round within 3 units; their
+		// derivatives have slopes up to 0.5, and jumps at the kinks.
+		kink := func(z float64) float64 {
+			switch act {
+			case ReLU:
+				return math.Abs(z)
+			case ReLU6:
+				return min(math.Abs(z), math.Abs(z-6))
+			case HardSwish, HardSigmoid:
+				return min(math.Abs(z+3), math.Abs(z-3))
+			}
+			return math.Inf(1)
+		}
 		ks = append(ks, rowKernel{
 			name: "scaleact-" + actNames[act], data: 2, coef: 2, writes: true,
 			run: func(impl *Impl, d, k, s [][]float32) { impl.ScaleAct(d[0], d[1], k[0], k[1], act) },
 			ref: func(x, k []float64) (out, tol float64, _, _ [2]float64) {
 				z, dz := linear(k[0], x[1], k[1])
 				out = actRef(act, z)
-				return out, 1.1*dz + 6*eps*math.Abs(out) + 0x1p-119, [2]float64{}, [2]float64{}
+				return out, 1.5*dz + 6*eps*math.Abs(out) + 0x1p-119, [2]float64{}, [2]float64{}
 			},
 		}, rowKernel{
 			name: "actbackward-" + actNames[act], data: 3, coef: 3, sum: 2, writes: true,
@@ -123,7 +145,7 @@ func rowKernels() []rowKernel {
 			ref: func(x, k []float64) (out, tol float64, sum, sumTol [2]float64) {
 				z, dz := linear(k[0], x[2], k[1])
 				out, tol = x[1]*actGradRef(act, z), math.Abs(x[1])*(0.5*dz+0x1p-19)
-				if act == ReLU && math.Abs(z) <= dz || act == ReLU6 && min(math.Abs(z), math.Abs(z-6)) <= dz {
+				if kink(z) <= dz {
 					tol = math.Abs(x[1])
 				}
 				d := x[2] - k[2]
@@ -249,7 +271,7 @@ func testRows(t *testing.T, impl *Impl, k rowKernel, c rowCase, rng *rand.Rand) 
 	}
 }
 
-// TestActRange holds swish, sigmoid and their derivatives against float64 over
+// TestActRange holds swish, sigmoid, their hard forms and derivatives against float64 over
 // the whole range of float32, to the precision that act.go states.
 func TestActRange(t *testing.T) {
 	var xs []float32
@@ -263,12 +285,14 @@ func TestActRange(t *testing.T) {
 	xs = append(xs, inf, -inf, float32(math.NaN()), math.MaxFloat32, -math.MaxFloat32, 0, float32(math.Copysign(0, -1)), -88.72, -88.73, -89, 88)
 	eachImpl(t, func(t *testing.T, impl *Impl) {
 		got := make([]float32, len(xs))
-		for _, act := range []Act{Swish, Sigmoid} {
+		for _, act := range []Act{Swish, Sigmoid, HardSwish, HardSigmoid} {
 			impl.Apply(got, xs, act)
 			worst, at := 0.0, float32(0)
 			for i, x := range xs {
 				want := actRef(act, float64(x))
 				switch {
+				case act == HardSwish && math.IsInf(float64(x), -1): // -Inf times 0
+					continue
 				case math.IsInf(float64(x), -1):
 					want = 0
 				case x != x:
@@ -300,6 +324,9 @@ func TestActRange(t *testing.T) {
 			impl.ActBackward(got, ones, xs, one, zero, zero, act, sum[0], sum[1])
 			for i, x := range xs {
 				want := actGradRef(act, min(max(float64(x), -200), 200))
+				if math.Abs(float64(x)) == 3 {
+					continue // a kink
+				}
 				if !(math.Abs(float64(got[i])-want) <= 0x1p-19) && x == x {
 					t.Fatalf("derivative of %s at %v is %v, want %v", actNames[act], x, got[i], want)
 				}
