@@ -48,6 +48,14 @@ func clamp(z float32) float32 {
 
 func sigmoid(z float32) float32 { return 1 / expNeg1(clamp(z)) }
 
+func swish(z float32) float32 {
+	c := clamp(z)
+	if z < c {
+		z = c
+	}
+	return z / expNeg1(c)
+}
+
 func hardSigmoid(z float32) float32 { return min(max(z+3, 0), 6) * (1. / 6) }
 
 // applyGo is the definition of the activations.
@@ -66,11 +74,7 @@ func applyGo(dst, src []float32, act Act) {
 		}
 	case Swish:
 		for i, z := range src {
-			d := expNeg1(clamp(z))
-			if z < expMin {
-				z = expMin
-			}
-			dst[i] = z / d
+			dst[i] = swish(z)
 		}
 	case Sigmoid:
 		for i, z := range src {
