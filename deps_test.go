@@ -13,6 +13,7 @@ import (
 var allowed = map[string]struct{ inside, outside []string }{
 	"effnet/arch":                   {nil, []string{"github.com/goccy/go-yaml"}},
 	"effnet/weights":                {[]string{"arch", "internal/atomicfile"}, nil},
+	"effnet/onnx":                   {[]string{"arch", "weights", "internal/atomicfile"}, []string{"google.golang.org/protobuf"}},
 	"effnet/imageprep":              {nil, []string{"golang.org/x/image", "github.com/bep/imagemeta"}},
 	"effnet/dataset":                {[]string{"imageprep", "internal/atomicfile", "internal/lockfile"}, nil},
 	"effnet/infer":                  {[]string{"arch", "weights", "internal/kernel", "internal/par"}, nil},
@@ -21,6 +22,8 @@ var allowed = map[string]struct{ inside, outside []string }{
 	"effnet/report":                 {[]string{"arch", "search", "internal/atomicfile"}, []string{"gonum.org/v1/plot", "gonum.org/v1/gonum"}},
 	"effnet/internal/atomicfile":    {nil, nil},
 	"effnet/internal/lockfile":      {nil, []string{"golang.org/x/sys"}},
+	"effnet/internal/imagenet":      {nil, nil},
+	"effnet/internal/npy":           {[]string{"internal/atomicfile"}, nil},
 	"effnet/internal/par":           {nil, nil},
 	"effnet/internal/kernel":        {nil, []string{"golang.org/x/sys"}},
 	"effnet/internal/kernel/asmgen": {nil, nil},
