@@ -134,7 +134,7 @@ const (
 // the state of its optimiser takes half of the budget.
 const (
 	pickleBudget = 32 << 20 // bytes
-	opCost       = 64
+	opCost       = 96
 	maxLine      = 1000 // of a global's module or name
 )
 
