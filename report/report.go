@@ -53,7 +53,7 @@ func figures(a *search.Analysis) []figure {
 	return append(figs,
 		figure{"explored", "Every explored network", exploredCaption(a, bars), exploredFigure},
 		figure{"learning-curves", "Learning curves",
-			"Validation accuracy after every epoch, mean over seeds. The scale leaves out the first epochs.", curvesFigure},
+			"Validation accuracy after every epoch, mean over seeds. The scale may leave out the first epochs.", curvesFigure},
 	)
 }
 
@@ -64,16 +64,16 @@ func exploredCaption(a *search.Analysis, bars string) string {
 	}
 	t += fmt.Sprintf(" The best of %d equal networks would look %s points better than it is by luck alone;", len(ranked(a)), search.Points(a.Luck))
 	if a.Differ < 0.05 {
-		return t + fmt.Sprintf(" these differ by more than that kind of luck (p %s).", pValue(a.Differ))
+		return t + fmt.Sprintf(" these differ by more than that kind of luck (p\u00a0%s).", pValue(a.Differ))
 	}
-	return t + fmt.Sprintf(" the spread seen here is what equal networks could show too (p %s).", pValue(a.Differ))
+	return t + fmt.Sprintf(" the spread seen here is what equal networks could show too (p\u00a0%s).", pValue(a.Differ))
 }
 
 func pValue(p float64) string {
 	if p < 0.001 {
-		return "< 0.001"
+		return "<\u00a00.001"
 	}
-	return fmt.Sprintf("= %.2g", p)
+	return fmt.Sprintf("=\u00a0%.2g", p)
 }
 
 // Write makes the figures and the page of a search in the folder dir, and
@@ -194,6 +194,15 @@ func decimals(x float64) string {
 	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.4f", x), "0"), ".")
 }
 
+// flops writes floating-point operations: 3.46 TFLOP.
+func flops(x float64) string {
+	s := count(x)
+	if c := s[len(s)-1]; c >= 'A' {
+		return s[:len(s)-1] + " " + string(c) + "FLOP"
+	}
+	return s + " FLOP"
+}
+
 // thousands groups the digits of a whole number.
 func thousands(n int) string {
 	s := fmt.Sprint(n)
@@ -272,7 +281,7 @@ func origin(a *search.Analysis) []fact {
 		{"Data checksum", c.DataChecksum},
 		{"Kernels", c.Kernel},
 		{"Seeds", strings.Trim(fmt.Sprint(a.Plan.Seeds), "[]")},
-		{"Training", fmt.Sprintf("6 × MACs × images: %sFLOP in all", count(a.Plan.Forecast.FLOPs))},
+		{"Training", fmt.Sprintf("%s in all, at 6 × MACs an image", flops(a.Plan.Forecast.FLOPs))},
 	}
 	if n := len(a.Sessions); n > 0 {
 		s := a.Sessions[n-1]

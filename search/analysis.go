@@ -295,7 +295,7 @@ func (n *Network) mixed() bool { return max(n.Realised.D, n.Realised.W, n.Realis
 
 // mixedShare is the share of growth from which on a network counts as grown
 // along one dimension.
-const mixedShare = 0.95
+const mixedShare = 0.9
 
 // chooseRatio picks the explored network whose ratio is validated: of those
 // that grew along more than one dimension, the one with the best mean

@@ -346,31 +346,31 @@ func (s *searchCmd) keepBest(a *search.Analysis) error {
 	return atomicfile.WriteBytes(filepath.Join(s.out, bestSpecName), spec.YAML())
 }
 
-// searchTable lists every network for a terminal.
+// searchTable lists every network for a terminal, 80 columns wide: means over
+// seeds and the spread of the validation accuracy.
 func searchTable(a *search.Analysis) string {
-	t := newTable("network", "stands for", ">depth", ">width", ">px", ">cost", ">params", ">validation %", ">test %", "seeds")
+	t := newTable("network", "stands for", ">depth", ">width", ">px", ">cost", ">params", ">val %", ">sd", ">test %")
 	for i := range a.Nets {
 		n := &a.Nets[i]
 		role := string(n.Role)
 		if n.Role == search.RoleMixed {
 			role = ""
 		}
-		val, test := "", ""
+		val, sd, test := "", "", ""
 		if n.Validation.N > 0 {
 			val = search.Points(n.Validation.Mean)
+		}
+		if n.Validation.N > 1 {
+			sd = search.Points(n.Validation.SD)
 		}
 		if n.Test.N > 0 {
 			test = search.Points(n.Test.Mean)
 		}
-		var seeds []string
-		for _, x := range n.Accuracies {
-			seeds = append(seeds, search.Points(x))
-		}
 		if n.Failed > 0 {
-			seeds = append(seeds, fmt.Sprintf("%d failed", n.Failed))
+			role = strings.TrimSpace(role + fmt.Sprintf(" (%d failed)", n.Failed))
 		}
 		t.add(n.ID, role, fmt.Sprintf("%.2f", n.Depth), fmt.Sprintf("%.2f", n.Width), fmt.Sprint(n.Resolution),
-			factor(n.CostRatio)+"x", short(n.Params), val, test, strings.Join(seeds, " "))
+			factor(n.CostRatio)+"x", short(n.Params), val, sd, test)
 	}
 	return t.String()
 }
