@@ -91,7 +91,7 @@ func (g *Graph) Cost() *Cost {
 			}
 		case OpLinear:
 			oc.MACs = int64(g.Ops[op.In[0]].Shape.C) * int64(op.Shape.C)
-		case OpInput, OpBatchNorm, OpActivation, OpGlobalPool, OpGate, OpAdd, OpDropout:
+		case OpInput, OpBatchNorm, OpActivation, OpMaxPool, OpGlobalPool, OpGate, OpAdd, OpDropout:
 		default:
 			panic(fmt.Sprintf("arch: cost of %s is not known", op.Kind))
 		}
@@ -172,6 +172,9 @@ func (g *Graph) stageCosts(ops []OpCost) []StageCost {
 	rows := make([]StageCost, len(s.Stages)+3)
 	stem, head, classifier := &rows[0], &rows[len(rows)-2], &rows[len(rows)-1]
 	*stem = StageCost{Name: "stem", Operator: convName(s.Stem.Kernel), Width: s.Stem.Width, Layers: 1, Stride: s.Stem.Stride}
+	if s.Stem.Pool > 0 {
+		stem.Operator += fmt.Sprintf(", MaxPool%dx%d", s.Stem.Pool, s.Stem.Pool)
+	}
 	*head = StageCost{Name: "head", Operator: convName(1), Width: s.Head, Layers: 1, Stride: 1}
 	*classifier = StageCost{Name: "classifier", Operator: "Pooling & FC", Width: s.Classes, Layers: 1, Stride: 1}
 	for i := range s.Stages {
@@ -199,7 +202,22 @@ func (g *Graph) stageCosts(ops []OpCost) []StageCost {
 
 func convName(kernel int) string { return fmt.Sprintf("Conv%dx%d", kernel, kernel) }
 
-// Operator is st in the words of the paper's Table 1: "MBConv6, k3x3".
+// Operator is st in the words of the papers' tables: "MBConv6, k3x3".
 func (st *Stage) Operator() string {
-	return fmt.Sprintf("MBConv%s, k%dx%d", number(st.Expand), st.Kernel, st.Kernel)
+	name := ""
+	switch st.Block {
+	case ConvNormAct:
+		return convName(st.Kernel)
+	case DepthwiseSeparableAct:
+		name = "DSConv"
+	case EdgeResidual:
+		name = "Fused-MBConv" + number(st.Expand)
+	case Basic:
+		name = "Basic"
+	case Bottleneck:
+		name = "Bottleneck"
+	default:
+		name = "MBConv" + number(st.Expand)
+	}
+	return fmt.Sprintf("%s, k%dx%d", name, st.Kernel, st.Kernel)
 }

@@ -53,7 +53,7 @@ func TestCostLimits(t *testing.T) {
 		// as much work as the limits allow: 4096 blocks near the largest tensors and weights
 		{"MACs", func(s *Spec) {
 			s.Resolution = 1 << 8
-			s.Stem = Stem{1 << 14, 1, 1}
+			s.Stem = Stem{1 << 14, 1, 1, 0}
 			s.Stages = rows("ir_r1000_k3_e2_c16384", "ir_r1000_k3_e2_c16384", "ir_r1000_k3_e2_c16384", "ir_r1000_k3_e2_c16384")
 		}, "", 0},
 	} {

@@ -197,7 +197,7 @@ func (l *line) places(lo, hi float64) []float64 {
 	widths := map[int]bool{l.base.Stem.Width: true, l.base.Head: true}
 	for _, st := range l.base.Stages {
 		repeats[st.Repeats] = true
-		widths[st.Width] = true
+		widths[st.Width], widths[st.ForceIn] = true, true
 	}
 	for n := range repeats {
 		each(n, sh.D, 1, func(k float64) {

@@ -9,7 +9,7 @@ import (
 // genStage draws a valid stage.
 func genStage(t *rapid.T) Stage {
 	st := Stage{
-		Block:   rapid.SampledFrom([]BlockKind{DepthwiseSeparable, InvertedResidual}).Draw(t, "block"),
+		Block:   rapid.SampledFrom(everyBlock()).Draw(t, "block"),
 		Repeats: rapid.IntRange(1, 4).Draw(t, "repeats"),
 		Kernel:  rapid.SampledFrom([]int{1, 3, 5, 7}).Draw(t, "kernel"),
 		Stride:  rapid.SampledFrom([]int{1, 1, 2, 3}).Draw(t, "stride"),
@@ -17,12 +17,35 @@ func genStage(t *rapid.T) Stage {
 		Expand:  1,
 		SERatio: rapid.SampledFrom([]float64{0, 0.25, 0.1, 1, 0.0625}).Draw(t, "se"),
 		NoSkip:  rapid.Bool().Draw(t, "noskip"),
-		Act:     rapid.SampledFrom([]Act{ActDefault, ActReLU, ActReLU6, ActSwish}).Draw(t, "act"),
+		Act:     rapid.SampledFrom([]Act{ActDefault, ActReLU, ActReLU6, ActSwish, ActHardSwish}).Draw(t, "act"),
 	}
-	if st.Block == InvertedResidual {
+	rule := blockCodes[st.Block.codes()]
+	if rule.expands == "" {
 		st.Expand = rapid.SampledFrom([]float64{2, 4, 6, 2.5, 0.5}).Draw(t, "expand")
+		if st.Block != InvertedResidual && rapid.Bool().Draw(t, "no expand") {
+			st.Expand = 1
+		}
+	}
+	if !rule.se {
+		st.SERatio = 0
+	}
+	if rule.fc {
+		st.ForceIn = rapid.SampledFrom([]int{0, 0, 12, 24}).Draw(t, "fc")
+	}
+	switch rule.skip {
+	case skipNever:
+		st.NoSkip = true
+	case skipAlways:
+		st.NoSkip = false
 	}
 	return st
+}
+
+func everyBlock() (kinds []BlockKind) {
+	for _, b := range blockCodes {
+		kinds = append(kinds, b.kind)
+	}
+	return kinds
 }
 
 // genSpec draws a spec that Validate accepts; its resolution may still be too
@@ -41,13 +64,19 @@ func genSpec(t *rapid.T) Spec {
 			Width:  rapid.SampledFrom([]int{1, 4, 8, 16, 20}).Draw(t, "stem"),
 			Kernel: rapid.SampledFrom([]int{1, 3, 7}).Draw(t, "stem kernel"),
 			Stride: rapid.IntRange(1, 3).Draw(t, "stem stride"),
+			Pool:   rapid.SampledFrom([]int{0, 0, 1, 3, 5}).Draw(t, "stem pool"),
 		},
 		Stages:  rapid.SliceOfN(rapid.Custom(genStage), 1, 5).Draw(t, "stages"),
 		Head:    rapid.SampledFrom([]int{0, 1, 16, 64}).Draw(t, "head"),
-		Act:     rapid.SampledFrom([]Act{ActIdentity, ActReLU, ActReLU6, ActSwish}).Draw(t, "act"),
+		Act:     rapid.SampledFrom([]Act{ActIdentity, ActReLU, ActReLU6, ActSwish, ActHardSwish}).Draw(t, "act"),
 		Padding: rapid.SampledFrom([]PaddingRule{PadSymmetric, PadSame}).Draw(t, "padding"),
 		BN:      BatchNormConfig{rapid.Float64Range(1e-9, 0.5).Draw(t, "eps"), rapid.Float64Range(1e-3, 1).Draw(t, "momentum")},
-		SE:      SEConfig{rapid.Bool().Draw(t, "from expanded"), rapid.SampledFrom([]int{0, 1, 4, 8}).Draw(t, "se divisor")},
+		SE: SEConfig{
+			FromExpanded: rapid.Bool().Draw(t, "from expanded"),
+			Divisor:      rapid.SampledFrom([]int{0, 1, 4, 8}).Draw(t, "se divisor"),
+			Act:          rapid.SampledFrom([]Act{ActDefault, ActReLU, ActHardSwish}).Draw(t, "se act"),
+			Gate:         rapid.SampledFrom([]Act{ActDefault, ActHardSigmoid}).Draw(t, "se gate"),
+		},
 		Dropout: rapid.SampledFrom([]float64{0, 0.2, 1. / 3}).Draw(t, "dropout"),
 
 		DropPath: rapid.SampledFrom([]float64{0, 0.2}).Draw(t, "drop path"),
@@ -62,6 +91,7 @@ func genSpec(t *rapid.T) Spec {
 		},
 		Prep: Prep{
 			Crop:   rapid.SampledFrom([]float64{1, 0.875}).Draw(t, "crop"),
+			Squash: rapid.Bool().Draw(t, "squash"),
 			Filter: rapid.SampledFrom([]Filter{Bilinear, Bicubic}).Draw(t, "filter"),
 			Mean:   floats("mean", -1, 1),
 			Std:    floats("std", 1e-3, 2),

@@ -1,9 +1,6 @@
 package arch
 
-import (
-	"fmt"
-	"math"
-)
+import "fmt"
 
 // Kind is the type of an op. The set is closed: every reader of a graph is
 // one switch over it, and a test walks kinds and readers.
@@ -14,6 +11,7 @@ const (
 	OpConv                   // y = conv(x) (+ bias); Groups == C of x is depthwise
 	OpBatchNorm              // per channel, running statistics at inference
 	OpActivation             // elementwise Op.Act
+	OpMaxPool                // maximum over windows of Kernel x Kernel, what Pad adds left out
 	OpGlobalPool             // mean over H and W: [H,W,C] -> [1,1,C]
 	OpGate                   // In[0] [H,W,C] times In[1] [1,1,C]: the excite of SE
 	OpAdd                    // In[0] (the branch, dropped at rate DropPath in training) + In[1] (the shortcut)
@@ -23,7 +21,7 @@ const (
 	NumKinds = iota
 )
 
-var kindNames = [NumKinds]string{"input", "conv", "batchnorm", "activation", "globalpool", "gate", "add", "dropout", "linear"}
+var kindNames = [NumKinds]string{"input", "conv", "batchnorm", "activation", "maxpool", "globalpool", "gate", "add", "dropout", "linear"}
 
 func (k Kind) String() string {
 	if int(k) < len(kindNames) {
@@ -54,10 +52,10 @@ type Op struct {
 	Stage int   // index into Spec.Stages; -1 for the stem, len(Stages) for the head
 	Block int   // global block index over all stages; -1 outside blocks
 
-	Kernel int // OpConv
+	Kernel int // OpConv, OpMaxPool
 	Stride int
 	Pad    Pad
-	Groups int // 1 dense, C of the input depthwise
+	Groups int // OpConv: 1 dense, C of the input depthwise
 	Bias   bool
 
 	Eps      float64 // OpBatchNorm
@@ -114,7 +112,7 @@ type Graph struct {
 
 	HeadMap  int   // op whose value is the map before global pooling: features of the class activation map
 	Features int   // op whose value is the pooled embedding, before dropout
-	Taps     []int // reduction_i: the last block's output at each spatial resolution
+	Taps     []int // reduction_i: the last value at each spatial resolution below the image's, of the stem or a block
 }
 
 // Params lists every tensor of the network, buffers included, in the order
@@ -252,62 +250,24 @@ func (b *builder) act(x int, name string, a Act) int {
 	return b.add(Op{Kind: OpActivation, Name: name, In: []int{x}, Shape: b.shape(x), Act: a})
 }
 
-// squeezeWidth is the number of channels between SE's two 1x1 convolutions.
-func (s *Spec) squeezeWidth(st *Stage, in, expanded int) int {
-	base := in
-	if s.SE.FromExpanded {
-		base = expanded
-	}
-	w := max(1, int(float64(base)*st.SERatio))
-	if d := s.SE.Divisor; d > 1 {
-		w = roundWidth(float64(base)*st.SERatio, d, 0.9)
-	}
-	return w
-}
+// poolStride is the stride of the stem's max pool.
+const poolStride = 2
 
-// squeezeExcite is mean over the image, 1x1 reduce, act, 1x1 expand, sigmoid, gate.
-func (b *builder) squeezeExcite(x int, name string, squeeze int, a Act) int {
-	c := b.shape(x)
-	p := b.add(Op{Kind: OpGlobalPool, Name: name + ".pool", In: []int{x}, Shape: Shape{1, 1, c.C}})
-	p = b.conv(p, name+".conv_reduce", squeeze, 1, 1, false, true)
-	p = b.act(p, name+".act1", a)
-	p = b.conv(p, name+".conv_expand", c.C, 1, 1, false, true)
-	p = b.act(p, name+".gate", ActSigmoid)
-	return b.add(Op{Kind: OpGate, Name: name, In: []int{x, p}, Shape: c})
-}
-
-func (b *builder) blockOps(x int, st *Stage, name string, stride int, dropPath float64) int {
+func (b *builder) maxPool(x int, name string, kernel int) int {
 	in := b.shape(x)
-	a := st.Act
-	if a == ActDefault {
-		a = b.spec.Act
+	top, bottom, h := b.spec.Padding.pad(in.H, kernel, poolStride)
+	left, right, w := b.spec.Padding.pad(in.W, kernel, poolStride)
+	return b.add(Op{
+		Kind: OpMaxPool, Name: name, In: []int{x}, Shape: Shape{h, w, in.C},
+		Kernel: kernel, Stride: poolStride, Pad: Pad{top, left, bottom, right},
+	})
+}
+
+// tap notes x as the last value at its resolution.
+func (b *builder) tap(x int) {
+	if b.shape(x).H < b.g.Ops[0].Shape.H {
+		b.g.Taps = append(b.g.Taps, x)
 	}
-	y := x
-	mid := in.C
-	bn := 1
-	next := func(v int) int {
-		v = b.bn(v, fmt.Sprintf("%s.bn%d", name, bn))
-		bn++
-		return v
-	}
-	project := ".conv_pw"
-	if st.Block == InvertedResidual {
-		mid = expandedWidth(in.C, st.Expand, b.spec.Rule.WidthDivisor)
-		y = b.conv(y, name+".conv_pw", mid, 1, 1, false, false)
-		y = b.act(next(y), fmt.Sprintf("%s.act%d", name, bn-1), a)
-		project = ".conv_pwl"
-	}
-	y = b.conv(y, name+".conv_dw", mid, st.Kernel, stride, true, false)
-	y = b.act(next(y), fmt.Sprintf("%s.act%d", name, bn-1), a)
-	if st.SERatio > 0 {
-		y = b.squeezeExcite(y, name+".se", b.spec.squeezeWidth(st, in.C, mid), a)
-	}
-	y = b.conv(y, name+project, st.Width, 1, 1, false, false)
-	y = next(y)
-	if stride == 1 && in.C == st.Width && !st.NoSkip {
-		y = b.add(Op{Kind: OpAdd, Name: name + ".add", In: []int{y, x}, Shape: b.shape(y), DropPath: dropPath})
-	}
-	return y
 }
 
 func (b *builder) build(h, w int) {
@@ -316,13 +276,23 @@ func (b *builder) build(h, w int) {
 	if !b.fits("the stem", b.shape(x), s.Stem.Stride) {
 		return
 	}
-	x = b.conv(x, "conv_stem", s.Stem.Width, s.Stem.Kernel, s.Stem.Stride, false, false)
+	stem, block, first, classifier := "conv_stem", "blocks.%d.%d", 0, "classifier"
+	if s.resnet() {
+		stem, block, first, classifier = "conv1", "layer%d.%d", 1, "fc"
+	}
+	x = b.conv(x, stem, s.Stem.Width, s.Stem.Kernel, s.Stem.Stride, false, false)
 	x = b.act(b.bn(x, "bn1"), "act1", s.Act)
+	if s.Stem.Pool > 0 {
+		if !b.fits("the stem's pool", b.shape(x), poolStride) {
+			return
+		}
+		b.tap(x)
+		x = b.maxPool(x, "maxpool", s.Stem.Pool)
+	}
 	blocks := 0
 	for _, st := range s.Stages {
 		blocks += st.Repeats
 	}
-	last := x
 	for i := range s.Stages {
 		st := &s.Stages[i]
 		b.stage = i
@@ -335,17 +305,16 @@ func (b *builder) build(h, w int) {
 			if !b.fits(fmt.Sprintf("stage %d (%s)", i+1, st), b.shape(x), stride) {
 				return
 			}
-			if stride > 1 && b.block > 0 {
-				b.g.Taps = append(b.g.Taps, last)
+			if stride > 1 {
+				b.tap(x)
 			}
-			x = b.blockOps(x, st, fmt.Sprintf("blocks.%d.%d", i, j), stride, s.DropPath*float64(b.block)/float64(blocks))
-			last = x
+			x = b.blockOps(x, st, fmt.Sprintf(block, first+i, j), stride, s.DropPath*float64(b.block)/float64(blocks))
 			if b.err != nil {
 				return
 			}
 		}
 	}
-	b.g.Taps = append(b.g.Taps, last)
+	b.tap(x)
 	b.stage, b.block = len(s.Stages), -1
 	if s.Head > 0 {
 		x = b.conv(x, "conv_head", s.Head, 1, 1, false, false)
@@ -359,13 +328,13 @@ func (b *builder) build(h, w int) {
 	}
 	c := b.shape(x).C
 	if float64(c)*float64(s.Classes) > maxElems {
-		b.fail("classifier: the weight would be [%d %d], over the limit of %d elements", s.Classes, c, int64(maxElems))
+		b.fail("%s: the weight would be [%d %d], over the limit of %d elements", classifier, s.Classes, c, int64(maxElems))
 	}
 	b.add(Op{
-		Kind: OpLinear, Name: "classifier", In: []int{x}, Shape: Shape{1, 1, s.Classes}, Bias: true,
+		Kind: OpLinear, Name: classifier, In: []int{x}, Shape: Shape{1, 1, s.Classes}, Bias: true,
 		Params: []Param{
-			{"classifier.weight", []int{s.Classes, c}, LinearWeight},
-			{"classifier.bias", []int{s.Classes}, BiasVector},
+			{classifier + ".weight", []int{s.Classes, c}, LinearWeight},
+			{classifier + ".bias", []int{s.Classes}, BiasVector},
 		},
 	})
 }
@@ -405,22 +374,9 @@ func (s *Spec) MinResolution() int {
 	for i := len(s.Stages) - 1; i >= 0; i-- {
 		before(s.Stages[i].Stride)
 	}
-	before(s.Stem.Stride)
-	return n
-}
-
-// expandedWidth is the width between expand and project. timm rounds it to
-// the divisor, which changes nothing for a whole ratio.
-func expandedWidth(in int, ratio float64, divisor int) int {
-	return roundWidth(float64(in)*ratio, divisor, 0.9)
-}
-
-// roundWidth rounds a channel count to a multiple of divisor, at least one
-// divisor, adding one more where rounding down lost more than 1-limit of it.
-func roundWidth(x float64, divisor int, limit float64) int {
-	n := max(divisor, int(math.Floor(x+float64(divisor)/2))/divisor*divisor)
-	if float64(n) < limit*x {
-		n += divisor
+	if s.Stem.Pool > 0 {
+		before(poolStride)
 	}
+	before(s.Stem.Stride)
 	return n
 }

@@ -22,9 +22,9 @@ type counter struct {
 }
 
 // conv counts n equal convolutions from [h,w,in] to [oh,ow,out] with batch
-// norm, or with bias and none, and returns the elements of the output. held is
-// a residual's shortcut.
-func (c *counter) conv(n, px, in, opx, out, kernel int, depthwise, bias bool, held int64) int64 {
+// norm, or with bias and none, and returns the elements of the output. sum is
+// the elements of the residual sum that the block ends in, 0 for none.
+func (c *counter) conv(n, px, in, opx, out, kernel int, depthwise, bias bool, sum int64) int64 {
 	fan := int64(in)
 	if depthwise {
 		fan = 1
@@ -49,40 +49,41 @@ func (c *counter) conv(n, px, in, opx, out, kernel int, depthwise, bias bool, he
 	}
 	c.Activations += int64(n) * elems
 	c.stored += int64(n) * elems
-	c.working = max(c.working, elems+2*int64(px)*int64(px)*int64(in)+held)
+	c.working = max(c.working, elems+2*int64(px)*int64(px)*int64(in)+sum)
 	return elems
 }
 
 // block counts n equal blocks.
 func (c *counter) block(s *Spec, st *Stage, n, px, in, stride int) {
-	x := int64(px) * int64(px) * int64(in)
-	c.stored += int64(n) * x
-	var held int64
-	if stride == 1 && in == st.Width && !st.NoSkip {
-		held = x
-	}
-	mid, e := in, x // e: elements of what enters the depthwise convolution
-	if st.Block == InvertedResidual {
-		mid = expandedWidth(in, st.Expand, s.Rule.WidthDivisor)
-		e = c.conv(n, px, in, px, mid, 1, false, false, held)
-		c.peak = max(c.peak, x+e)
-	}
+	l := s.layout(st, in, stride)
 	opx := ceilDiv(px, stride)
-	d := c.conv(n, px, mid, opx, mid, st.Kernel, true, false, held)
-	if st.Block == InvertedResidual {
-		c.peak = max(c.peak, e+d+held)
-	} else {
-		c.peak = max(c.peak, x+d)
+	x, y := int64(px)*int64(px)*int64(in), int64(opx)*int64(opx)*int64(st.Width)
+	var held, sum int64 // what waits for the shortcut beside the branch, and the sum's elements
+	if l.skip || l.project {
+		held, sum = x, y
 	}
-	if st.SERatio > 0 {
-		squeeze := s.squeezeWidth(st, in, mid)
-		c.stored += int64(n) * int64(mid)
-		c.conv(n, 1, mid, 1, squeeze, 1, false, true, held)
-		c.conv(n, 1, squeeze, 1, mid, 1, false, true, held)
-		c.peak = max(c.peak, d+int64(mid)+int64(squeeze)+held)
+	c.stored += int64(n) * x
+	at, cur, width := px, x, in // what enters the next convolution
+	for i, k := range l.layers[:l.n] {
+		if i == l.n-1 && l.squeeze > 0 {
+			c.stored += int64(n) * int64(width)
+			c.conv(n, 1, width, 1, l.squeeze, 1, false, true, sum)
+			c.conv(n, 1, l.squeeze, 1, width, 1, false, true, sum)
+			c.peak = max(c.peak, cur+int64(width)+int64(l.squeeze)+held)
+		}
+		to := ceilDiv(at, k.stride)
+		next := c.conv(n, at, width, to, k.width, k.kernel, k.depthwise, false, sum)
+		if i == 0 {
+			c.peak = max(c.peak, x+next)
+		} else {
+			c.peak = max(c.peak, cur+next+held)
+		}
+		at, cur, width = to, next, k.width
 	}
-	y := c.conv(n, opx, mid, opx, st.Width, 1, false, false, held)
-	c.peak = max(c.peak, d+y+held)
+	if l.project {
+		c.conv(n, px, in, opx, st.Width, 1, false, false, sum)
+		c.peak = max(c.peak, x+2*y)
+	}
 }
 
 // quick reports false where s or its graph is not valid.
@@ -103,6 +104,14 @@ func (s *Spec) quick(resolution int) (Totals, bool) {
 	c.peak = image + c.conv(1, px, s.Channels, opx, s.Stem.Width, s.Stem.Kernel, false, false, 0)
 	px = opx
 	width := s.Stem.Width
+	if s.Stem.Pool > 0 {
+		if !strideFits(px, poolStride) {
+			return Totals{}, false
+		}
+		opx = ceilDiv(px, poolStride)
+		c.peak = max(c.peak, int64(width)*(int64(px)*int64(px)+int64(opx)*int64(opx)))
+		px = opx
+	}
 	for i := range s.Stages {
 		st := &s.Stages[i]
 		if !strideFits(px, st.Stride) {

@@ -64,12 +64,15 @@ func (s *Spec) scaled(f Factors) (Spec, error) {
 		st := &out.Stages[i]
 		st.Repeats = s.ScaledRepeats(i, f.Depth)
 		st.Width = s.Rule.width(st.Width, f.Width)
+		if st.ForceIn > 0 {
+			st.ForceIn = s.Rule.width(st.ForceIn, f.Width)
+		}
 		blocks += st.Repeats
 		switch {
 		case st.Repeats > maxRepeats:
 			return bad("stage %d would have %d repeats, at most %d are allowed", i+1, st.Repeats, maxRepeats)
-		case st.Width > maxWidth:
-			return bad("stage %d would have %d channels, at most %d are allowed", i+1, st.Width, maxWidth)
+		case max(st.Width, st.ForceIn) > maxWidth:
+			return bad("stage %d would have %d channels, at most %d are allowed", i+1, max(st.Width, st.ForceIn), maxWidth)
 		case blocks > maxBlocks:
 			return bad("it would have more than %d blocks", maxBlocks)
 		}

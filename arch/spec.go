@@ -40,6 +40,7 @@ type Stem struct {
 	Width  int
 	Kernel int
 	Stride int
+	Pool   int // kernel of a max pool of stride 2 behind it; 0 for none
 }
 
 // Stage is one row: Repeats blocks of one kind. The first block carries the
@@ -47,16 +48,17 @@ type Stem struct {
 type Stage struct {
 	Block   BlockKind
 	Repeats int
-	Kernel  int     // of the depthwise (or fused) convolution
+	Kernel  int     // of the one convolution that is not 1x1 (of both in a basic block)
 	Stride  int     // of the first block
-	Expand  float64 // width of the expanded tensor over the block's input
+	Expand  float64 // width of the middle over the block's input; of basic and bottle, over its output
 	Width   int     // output channels
 	SERatio float64 // squeeze width over the base chosen by SEConfig; 0 for no squeeze-and-excite
-	NoSkip  bool    // no residual even where shapes allow one
+	ForceIn int     // er: Expand multiplies this instead of the block's input; 0 for the input
+	NoSkip  bool    // no residual even where shapes allow one; dsa never has one
 	Act     Act     // ActDefault: the Spec's
 }
 
-// BlockKind is the type of a block, with timm's two-letter codes.
+// BlockKind is the type of a block, with timm's codes.
 type BlockKind uint8
 
 const (
@@ -65,19 +67,39 @@ const (
 	// InvertedResidual (ir) is 1x1 expand, BN, act, dw kxk, BN, act, SE, 1x1
 	// project, BN: MBConv with an expand ratio above 1.
 	InvertedResidual
+	// DepthwiseSeparableAct (dsa) is ds with an activation at its end and never
+	// a residual: MobileNetV1.
+	DepthwiseSeparableAct
+	// EdgeResidual (er) is kxk expand, BN, act, SE, 1x1 project, BN: Fused-MBConv.
+	EdgeResidual
+	// ConvNormAct (cn) is kxk, BN, act, and then perhaps the residual.
+	ConvNormAct
+	// Basic (basic) is kxk, BN, act, kxk, BN; sum with the shortcut, act: ResNet-18.
+	Basic
+	// Bottleneck (bottle) is 1x1, BN, act, kxk, BN, act, 1x1, BN; sum with the
+	// shortcut, act: ResNet-50. The shortcut of both is a 1x1 convolution and
+	// BN where shapes change, the input elsewhere.
+	Bottleneck
 )
 
 // Act is an activation function.
 type Act uint8
 
 const (
-	ActDefault  Act = iota // in a Stage: use the Spec's
-	ActIdentity            // y = x
-	ActReLU                // max(x, 0)
-	ActReLU6               // min(max(x, 0), 6)
-	ActSwish               // x * sigmoid(x), also called SiLU
-	ActSigmoid             // 1 / (1 + exp(-x)), the gate of squeeze-and-excite
+	ActDefault     Act = iota // in a Stage: use the Spec's
+	ActIdentity               // y = x
+	ActReLU                   // max(x, 0)
+	ActReLU6                  // min(max(x, 0), 6)
+	ActSwish                  // x * sigmoid(x), also called SiLU
+	ActSigmoid                // 1 / (1 + exp(-x)), the gate of squeeze-and-excite
+	ActHardSwish              // x * relu6(x+3) / 6
+	ActHardSigmoid            // relu6(x+3) / 6
 )
+
+// forBlocks reports whether a may follow a convolution's batch norm.
+func (a Act) forBlocks() bool {
+	return a == ActReLU || a == ActReLU6 || a == ActSwish || a == ActHardSwish
+}
 
 // PaddingRule says where the zeros around a convolution's input go.
 type PaddingRule uint8
@@ -96,10 +118,13 @@ type BatchNormConfig struct {
 	Momentum float64 // PyTorch's meaning: running = (1-m)*running + m*batch
 }
 
-// SEConfig says how the squeeze width follows from Stage.SERatio.
+// SEConfig says how the squeeze width follows from Stage.SERatio, and what is
+// special about the activations of squeeze-and-excite.
 type SEConfig struct {
 	FromExpanded bool // base is the expanded width instead of the block's input
 	Divisor      int  // round the squeeze width to a multiple of this; 0 or 1: none
+	Act          Act  // between the two convolutions; ActDefault: the block's
+	Gate         Act  // ActDefault: ActSigmoid; or ActHardSigmoid
 }
 
 // Rounding says how a scaled number of repeats becomes an integer.
@@ -125,6 +150,7 @@ type Rule struct {
 // centre crop of the network's resolution, normalise.
 type Prep struct {
 	Crop   float64 // side of the centre crop over the short side; 1 for none
+	Squash bool    // resize both sides to the length of the short one: the aspect is lost, nothing but Crop is cut off
 	Filter Filter
 	Mean   []float64 // per channel, of pixels in [0,1]
 	Std    []float64

@@ -51,14 +51,16 @@ func (s *Spec) Validate() error {
 		return bad("stem.kernel", "stem kernel is %d, want an odd number up to %d", s.Stem.Kernel, maxKernel)
 	case s.Stem.Stride < 1 || s.Stem.Stride > maxStride:
 		return bad("stem.stride", "stem stride is %d, want 1 to %d", s.Stem.Stride, maxStride)
+	case s.Stem.Pool != 0 && (s.Stem.Pool < 1 || s.Stem.Pool > maxKernel || s.Stem.Pool%2 == 0):
+		return bad("stem.pool", "stem pool is %d, want an odd number up to %d, or 0 for none", s.Stem.Pool, maxKernel)
 	case len(s.Stages) == 0:
 		return bad("blocks", "there are no stages")
 	case len(s.Stages) > maxStages:
 		return bad("blocks", "there are %d stages, at most %d are allowed", len(s.Stages), maxStages)
 	case s.Head < 0 || s.Head > maxWidth:
 		return bad("head", "head width is %d, want 0 to %d", s.Head, maxWidth)
-	case s.Act == ActDefault || s.Act > ActSwish:
-		return bad("act", "activation is %s, want identity, relu, relu6 or swish", s.Act)
+	case s.Act != ActIdentity && !s.Act.forBlocks():
+		return bad("act", "activation is %s, want identity, relu, relu6, swish or hard_swish", s.Act)
 	case s.Padding != PadSymmetric && s.Padding != PadSame:
 		return bad("padding", "padding rule is not set")
 	case !(s.BN.Eps > 0 && s.BN.Eps < 1):
@@ -67,6 +69,10 @@ func (s *Spec) Validate() error {
 		return bad("bn.momentum", "batch-norm momentum is %v, want above 0, at most 1", s.BN.Momentum)
 	case s.SE.Divisor < 0 || s.SE.Divisor > 1024:
 		return bad("se.divisor", "squeeze divisor is %d, want 0 to 1024", s.SE.Divisor)
+	case s.SE.Act != ActDefault && !s.SE.Act.forBlocks():
+		return bad("se.act", "squeeze activation is %s, want the block's, relu, relu6, swish or hard_swish", s.SE.Act)
+	case s.SE.Gate != ActDefault && s.SE.Gate != ActHardSigmoid:
+		return bad("se.gate", "squeeze gate is %s, want default or hard_sigmoid", s.SE.Gate)
 	case !(s.Dropout >= 0 && s.Dropout < 1):
 		return bad("dropout", "dropout is %v, want 0 to below 1", s.Dropout)
 	case !(s.DropPath >= 0 && s.DropPath < 1):

@@ -225,6 +225,7 @@ func (p *specParser) fields() []field {
 			field{"width", p.int(&s.Stem.Width)},
 			field{"kernel", p.int(&s.Stem.Kernel)},
 			field{"stride", p.int(&s.Stem.Stride)},
+			field{"pool", p.int(&s.Stem.Pool)},
 		)},
 		{"blocks", p.blocks},
 		{"head", p.int(&s.Head)},
@@ -237,6 +238,8 @@ func (p *specParser) fields() []field {
 		{"se", p.group(
 			field{"base", choice(p, &s.SE.FromExpanded, squeezeWords)},
 			field{"divisor", p.int(&s.SE.Divisor)},
+			field{"act", choice(p, &s.SE.Act, seActWords)},
+			field{"gate", choice(p, &s.SE.Gate, gateWords)},
 		)},
 		{"dropout", p.float(&s.Dropout)},
 		{"drop_path", p.float(&s.DropPath)},
@@ -251,6 +254,7 @@ func (p *specParser) fields() []field {
 		)},
 		{"preprocessing", p.group(
 			field{"crop", p.float(&s.Prep.Crop)},
+			field{"squash", choice(p, &s.Prep.Squash, boolWords)},
 			field{"filter", choice(p, &s.Prep.Filter, filterWords)},
 			field{"mean", p.floats(&s.Prep.Mean)},
 			field{"std", p.floats(&s.Prep.Std)},

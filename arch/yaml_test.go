@@ -42,7 +42,7 @@ func TestYAMLText(t *testing.T) {
 resolution: 28
 channels: 1
 classes: 10
-stem: {width: 16, kernel: 3, stride: 2}
+stem: {width: 16, kernel: 3, stride: 2, pool: 0}
 blocks:
   - ds_r1_k3_s1_e1_c16
   - ir_r2_k3_s2_e4_c24_se0.25
@@ -50,7 +50,7 @@ head: 128
 act: swish
 padding: symmetric
 bn: {eps: 0.001, momentum: 0.1}
-se: {base: input, divisor: 0}
+se: {base: input, divisor: 0, act: block, gate: sigmoid}
 dropout: 0.1
 drop_path: 0
 scaling:
@@ -63,12 +63,13 @@ scaling:
   min_head: 0
 preprocessing:
   crop: 1
+  squash: false
   filter: bilinear
   mean: [0.286]
   std: [0.353]
 `
 	s := MustLookup("small_1m")
-	s.Stem = Stem{16, 3, 2}
+	s.Stem = Stem{16, 3, 2, 0}
 	s.Stages = rows("ds_r1_k3_s1_e1_c16", "ir_r2_k3_s2_e4_c24_se0.25")
 	s.Head = 128
 	s.Dropout, s.DropPath = 0.1, 0
@@ -91,7 +92,7 @@ blocks: [ds_k3_c16, "ir_r2_k5_s2_e4_c24"]
 	}
 	want := Spec{
 		Name: "mine", Resolution: 224, Channels: 1, Classes: 1000,
-		Stem:   Stem{16, 3, 2},
+		Stem:   Stem{16, 3, 2, 0},
 		Stages: rows("ds_r1_k3_s1_e1_c16", "ir_r2_k5_s2_e4_c24"),
 		Act:    ActSwish, Padding: PadSame, BN: BatchNormConfig{1e-3, 0.1},
 		Rule: Rule{WidthDivisor: 8, WidthLimit: 0.9, Depth: RoundUp},
@@ -104,7 +105,7 @@ blocks: [ds_k3_c16, "ir_r2_k5_s2_e4_c24"]
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(Prep{1, Bicubic, imagenetMean, imagenetStd}, s.Prep); d != "" {
+	if d := cmp.Diff(Prep{Crop: 1, Filter: Bicubic, Mean: imagenetMean, Std: imagenetStd}, s.Prep); d != "" {
 		t.Error(d)
 	}
 }
@@ -153,7 +154,7 @@ func TestSpecErrors(t *testing.T) {
 		{valid("stem: 32"), `2:7: stem is "32", want a mapping such as width: ...`},
 		{valid("stem: {kernel: 4}"), "2:16: stem kernel is 4, want an odd number up to 31"},
 		{valid("stem:\n  width: 0"), "3:10: stem width is 0, want 1 to 65536"},
-		{valid("act: gelu"), `2:6: act is "gelu", want swish or relu or relu6 or identity`},
+		{valid("act: gelu"), `2:6: act is "gelu", want swish or relu or relu6 or hard_swish or identity`},
 		{valid("padding: valid"), `2:10: padding is "valid", want same or symmetric`},
 		{valid("bn: {eps: 0}"), "2:11: batch-norm eps is 0, want between 0 and 1"},
 		{valid("bn: {eps: .nan}"), `2:11: bn.eps is ".nan", want a number`},
@@ -179,11 +180,11 @@ func TestSpecErrors(t *testing.T) {
 		{"name: x\nblocks:\n  -\n", "block 1 is empty, want a block string"},
 		{"name: x\nblocks:\n- |\n  ds_k3_c8\n", "block 1 is"},
 		// columns point inside the string, quoted or not
-		{"name: x\nblocks:\n  - ds_k3_c8\n  - ir_r2_k3_s2_e6_x24\n", `4:20: block "ir_r2_k3_s2_e6_x24": unknown token "x24", want one of r k s e c se nre nr6 nsw noskip`},
+		{"name: x\nblocks:\n  - ds_k3_c8\n  - ir_r2_k3_s2_e6_x24\n", `4:20: block "ir_r2_k3_s2_e6_x24": unknown token "x24", want one of r k s e c se fc nre nr6 nsw nhs skip noskip`},
 		{"name: x\nblocks:\n  -   'ir_r2_k4_c8'\n", `3:14: block "ir_r2_k4_c8": token "k4": kernel 4 is even, want an odd one`},
 		{"name: x\nblocks: [\"ir_r0_k3_c8\"]\n", `2:14: block "ir_r0_k3_c8": token "r0": want a whole number from 1 to 1000`},
 		{"name: x\nblocks: [\"\\x69r_r0_k3_c8\"]\n", `2:10: block "ir_r0_k3_c8": token "r0"`},
-		{"name: x\nblocks: [mb_k3_c8]\n", `2:10: block "mb_k3_c8": unknown block kind "mb", want ds or ir`},
+		{"name: x\nblocks: [mb_k3_c8]\n", `2:10: block "mb_k3_c8": unknown block kind "mb", want ds, dsa, ir, er, cn, basic or bottle`},
 		{"name: x\nblocks: [ir_k3_c8]\n", `2:10: block "ir_k3_c8": ir with e1 is ambiguous`},
 		{"name: x\nresolution: 16384\nblocks: [ds_k3_c65536]\n", "3:10: blocks.0.0.conv_pw: the tensor would be 8192x8192x65536, over the limit of 2147483648 elements"},
 		{"name: x\nresolution: 16384\nstem: {width: 64000}\nblocks: [ds_k3_c8]\n", "3:7: conv_stem: the tensor would be 8192x8192x64000"},

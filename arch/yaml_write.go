@@ -15,7 +15,9 @@ type word[T comparable] struct {
 }
 
 var (
-	actWords      = []word[Act]{{ActSwish, "swish"}, {ActReLU, "relu"}, {ActReLU6, "relu6"}, {ActIdentity, "identity"}}
+	actWords      = []word[Act]{{ActSwish, "swish"}, {ActReLU, "relu"}, {ActReLU6, "relu6"}, {ActHardSwish, "hard_swish"}, {ActIdentity, "identity"}}
+	seActWords    = []word[Act]{{ActDefault, "block"}, {ActSwish, "swish"}, {ActReLU, "relu"}, {ActReLU6, "relu6"}, {ActHardSwish, "hard_swish"}}
+	gateWords     = []word[Act]{{ActDefault, "sigmoid"}, {ActHardSigmoid, "hard_sigmoid"}}
 	paddingWords  = []word[PaddingRule]{{PadSame, "same"}, {PadSymmetric, "symmetric"}}
 	squeezeWords  = []word[bool]{{false, "input"}, {true, "expanded"}}
 	roundingWords = []word[Rounding]{{RoundUp, "ceil"}, {RoundNearest, "round"}}
@@ -51,7 +53,7 @@ func (s Spec) YAML() []byte {
 	line("resolution: %d", s.Resolution)
 	line("channels: %d", s.Channels)
 	line("classes: %d", s.Classes)
-	line("stem: {width: %d, kernel: %d, stride: %d}", s.Stem.Width, s.Stem.Kernel, s.Stem.Stride)
+	line("stem: {width: %d, kernel: %d, stride: %d, pool: %d}", s.Stem.Width, s.Stem.Kernel, s.Stem.Stride, s.Stem.Pool)
 	line("blocks:")
 	for i := range s.Stages {
 		line("  - %s", &s.Stages[i])
@@ -60,7 +62,8 @@ func (s Spec) YAML() []byte {
 	line("act: %s", spell(s.Act, actWords))
 	line("padding: %s", s.Padding)
 	line("bn: {eps: %s, momentum: %s}", number(s.BN.Eps), number(s.BN.Momentum))
-	line("se: {base: %s, divisor: %d}", spell(s.SE.FromExpanded, squeezeWords), s.SE.Divisor)
+	line("se: {base: %s, divisor: %d, act: %s, gate: %s}", spell(s.SE.FromExpanded, squeezeWords), s.SE.Divisor,
+		spell(s.SE.Act, seActWords), spell(s.SE.Gate, gateWords))
 	line("dropout: %s", number(s.Dropout))
 	line("drop_path: %s", number(s.DropPath))
 	d := fileDefaults()
@@ -74,6 +77,7 @@ func (s Spec) YAML() []byte {
 	line("  min_head: %d", s.Rule.MinHead)
 	line("preprocessing:")
 	line("  crop: %s", number(cmp.Or(s.Prep.Crop, d.Prep.Crop)))
+	line("  squash: %t", s.Prep.Squash)
 	line("  filter: %s", cmp.Or(s.Prep.Filter, d.Prep.Filter))
 	list := func(key string, xs []float64) {
 		if len(xs) == 0 {

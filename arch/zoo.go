@@ -10,11 +10,12 @@ import (
 // factors.
 type Family struct {
 	Name   string
-	About  string // one line
+	About  string // one line; neighbours with the same one belong together
+	Base   Spec   // what the models' factors scale; the first model, as a rule
 	Models []Model
 }
 
-// Model is one zoo network. Factors are relative to its family's first model.
+// Model is one zoo network. Factors are relative to its family's Base.
 type Model struct {
 	Name    string
 	Aliases []string
@@ -30,153 +31,33 @@ type variant struct {
 	dropout      float64
 	crop         float64
 	filter       Filter
+	alias        string // another name for the whole network
 }
 
-var efficientnetVariants = []variant{
-	{"b0", 1.0, 1.0, 224, 0.2, 0.875, Bicubic},
-	{"b1", 1.0, 1.1, 240, 0.2, 0.882, Bicubic},
-	{"b2", 1.1, 1.2, 260, 0.3, 0.890, Bicubic},
-	{"b3", 1.2, 1.4, 300, 0.3, 0.904, Bicubic},
-	{"b4", 1.4, 1.8, 380, 0.4, 0.922, Bicubic},
-	{"b5", 1.6, 2.2, 456, 0.4, 0.934, Bicubic},
-	{"b6", 1.8, 2.6, 528, 0.5, 0.942, Bicubic},
-	{"b7", 2.0, 3.1, 600, 0.5, 0.949, Bicubic},
-	{"b8", 2.2, 3.6, 672, 0.5, 0.954, Bicubic},
-}
+func (v variant) factors() Factors { return Factors{v.depth, v.width, v.resolution} }
 
-var liteVariants = []variant{
-	{"lite0", 1.0, 1.0, 224, 0.2, 0.875, Bicubic},
-	{"lite1", 1.0, 1.1, 240, 0.2, 0.882, Bicubic},
-	{"lite2", 1.1, 1.2, 260, 0.3, 0.890, Bicubic},
-	{"lite3", 1.2, 1.4, 280, 0.3, 0.904, Bilinear},
-	{"lite4", 1.4, 1.8, 300, 0.3, 0.920, Bilinear},
-}
-
-var (
-	imagenetMean = []float64{0.485, 0.456, 0.406}
-	imagenetStd  = []float64{0.229, 0.224, 0.225}
-	half         = []float64{0.5, 0.5, 0.5}
-)
-
-// batch normalisation as the two lines of pretrained weights need it
-var (
-	bnTorch = BatchNormConfig{Eps: 1e-5, Momentum: 0.1}
-	bnTF    = BatchNormConfig{Eps: 1e-3, Momentum: 0.01}
-)
-
-// efficientnetB0 is the network of the paper's Table 1. Padding and batch
-// normalisation distinguish the tf_ line from timm's native one.
-func efficientnetB0(pad PaddingRule, bn BatchNormConfig) Spec {
-	return Spec{
-		Resolution: 224, Channels: 3, Classes: 1000,
-		Stem: Stem{Width: 32, Kernel: 3, Stride: 2},
-		Stages: rows(
-			"ds_r1_k3_s1_e1_c16_se0.25",
-			"ir_r2_k3_s2_e6_c24_se0.25",
-			"ir_r2_k5_s2_e6_c40_se0.25",
-			"ir_r3_k3_s2_e6_c80_se0.25",
-			"ir_r3_k5_s1_e6_c112_se0.25",
-			"ir_r4_k5_s2_e6_c192_se0.25",
-			"ir_r1_k3_s1_e6_c320_se0.25",
-		),
-		Head: 1280, Act: ActSwish, Padding: pad, BN: bn,
-		Dropout: 0.2, DropPath: 0.2,
-		Rule: Rule{WidthDivisor: 8, WidthLimit: 0.9, Depth: RoundUp},
-		Prep: Prep{Crop: 0.875, Filter: Bicubic, Mean: slices.Clone(imagenetMean), Std: slices.Clone(imagenetStd)},
-	}
-}
-
-// lite0 is B0 without squeeze-and-excite and with ReLU6, for integer hardware.
-// Its stem, head, and the repeats of its first and last stage do not scale.
-func lite0(pad PaddingRule, bn BatchNormConfig, mean, std []float64) Spec {
-	s := efficientnetB0(pad, bn)
-	for i := range s.Stages {
-		s.Stages[i].SERatio = 0
-	}
-	s.Act = ActReLU6
-	s.Rule.FixStem, s.Rule.FixHead, s.Rule.FixEnds = true, true, true
-	s.Prep.Mean, s.Prep.Std = slices.Clone(mean), slices.Clone(std)
-	return s
-}
-
-// small is what the base networks for small grey images have in common: few
-// epochs on one CPU, maps of 28, 14, 7 and 4 pixels, and repeats that round to
-// nearest so that factors near 1 already give distinct networks.
-func small(stem Stem, head int, stages []Stage) Spec {
-	return Spec{
-		Resolution: 28, Channels: 1, Classes: 10,
-		Stem: stem, Stages: stages, Head: head,
-		Act: ActSwish, Padding: PadSymmetric,
-		BN:      BatchNormConfig{Eps: 1e-3, Momentum: 0.1},
-		Dropout: 0.1,
-		Rule:    Rule{WidthDivisor: 4, WidthLimit: 0.9, Depth: RoundNearest},
-		// mean and spread of Fashion-MNIST's training pixels
-		Prep: Prep{Crop: 1, Filter: Bilinear, Mean: []float64{0.286}, Std: []float64{0.353}},
-	}
-}
-
-func small300k() Spec {
-	return small(Stem{Width: 8, Kernel: 3, Stride: 2}, 64, rows(
-		"ds_r1_k3_s1_e1_c8",
-		"ir_r2_k3_s2_e3_c16",
-		"ir_r1_k3_s2_e3_c32",
-	))
-}
-
-func small1m() Spec {
-	return small(Stem{Width: 12, Kernel: 3, Stride: 2}, 128, rows(
-		"ds_r1_k3_s1_e1_c12",
-		"ir_r1_k3_s2_e3_c20_se0.25",
-		"ir_r2_k5_s1_e3_c24_se0.25",
-		"ir_r2_k3_s2_e3_c40_se0.25",
-	))
-}
-
-func small5m() Spec {
-	return small(Stem{Width: 16, Kernel: 3, Stride: 1}, 256, rows(
-		"ds_r1_k3_s2_e1_c16_se0.25",
-		"ir_r2_k3_s1_e3_c20_se0.25",
-		"ir_r2_k5_s2_e4_c40_se0.25",
-		"ir_r2_k3_s2_e4_c96_se0.25",
-	))
-}
-
-const smallAbout = "Base networks for small grey images, of about 0.3, 1 and 5 MMACs, to be grown by a search"
-
-// zooFamily is a family with what makes its specs.
+// zooFamily is a family with what makes its specs. Without variants it is the
+// one network that base makes.
 type zooFamily struct {
 	name, about string
 	prefix      string // of model names
-	alias       bool   // the bare suffix names the model too
+	short       bool   // the bare suffix names the model too
 	base        func() Spec
 	variants    []variant
 }
 
-var zoo = []zooFamily{
-	{
-		"efficientnet", "EfficientNet with the published factors, timm's native conventions: symmetric padding, BN eps 1e-5",
-		"efficientnet_", true,
-		func() Spec { return efficientnetB0(PadSymmetric, bnTorch) }, efficientnetVariants,
-	},
-	{
-		"tf_efficientnet", "EfficientNet as TensorFlow trained it: SAME padding, BN eps 1e-3",
-		"tf_efficientnet_", false,
-		func() Spec { return efficientnetB0(PadSame, bnTF) }, efficientnetVariants,
-	},
-	{
-		"efficientnet_lite", "EfficientNet-Lite (ReLU6, no squeeze-and-excite), timm's native conventions",
-		"efficientnet_", true,
-		func() Spec { return lite0(PadSymmetric, bnTorch, imagenetMean, imagenetStd) }, liteVariants,
-	},
-	{
-		"tf_efficientnet_lite", "EfficientNet-Lite as TensorFlow trained it: SAME padding, BN eps 1e-3, pixels in -1 to 1",
-		"tf_efficientnet_", false,
-		func() Spec { return lite0(PadSame, bnTF, half, half) }, liteVariants,
-	},
-	{"small_300k", smallAbout, "small_300k", false, small300k, nil},
-	{"small_1m", smallAbout, "small_1m", false, small1m, nil},
-	{"small_5m", smallAbout, "small_5m", false, small5m, nil},
+func (f *zooFamily) aliases(v variant) (names []string) {
+	if f.short {
+		names = append(names, v.suffix)
+	}
+	if v.alias != "" {
+		names = append(names, v.alias)
+	}
+	return names
 }
+
+// zoo is every family in the order in which they are listed.
+var zoo = slices.Concat(efficientnets, efficientnetV2s, mobilenets, resnets, smalls)
 
 // spec makes the network of one variant.
 func (f *zooFamily) spec(v variant) Spec {
@@ -190,22 +71,17 @@ func (f *zooFamily) spec(v variant) Spec {
 	return s
 }
 
-func (v variant) factors() Factors { return Factors{v.depth, v.width, v.resolution} }
-
 // Families lists the zoo.
 func Families() []Family {
 	var fs []Family
 	for _, z := range zoo {
-		f := Family{Name: z.name, About: z.about}
+		f := Family{Name: z.name, About: z.about, Base: z.base()}
+		f.Base.Name = z.name
 		if z.variants == nil {
 			f.Models = []Model{{z.name, nil, Factors{1, 1, 0}}}
 		}
 		for _, v := range z.variants {
-			m := Model{Name: z.prefix + v.suffix, Factors: v.factors()}
-			if z.alias {
-				m.Aliases = []string{v.suffix}
-			}
-			f.Models = append(f.Models, m)
+			f.Models = append(f.Models, Model{z.prefix + v.suffix, z.aliases(v), v.factors()})
 		}
 		fs = append(fs, f)
 	}
@@ -252,7 +128,7 @@ func Lookup(name string) (Spec, error) {
 			return s, nil
 		}
 		for _, v := range z.variants {
-			if name == z.prefix+v.suffix || z.alias && name == v.suffix {
+			if name == z.prefix+v.suffix || slices.Contains(z.aliases(v), name) {
 				return z.spec(v), nil
 			}
 		}
@@ -321,17 +197,4 @@ func editDistance(a, b string) int {
 		}
 	}
 	return row[len(b)]
-}
-
-// rows parses block strings of the program's own text.
-func rows(blocks ...string) []Stage {
-	stages := make([]Stage, len(blocks))
-	for i, b := range blocks {
-		st, err := ParseStage(b)
-		if err != nil {
-			panic(err)
-		}
-		stages[i] = st
-	}
-	return stages
 }
