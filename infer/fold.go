@@ -1,23 +1,9 @@
 package infer
 
 import (
-	"math"
-
 	"effnet/arch"
 	"effnet/weights"
 )
-
-// affine is a batch norm at inference as y = scale*x + shift, per channel.
-func affine(bn *arch.Op, w *weights.Set) (scale, shift []float64) {
-	gamma, beta := tensor(bn, w, arch.BNGamma), tensor(bn, w, arch.BNBeta)
-	mean, variance := tensor(bn, w, arch.BNMean), tensor(bn, w, arch.BNVar)
-	scale, shift = make([]float64, len(gamma)), make([]float64, len(gamma))
-	for c := range scale {
-		scale[c] = float64(gamma[c]) / math.Sqrt(float64(variance[c])+bn.Eps)
-		shift[c] = float64(beta[c]) - float64(mean[c])*scale[c]
-	}
-	return scale, shift
-}
 
 // fold lays out the weight of a convolution or linear layer for the kernels,
 // output channel innermost ([k*k*Cin, Cout], [k*k, C] of a depthwise one), and
@@ -30,15 +16,15 @@ func fold(op, bn *arch.Op, w *weights.Set) (weight, shift []float32) {
 		scale[c] = 1
 	}
 	if bn != nil {
-		scale, sum = affine(bn, w)
+		scale, sum = w.Affine(bn)
 	}
-	for c, b := range tensor(op, w, arch.BiasVector) {
+	for c, b := range w.Of(op, arch.BiasVector) {
 		sum[c] += float64(b) * scale[c]
 	}
 	if bn != nil || op.Bias {
 		shift = round(sum)
 	}
-	from := tensor(op, w, arch.ConvWeight, arch.DepthwiseWeight, arch.LinearWeight) // [Cout, Cin, k, k]
+	from := w.Of(op, arch.ConvWeight, arch.DepthwiseWeight, arch.LinearWeight) // [Cout, Cin, k, k]
 	taps := max(1, op.Kernel*op.Kernel)
 	cin := len(from) / cout / taps
 	weight = make([]float32, len(from))
@@ -50,18 +36,6 @@ func fold(op, bn *arch.Op, w *weights.Set) (weight, shift []float32) {
 		}
 	}
 	return weight, shift
-}
-
-// tensor is op's parameter of one of the roles, nil if it has none.
-func tensor(op *arch.Op, w *weights.Set, roles ...arch.Role) []float32 {
-	for _, p := range op.Params {
-		for _, r := range roles {
-			if p.Role == r {
-				return w.Tensors[p.Name].Data
-			}
-		}
-	}
-	return nil
 }
 
 func round(x []float64) []float32 {

@@ -183,7 +183,7 @@ func (l *lowering) absorb(st *step, i, cur int) bool {
 	case st.residual != nil: // it comes last
 		return false
 	case op.Kind == arch.OpBatchNorm && st.scale == nil && st.act == kernel.Identity:
-		scale, shift := affine(op, l.weights)
+		scale, shift := l.weights.Affine(op)
 		st.scale, st.shift = round(scale), round(shift)
 		return true
 	case op.Kind == arch.OpActivation && st.act == kernel.Identity:
