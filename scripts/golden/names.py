@@ -1,7 +1,7 @@
 """Names and shapes of every tensor of timm's models: python names.py FOLDER
 
-Writes one file a model for the first two, "name d0 d1 ..." a line in order of
-the state dict, and the SHA-256 of that text for the others.
+Writes one file a model for some, "name d0 d1 ..." a line in order of the state
+dict, and the SHA-256 of that text for all.
 """
 
 import hashlib
@@ -11,8 +11,9 @@ from pathlib import Path
 import timm
 import torch
 
-WHOLE = ["efficientnet_b0", "tf_efficientnet_lite0"]
-HASHED = [f"efficientnet_b{i}" for i in range(9)] + [f"tf_efficientnet_lite{i}" for i in range(5)]
+from models import MODELS
+
+WHOLE = ["efficientnet_b0", "tf_efficientnet_lite0", "resnet18"]
 
 
 def listing(model):
@@ -27,7 +28,7 @@ def main(folder):
     for model in WHOLE:
         (Path(folder) / f"names_{model}.txt").write_text(listing(model))
     sums = ""
-    for model in HASHED:
+    for model in MODELS:
         text = listing(model)
         sums += f"{model} {text.count(chr(10))} {hashlib.sha256(text.encode()).hexdigest()}\n"
     (Path(folder) / "names.txt").write_text(sums)

@@ -69,7 +69,7 @@ func (l *Logits) Head(logits []float64, batch int) []float64 {
 }
 
 // ListedModels are the models whose [Listing] is kept whole.
-var ListedModels = []string{"efficientnet_b0", "tf_efficientnet_lite0"}
+var ListedModels = []string{"efficientnet_b0", "tf_efficientnet_lite0", "resnet18"}
 
 // Listing is the tensors of one of timm's models, a line "name d0 d1 ..." for
 // each in order of the state dict.
@@ -87,7 +87,7 @@ type ListingSum struct {
 	Sum   string
 }
 
-// ListingSums holds those of every B and Lite model.
+// ListingSums holds those of every model of the zoo that timm has.
 func ListingSums() []ListingSum {
 	b, err := files.ReadFile("testdata/names.txt")
 	must(err)
