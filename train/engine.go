@@ -54,7 +54,7 @@ func (e *engine) init(threads int) {
 		ones[i] = 1
 	}
 	for i := range e.workers {
-		e.workers[i] = worker{k: e.k, zeros: zeros, ones: ones, memos: make([]memo, memos)}
+		e.workers[i] = worker{k: e.k, zeros: zeros, ones: ones, memos: make([]memo, 0, memos)}
 	}
 	e.blocks = make([][]float32, maxLanes)
 	for l := range e.blocks {

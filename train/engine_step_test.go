@@ -235,7 +235,8 @@ func TestCompileErrors(t *testing.T) {
 		want string
 	}{
 		{edit(func(c *Config) { c.Batch = 0 }), "batch is 0"},
-		{edit(func(c *Config) { c.Batch = 1 << 40 }), "GiB of activations; use smaller batches"},
+		{edit(func(c *Config) { c.Batch = 1 << 40 }), "batch is 1099511627776, want 1 to 16777216"},
+		{edit(func(c *Config) { c.Batch = 1 << 24 }), "GiB of activations; use smaller batches"},
 		{edit(func(c *Config) { c.Threads = -1 }), "threads is -1"},
 		{edit(func(c *Config) { c.Kernel = "mmx" }), `no implementation "mmx"`},
 		{edit(func(c *Config) { c.LabelSmoothing = 1 }), "label smoothing is 1"},

@@ -228,7 +228,7 @@ func (pl *planner) planAdd(n *add, p int) {
 	g := n.out.grad
 	g.live(pl.back(p))
 	b, s := n.branch, n.short
-	sameBranch := b.bn != nil && b.act == kernel.Identity && n.rate == 0 && b.only(n) && b != s && !b.touched
+	sameBranch := b.bn != nil && b.act == kernel.Identity && n.rate == 0 && b.only(n) && b != s
 	readUntil := p // the lowest pass in which the branch reads g
 	if sameBranch {
 		readUntil = pl.places[b.src.maker].pass
@@ -300,8 +300,7 @@ func (pl *planner) tiles(p *pass, last bool) {
 	}
 	p.group = max(1, tileFloats/image)
 	for _, n := range p.nodes {
-		if g, ok := n.(*gate); ok && readers[g.in] > 1 && g.in.elems() <= memoFloats && g.in.memo < 0 {
-			g.in.memo = len(p.memos)
+		if g, ok := n.(*gate); ok && readers[g.in] > 1 && g.in.elems() <= memoFloats && !slices.Contains(p.memos, g.in) {
 			p.memos = append(p.memos, g.in)
 		}
 	}

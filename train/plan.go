@@ -81,7 +81,7 @@ func newPlanner(g *arch.Graph, p *params) *planner {
 func (pl *planner) build() error {
 	for i := range pl.g.Ops {
 		op := &pl.g.Ops[i]
-		v := &value{op: op, h: op.Shape.H, w: op.Shape.W, c: op.Shape.C, memo: -1}
+		v := &value{op: op, h: op.Shape.H, w: op.Shape.W, c: op.Shape.C}
 		in := make([]*value, len(op.In))
 		for j, k := range op.In {
 			in[j] = pl.values[k]
@@ -94,7 +94,7 @@ func (pl *planner) build() error {
 		}
 	}
 	last := pl.values[pl.g.Output()]
-	if last.store == nil || last.hw() != 1 {
+	if last.store == nil || last.hw() != 1 || !last.needsGrad {
 		return pl.fail(last.op, "the network must end in logits of a linear layer")
 	}
 	n := &crossEntropy{last}

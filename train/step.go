@@ -61,8 +61,8 @@ func Compile(g *arch.Graph, w *weights.Set, cfg Config) (*Trainer, error) {
 
 func (c *Config) check() error {
 	switch {
-	case c.Batch < 1:
-		return fmt.Errorf("train: batch is %d, want 1 or more", c.Batch)
+	case c.Batch < 1 || c.Batch > 1<<24:
+		return fmt.Errorf("train: batch is %d, want 1 to %d", c.Batch, 1<<24)
 	case c.Threads < 0 || c.Threads > 1024:
 		return fmt.Errorf("train: threads is %d, want 0 (all) to 1024", c.Threads)
 	case !(c.LabelSmoothing >= 0 && c.LabelSmoothing < 1):

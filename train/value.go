@@ -25,7 +25,6 @@ type value struct {
 	readers   []node // nodes whose forward reads the value
 	finish    int    // the pass in whose backward grad becomes complete
 	touched   bool   // while planning: something has written grad
-	memo      int    // slot of a worker's memo; -1: none
 }
 
 // hw is the number of rows of one image.
@@ -61,9 +60,9 @@ func (t *tile) rows(v *value) (r0, r1 int) {
 type worker struct {
 	k     *kernel.Impl
 	slab  []float32
-	used  int // of slab, or beyond it in the first steps
-	high  int // largest used
-	memos []memo
+	used  int    // of slab, or beyond it in the first steps
+	high  int    // largest used
+	memos []memo // of the tile
 	tile  tile
 	zeros []float32 // as many as the widest value has channels
 	ones  []float32
@@ -71,6 +70,7 @@ type worker struct {
 
 // memo keeps a value that several nodes of a pass read, for one tile.
 type memo struct {
+	of   *value
 	data []float32
 	r0   int // its first row
 	made bool
@@ -97,9 +97,10 @@ func (w *worker) takeZeros(n int) []float32 {
 // begin forgets the scratch of the previous tile and reserves the memos of t.
 func (w *worker) begin(p *pass, t *tile) {
 	w.used = 0
+	w.memos = w.memos[:0]
 	for _, v := range p.memos {
 		r0, r1 := t.rows(v)
-		w.memos[v.memo] = memo{data: w.take((r1 - r0) * v.c), r0: r0}
+		w.memos = append(w.memos, memo{of: v, data: w.take((r1 - r0) * v.c), r0: r0})
 	}
 }
 
@@ -108,8 +109,11 @@ func (w *worker) rows(v *value, r0, r1 int) []float32 {
 	if v.store != nil {
 		return v.at(r0, r1)
 	}
-	if v.memo >= 0 {
-		m := &w.memos[v.memo]
+	for i := range w.memos {
+		m := &w.memos[i]
+		if m.of != v {
+			continue
+		}
 		if !m.made {
 			w.load(m.data, v, m.r0, m.r0+len(m.data)/v.c)
 			m.made = true
