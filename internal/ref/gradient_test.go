@@ -93,6 +93,11 @@ func gradCases() map[arch.Kind][]gradCase {
 			{name: "batch statistics", ops: []arch.Op{{Shape: img}, bnOp(img)}},
 			{name: "running statistics", ops: []arch.Op{{Shape: img}, bnOp(img)}, eval: true},
 		},
+		arch.OpMaxPool: {
+			maxPoolCase("3x3 symmetric", 4, 5, 3, one),
+			maxPoolCase("3x3 SAME on an even size", 6, 4, 3, arch.Pad{Bottom: 1, Right: 1}),
+			maxPoolCase("5x5 on an image smaller than it", 2, 3, 5, arch.Pad{Top: 2, Left: 2, Bottom: 2, Right: 2}),
+		},
 		arch.OpGlobalPool: {{name: "mean", ops: []arch.Op{
 			{Shape: img}, {Kind: arch.OpGlobalPool, Name: "pool", In: []int{0}, Shape: arch.Shape{H: 1, W: 1, C: img.C}},
 		}}},
@@ -125,6 +130,15 @@ func gradCases() map[arch.Kind][]gradCase {
 		}})
 	}
 	return cases
+}
+
+// maxPoolCase is a max pool of stride 2.
+func maxPoolCase(name string, h, w, k int, pad arch.Pad) gradCase {
+	in := input(h, w, 3)
+	return gradCase{name: name, ops: []arch.Op{in, {
+		Kind: arch.OpMaxPool, Name: "pool", In: []int{0}, Kernel: k, Stride: 2, Pad: pad,
+		Shape: arch.Shape{H: (h+pad.Top+pad.Bottom-k)/2 + 1, W: (w+pad.Left+pad.Right-k)/2 + 1, C: 3},
+	}}}
 }
 
 // residual is branch + shortcut where the branch is swish of the shortcut.
@@ -233,15 +247,31 @@ func central(t *testing.T, what string, loss func() float64, v, dv []float64, st
 	}
 }
 
-// draw makes n values in (-8, 8), none within 0.01 of the kinks at 0 and 6.
+// draw makes n values in (-8, 8), none within 0.01 of a multiple of 3, where the kinks are.
 func draw(rng *rand.Rand, n int) []float64 {
 	v := make([]float64, n)
 	for i := range v {
-		for math.Abs(v[i]) < 0.01 || math.Abs(v[i]-6) < 0.01 {
+		for math.Abs(math.Remainder(v[i], 3)) < 0.01 {
 			v[i] = 16*rng.Float64() - 8
 		}
 	}
 	return v
+}
+
+// TestMaxPoolTies: of equal elements the first has all of the gradient, and
+// what lies outside the image never wins.
+func TestMaxPoolTies(t *testing.T) {
+	g := &arch.Graph{Ops: []arch.Op{
+		{Shape: arch.Shape{H: 3, W: 3, C: 1}},
+		{
+			Kind: arch.OpMaxPool, Name: "pool", In: []int{0}, Kernel: 3, Stride: 2, Pad: arch.Pad{Top: 1, Left: 1, Bottom: 1, Right: 1},
+			Shape: arch.Shape{H: 2, W: 2, C: 1},
+		},
+	}}
+	tr := ref.Forward(g, nil, []float64{-5, -5, -1, -5, -2, -2, -9, -2, -2}, 1, ref.Mode{})
+	near(t, "maxima", tr.Logits(), []float64{-2, -1, -2, -2}, 0)
+	d := tr.Backward([]float64{1, 10, 100, 1000})
+	near(t, "gradient", d.Values[0], []float64{0, 0, 10, 0, 1101, 0, 0, 0, 0}, 0)
 }
 
 // TestRunningStatistics holds the update against its definition for one

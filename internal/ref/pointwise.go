@@ -31,6 +31,20 @@ func act(a arch.Act, x float64) (y, slope float64) {
 	case arch.ActSigmoid:
 		s := sigmoid(x)
 		return s, s * (1 - s)
+	case arch.ActHardSwish:
+		h, _ := act(arch.ActHardSigmoid, x)
+		switch {
+		case x <= -3:
+			return 0, 0
+		case x < 3:
+			return x * h, x/3 + 0.5
+		}
+		return x, 1
+	case arch.ActHardSigmoid:
+		if x > -3 && x < 3 {
+			return (x + 3) / 6, 1. / 6
+		}
+		return min(max(x+3, 0), 6) / 6, 0
 	}
 	panic(fmt.Sprintf("ref: no rule for activation %v", a))
 }

@@ -95,6 +95,8 @@ func Forward(g *arch.Graph, p Tensors, x []float64, n int, m Mode) *Trace {
 			t.batchNorm(i, t.in(op, 0), y)
 		case arch.OpActivation:
 			activation(op.Act, t.in(op, 0), y)
+		case arch.OpMaxPool:
+			t.maxPool(op, t.in(op, 0), y)
 		case arch.OpGlobalPool:
 			globalPool(n, t.shape(op, 0), t.in(op, 0), y)
 		case arch.OpGate:
@@ -153,6 +155,8 @@ func (t *Trace) Backward(dLogits []float64) *Grads {
 			t.batchNormBackward(i, t.in(op, 0), dy, dx(0), d.Params)
 		case arch.OpActivation:
 			activationBackward(op.Act, t.in(op, 0), dy, dx(0))
+		case arch.OpMaxPool:
+			t.maxPoolBackward(op, t.in(op, 0), dy, dx(0))
 		case arch.OpGlobalPool:
 			globalPoolBackward(t.N, t.shape(op, 0), dy, dx(0))
 		case arch.OpGate:

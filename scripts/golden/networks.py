@@ -5,6 +5,7 @@ in float64; weights, images, labels and masks come from sequence.py.
 """
 
 import json
+import re
 import sys
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,10 @@ import torch
 from torch import nn
 from timm.layers import get_act_layer
 from timm.models._efficientnet_builder import decode_arch_def
+from timm.models._efficientnet_blocks import SqueezeExcite
+from timm.models._efficientnet_builder import round_channels
 from timm.models.efficientnet import EfficientNet
+from timm.models.resnet import BasicBlock, Bottleneck, ResNet, make_blocks
 from timm.optim import RMSpropTF
 
 import sequence as seq
@@ -74,6 +78,41 @@ NETWORKS = {
             ADAMW | dict(steps=5, weights_only=True),
         ],
     ),
+    "fused": dict(
+        batch=5, spec=SMALL | dict(
+            resolution=16, act="relu",
+            stages=[
+                "er_r1_k3_s1_e2_c8_fc12_noskip",
+                "cn_r2_k3_s1_e1_c8_skip",
+                "er_r2_k3_s2_e1.5_c8_se0.25",
+                "dsa_r2_k3_s1_c16_nsw",
+                "cn_r1_k3_s2_c8",
+            ]),
+        runs=[RMSPROP | dict(steps=5)],
+    ),
+    "hard": dict(
+        batch=5, spec=SMALL | dict(
+            resolution=15, padding="same", act="hard_swish", eps=1e-3, momentum=0.01,
+            se=dict(divisor=8, act="relu", gate="hard_sigmoid"),
+            stages=[
+                "ds_r1_k3_s1_e1_c8_se0.5_nre",
+                "ir_r2_k3_s2_e2_c8_se0.25",
+                "cn_r2_k3_s1_e1_c8_skip",
+                "ir_r1_k5_s2_e3_c16_se0.25_nhs",
+            ]),
+        runs=[RMSPROP | dict(steps=5)],
+    ),
+    "resnet": dict(
+        batch=4, spec=SMALL | dict(
+            resolution=33, act="relu", stem=4, stem_kernel=7, stem_pool=3, head=0,
+            stages=[
+                "basic_r2_k3_s1_e1_c8",
+                "bottle_r2_k3_s2_e0.25_c32",
+                "basic_r1_k3_s2_e1_c8",
+                "bottle_r1_k3_s2_e0.25_c32",
+            ]),
+        runs=[RMSPROP | dict(steps=5)],
+    ),
 }
 
 
@@ -109,7 +148,41 @@ class Net(EfficientNet):
                 m.step = step
 
 
-def build(spec) -> Net:
+class SmallResNet(ResNet):
+    """timm's ResNet with a stem as narrow as the rows say."""
+
+    def __init__(self, spec, norm_layer, act_layer):
+        rows = [re.fullmatch(r"(basic|bottle)_r(\d+)_k3_s[12]_e([\d.]+)_c(\d+)", row).groups() for row in spec["stages"]]
+        fns = tuple(dict(basic=BasicBlock, bottle=Bottleneck)[kind] for kind, *_ in rows)
+        planes = tuple(int(c) // fn.expansion for fn, (*_, c) in zip(fns, rows))
+        layers = tuple(int(r) for _, r, *_ in rows)
+        layout = dict(norm_layer=norm_layer, act_layer=act_layer)
+        super().__init__(fns, layers, channels=planes, num_classes=spec["classes"], in_chans=spec["channels"], **layout)
+        self.conv1 = nn.Conv2d(spec["channels"], spec["stem"], 7, 2, 3, bias=False)
+        self.bn1 = norm_layer(spec["stem"])
+        for name, stage in make_blocks(fns, planes, layers, spec["stem"], **layout)[0]:
+            setattr(self, name, stage)
+
+    def set_step(self, step):
+        pass
+
+
+def squeeze_excite(se):
+    if not se:
+        return None
+    return partial(
+        SqueezeExcite, gate_layer=se["gate"], force_act_layer=get_act_layer(se["act"]),
+        rd_round_fn=partial(round_channels, divisor=se["divisor"]),
+    )
+
+
+def build(spec):
+    act_layer = get_act_layer(spec["act"])
+    norm_layer = partial(nn.BatchNorm2d, eps=spec["eps"], momentum=spec["momentum"])
+    if spec["stages"][0].startswith("b"):
+        net = SmallResNet(spec, norm_layer, act_layer).double()
+        reset(net)
+        return net
     net = Net(
         decode_arch_def([[row] for row in spec["stages"]]),
         num_classes=spec["classes"],
@@ -118,8 +191,9 @@ def build(spec) -> Net:
         stem_size=spec["stem"],
         stem_kernel_size=spec["stem_kernel"],
         pad_type="same" if spec["padding"] == "same" else "",
-        act_layer=get_act_layer(spec["act"]),
-        norm_layer=partial(nn.BatchNorm2d, eps=spec["eps"], momentum=spec["momentum"]),
+        act_layer=act_layer,
+        norm_layer=norm_layer,
+        se_layer=squeeze_excite(spec.get("se")),
         round_chs_fn=int,  # widths are as the rows say, whatever their divisor
         drop_rate=spec["dropout"],
         drop_path_rate=spec["drop_path"],
@@ -127,7 +201,7 @@ def build(spec) -> Net:
     net.conv_stem.stride = (spec.get("stem_stride", 2),) * 2
     for i, stage in enumerate(net.blocks):
         for j, block in enumerate(stage):
-            if block.has_skip and not isinstance(block.drop_path, nn.Identity):
+            if getattr(block, "has_skip", False) and not isinstance(block.drop_path, nn.Identity):
                 block.drop_path = Mask(f"blocks.{i}.{j}.add", block.drop_path.drop_prob)
     reset(net)
     return net

@@ -59,7 +59,7 @@ type Run struct {
 }
 
 // Names lists the cases.
-var Names = []string{"swish_symmetric", "swish_same_even", "relu6_same_odd", "masks"}
+var Names = []string{"swish_symmetric", "swish_same_even", "relu6_same_odd", "masks", "fused", "hard", "resnet"}
 
 // Load reads a case. It panics if the file is not what this package expects.
 func Load(name string) *Case {
@@ -67,10 +67,15 @@ func Load(name string) *Case {
 		Spec struct {
 			Resolution, Channels, Classes, Stem, Head int
 			StemKernel                                int `json:"stem_kernel"`
-			Act, Padding                              string
-			Eps, Momentum, Dropout                    float64
-			DropPath                                  float64 `json:"drop_path"`
-			Stages                                    []string
+			StemPool                                  int `json:"stem_pool"`
+			SE                                        struct {
+				Divisor   int
+				Act, Gate string
+			}
+			Act, Padding           string
+			Eps, Momentum, Dropout float64
+			DropPath               float64 `json:"drop_path"`
+			Stages                 []string
 		}
 		Batch          int
 		Smoothing      float64
@@ -87,9 +92,10 @@ func Load(name string) *Case {
 	must(json.Unmarshal(b, &f))
 	s := arch.Spec{
 		Name: name, Resolution: f.Spec.Resolution, Channels: f.Spec.Channels, Classes: f.Spec.Classes,
-		Stem: arch.Stem{Width: f.Spec.Stem, Kernel: f.Spec.StemKernel, Stride: 2},
+		Stem: arch.Stem{Width: f.Spec.Stem, Kernel: f.Spec.StemKernel, Stride: 2, Pool: f.Spec.StemPool},
 		Head: f.Spec.Head,
-		Act:  map[string]arch.Act{"swish": arch.ActSwish, "relu6": arch.ActReLU6}[f.Spec.Act],
+		Act:  act(f.Spec.Act),
+		SE:   arch.SEConfig{Divisor: f.Spec.SE.Divisor, Act: act(f.Spec.SE.Act), Gate: act(f.Spec.SE.Gate)},
 		Padding: map[string]arch.PaddingRule{
 			"symmetric": arch.PadSymmetric, "same": arch.PadSame,
 		}[f.Spec.Padding],
@@ -162,6 +168,19 @@ func RandomBatch(g *arch.Graph, n int) (x []float32, y []int32) {
 		y = append(y, int32(v))
 	}
 	return x, y
+}
+
+// act is the activation of a name, the default of none.
+func act(name string) arch.Act {
+	if name == "" {
+		return arch.ActDefault
+	}
+	for a := arch.ActIdentity; !strings.HasPrefix(a.String(), "Act("); a++ {
+		if a.String() == name {
+			return a
+		}
+	}
+	panic("golden: no activation " + name)
 }
 
 func ones(n int) []float64 {
