@@ -202,6 +202,10 @@ func kernelAct(a arch.Act) (kernel.Act, error) {
 		return kernel.Swish, nil
 	case arch.ActSigmoid:
 		return kernel.Sigmoid, nil
+	case arch.ActHardSwish:
+		return kernel.HardSwish, nil
+	case arch.ActHardSigmoid:
+		return kernel.HardSigmoid, nil
 	}
-	return 0, fmt.Errorf("no activation %s", a)
+	return 0, fmt.Errorf("training does not know the activation %s", a)
 }

@@ -126,66 +126,6 @@ func deliver(w *worker, dst, g []float32, by float32, acc bool) {
 	}
 }
 
-// pool is the mean over the pixels of an image.
-type pool struct {
-	in, out *value
-	acc     bool
-	// gate is set where in is also what a gate multiplies, and nothing else
-	// reads it (squeeze-and-excite): in.grad then holds the gradient after the
-	// gate, and pool, last of the two, completes it in one go.
-	gate *gate
-}
-
-func (n *pool) forward(e *engine, w *worker, t *tile) {
-	hw, c := n.in.hw(), n.in.c
-	for i := t.i0; i < t.i1; i++ {
-		sum := n.out.at(i, i+1)
-		clear(sum)
-		for r := i * hw; r < (i+1)*hw; r += sumRows {
-			mark := w.used
-			w.k.SumRows(w.rows(n.in, r, min(r+sumRows, (i+1)*hw)), sum)
-			w.used = mark
-		}
-		w.k.ScaleAct(sum, sum, w.mean(hw, c), w.zeros[:c], kernel.Identity)
-		w.used -= align(c)
-	}
-}
-
-// mean is c times 1/n, in scratch.
-func (w *worker) mean(n, c int) []float32 {
-	s := w.take(c)
-	for i := range s {
-		s[i] = 1 / float32(n)
-	}
-	return s
-}
-
-func (n *pool) backward(e *engine, w *worker, t *tile) {
-	if n.in.grad == nil {
-		return
-	}
-	hw, c := n.in.hw(), n.in.c
-	mark := w.used
-	d := w.take(c)
-	for i := t.i0; i < t.i1; i++ {
-		inner := w.used
-		g := n.in.gradAt(i*hw, (i+1)*hw)
-		w.k.ScaleAct(d, n.out.gradAt(i, i+1), w.mean(hw, c), w.zeros[:c], kernel.Identity)
-		switch {
-		case n.gate != nil:
-			w.k.ScaleAct(g, g, w.rows(n.gate.vec, i, i+1), d, kernel.Identity)
-		case n.acc:
-			w.k.ScaleAct(g, g, w.ones[:c], d, kernel.Identity)
-		default:
-			for r := 0; r < len(g); r += c {
-				copy(g[r:r+c], d)
-			}
-		}
-		w.used = inner
-	}
-	w.used = mark
-}
-
 // gate is in [H,W,C] times vec [1,1,C], made on demand.
 type gate struct {
 	out, in, vec  *value

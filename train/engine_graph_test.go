@@ -62,6 +62,15 @@ func (o *ops) pool(x int) int {
 	return o.add(arch.Op{Kind: arch.OpGlobalPool, Name: o.g.Ops[x].Name + ".pool", In: []int{x}, Shape: arch.Shape{H: 1, W: 1, C: o.shape(x).C}})
 }
 
+func (o *ops) maxPool(x, k, stride int) int {
+	in, p := o.shape(x), k/2
+	return o.add(arch.Op{
+		Kind: arch.OpMaxPool, Name: o.g.Ops[x].Name + ".max", In: []int{x}, Kernel: k, Stride: stride,
+		Pad:   arch.Pad{Top: p, Left: p, Bottom: p, Right: p},
+		Shape: arch.Shape{H: (in.H+2*p-k)/stride + 1, W: (in.W+2*p-k)/stride + 1, C: in.C},
+	})
+}
+
 func (o *ops) gate(x, vec int) int {
 	return o.add(arch.Op{Kind: arch.OpGate, Name: o.g.Ops[x].Name + ".gate", In: []int{x, vec}, Shape: o.shape(x)})
 }
@@ -198,6 +207,21 @@ func TestGraphs(t *testing.T) {
 			x := o.sum(a, b, 0)
 			y := o.sum(o.norm(o.conv(o.act(x, arch.ActSwish), "c", 8, 3, 1, true, false), "bn3"), x, 0)
 			o.linear(o.pool(o.act(y, arch.ActSwish)), 3)
+			return o
+		}},
+		{"max pool", func() *ops {
+			o := newOps(9, 8, 3)
+			a := o.act(o.norm(o.conv(0, "a", 8, 3, 1, false, false), "bn1"), arch.ActSwish)
+			p := o.maxPool(a, 3, 2)
+			b := o.norm(o.conv(p, "b", 8, 3, 1, true, false), "bn2")
+			o.linear(o.pool(o.sum(o.maxPool(a, 1, 2), o.sum(b, p, 0), 0)), 3)
+			return o
+		}},
+		{"hard activations", func() *ops {
+			o := newOps(6, 6, 2)
+			x := o.act(o.norm(o.conv(0, "a", 6, 3, 1, false, false), "bn1"), arch.ActHardSwish)
+			x = o.gate(x, o.act(o.conv(o.pool(x), "v", 6, 1, 1, false, true), arch.ActHardSigmoid))
+			o.linear(o.pool(o.act(o.conv(x, "b", 8, 1, 1, false, false), arch.ActHardSwish)), 3)
 			return o
 		}},
 		{"dropout on a map", func() *ops {

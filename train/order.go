@@ -176,6 +176,9 @@ func (pl *planner) planBackward(n node) bool {
 		if n.gate == nil {
 			n.acc = pl.contribute(n.in, p)
 		}
+	case *maxPool:
+		n.out.grad.live(pl.back(p))
+		n.acc = pl.contribute(n.in, p)
 	case *gate:
 		pl.planGate(n, p)
 	case *add:
@@ -271,6 +274,8 @@ func (pl *planner) tiles(p *pass, last bool) {
 		case *depthwise:
 			in, out = n.in, n.out
 		case *pool:
+			in, out = n.in, n.out
+		case *maxPool:
 			in, out = n.in, n.out
 		case *gate:
 			in, out = n.in, n.out

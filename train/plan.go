@@ -114,6 +114,9 @@ func (pl *planner) buildOp(i int, op *arch.Op, v *value, in []*value) error {
 		return pl.buildNorm(op, v, in[0])
 	case arch.OpActivation:
 		return pl.buildActivation(i, op, v, in[0])
+	case arch.OpMaxPool:
+		pl.keep(v)
+		pl.place(newMaxPool(in[0], v), i, in...)
 	case arch.OpGlobalPool:
 		n := &pool{in: in[0], out: v}
 		pl.keep(v)
