@@ -24,7 +24,7 @@ type Pipeline struct {
 	Mean, Std  []float32        // per channel, of pixels in [0,1]; nil: 0 and 1
 	Filter     imageprep.Filter // of every resize; 0: bilinear
 	Crop       float64          // side of the centre crop over the short side; 0: 1
-	Squash     bool             // resize both sides to Resolution instead, aspect not kept
+	Squash     bool             // resize both sides to Resolution/Crop instead, aspect not kept
 	Augment    Augment          // zero: none
 	Seed       uint64           // of the augmentation
 
@@ -57,7 +57,10 @@ func (a Augment) Check() error {
 }
 
 // buffers hold one image between the steps.
-type buffers struct{ convert, augment, resize, crop []byte }
+type buffers struct {
+	convert, augment []byte
+	fit              imageprep.FitBuffers
+}
 
 // setup checks the fields and makes what they imply, once.
 func (p *Pipeline) setup() error {
@@ -150,36 +153,24 @@ func (p *Pipeline) apply(x []float32, im imageprep.Image, i, epoch int, b *buffe
 		im = p.Augment.apply(b.augment, im, newRNG(forAugment, p.Seed, uint64(epoch), uint64(i)))
 		b.augment = im.Pix
 	}
-	im = p.fit(im, b)
+	im = p.fit().Apply(&b.fit, im)
 	p.norm.Apply(x, im)
 	return nil
 }
 
-// fit resizes and crops im to the output's size.
-func (p *Pipeline) fit(im imageprep.Image, b *buffers) imageprep.Image {
-	r := p.Resolution
-	h, w := r, r
-	if !p.Squash && p.Augment.MinArea == 0 {
-		short := r
-		if p.Crop > 0 {
-			short = int(math.Floor(float64(r) / p.Crop))
-		}
-		h, w = imageprep.ShortSide(im.H, im.W, short)
+// fit is how images reach the output's size.
+func (p *Pipeline) fit() imageprep.Fit {
+	f := imageprep.Fit{Size: p.Resolution, Crop: p.Crop, Squash: p.Squash, Filter: p.Filter}
+	if p.Augment.MinArea > 0 { // the box is the crop
+		f.Crop, f.Squash = 1, true
 	}
-	if h != im.H || w != im.W {
-		f := p.Filter
-		if f == 0 {
-			f = imageprep.Bilinear
-		}
-		im = imageprep.Resize(b.resize, im, h, w, f)
-		b.resize = im.Pix
+	if f.Crop == 0 {
+		f.Crop = 1
 	}
-	if h != r || w != r {
-		y, x := imageprep.CenterBox(h, w, r, r)
-		im = imageprep.Crop(b.crop, im, y, x, r, r)
-		b.crop = im.Pix
+	if f.Filter == 0 {
+		f.Filter = imageprep.Bilinear
 	}
-	return im
+	return f
 }
 
 // apply returns im changed at random, in dst.

@@ -212,7 +212,7 @@ func commonSide(set dataset.Set) (int, error) {
 
 // pipelineOf feeds images to a network, not augmented.
 func pipelineOf(s *arch.Spec, set dataset.Set) *dataset.Pipeline {
-	p := &dataset.Pipeline{Set: set, Resolution: s.Resolution, Channels: s.Channels, Filter: imageprep.Bicubic, Crop: s.Prep.Crop}
+	p := &dataset.Pipeline{Set: set, Resolution: s.Resolution, Channels: s.Channels, Filter: imageprep.Bicubic, Crop: s.Prep.Crop, Squash: s.Prep.Squash}
 	if s.Prep.Filter == arch.Bilinear {
 		p.Filter = imageprep.Bilinear
 	}
