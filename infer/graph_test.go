@@ -25,7 +25,7 @@ func randomGraph(t *rapid.T) *arch.Graph {
 		in := ops[x].Shape
 		kind := rapid.SampledFrom([]arch.Kind{
 			arch.OpConv, arch.OpConv, arch.OpConv, arch.OpBatchNorm, arch.OpBatchNorm, arch.OpActivation,
-			arch.OpGlobalPool, arch.OpGate, arch.OpAdd, arch.OpDropout, arch.OpLinear,
+			arch.OpMaxPool, arch.OpGlobalPool, arch.OpGate, arch.OpAdd, arch.OpDropout, arch.OpLinear,
 		}).Draw(t, "kind")
 		op := arch.Op{Kind: kind, Name: fmt.Sprint("op", i), In: []int{x}, Shape: in}
 		param := func(suffix string, role arch.Role, shape ...int) {
@@ -56,7 +56,16 @@ func randomGraph(t *rapid.T) *arch.Graph {
 				param(fmt.Sprint(".", j), role, in.C)
 			}
 		case arch.OpActivation:
-			op.Act = rapid.SampledFrom([]arch.Act{arch.ActReLU, arch.ActReLU6, arch.ActSwish, arch.ActSigmoid}).Draw(t, "act")
+			op.Act = rapid.SampledFrom([]arch.Act{arch.ActReLU, arch.ActReLU6, arch.ActSwish, arch.ActSigmoid, arch.ActHardSwish, arch.ActHardSigmoid}).Draw(t, "act")
+		case arch.OpMaxPool:
+			op.Kernel, op.Stride = rapid.SampledFrom([]int{1, 3, 5}).Draw(t, "kernel"), draw("stride", 1, 2)
+			before, after := draw("pad before", 0, op.Kernel/2), op.Kernel/2
+			op.Pad = arch.Pad{Top: before, Left: before, Bottom: after, Right: after}
+			if in.H+before+after < op.Kernel || in.W+before+after < op.Kernel {
+				continue
+			}
+			size := func(n int) int { return (n+before+after-op.Kernel)/op.Stride + 1 }
+			op.Shape = arch.Shape{H: size(in.H), W: size(in.W), C: in.C}
 		case arch.OpGlobalPool:
 			op.Shape = arch.Shape{H: 1, W: 1, C: in.C}
 		case arch.OpGate, arch.OpAdd:
@@ -145,6 +154,10 @@ func TestEveryKind(t *testing.T) {
 			},
 		}},
 		arch.OpActivation: {input, {Kind: arch.OpActivation, Name: "a", In: one, Shape: in, Act: arch.ActSigmoid}},
+		arch.OpMaxPool: {input, {
+			Kind: arch.OpMaxPool, Name: "m", In: one, Shape: arch.Shape{H: 3, W: 3, C: 4}, Kernel: 3, Stride: 2,
+			Pad: arch.Pad{Top: 1, Left: 1, Bottom: 1, Right: 1},
+		}},
 		arch.OpGlobalPool: {input, pool},
 		arch.OpGate:       {input, pool, {Kind: arch.OpGate, Name: "g", In: []int{0, 1}, Shape: in}},
 		arch.OpAdd:        {input, {Kind: arch.OpAdd, Name: "s", In: []int{0, 0}, Shape: in}},
@@ -172,9 +185,24 @@ func TestEveryKind(t *testing.T) {
 			t.Errorf("%v: %v", kind, err)
 		}
 	}
+	for a := arch.ActIdentity; !strings.HasPrefix(a.String(), "Act("); a++ {
+		g := &arch.Graph{Ops: []arch.Op{input, {Kind: arch.OpActivation, Name: "a", In: one, Shape: in, Act: a}}}
+		x := images(g, 2, 1)
+		got, err := compile(t, g, &weights.Set{}, Options{}).Run(t.Context(), x, 2)
+		if err == nil {
+			err = near(got, ref.Forward(g, nil, widen(x), 2, ref.Mode{}).Logits())
+		}
+		if err != nil {
+			t.Errorf("activation %v: %v", a, err)
+		}
+	}
 	unknown := &arch.Graph{Ops: []arch.Op{input, {Kind: arch.NumKinds, Name: "new", In: one, Shape: in}}}
 	if _, err := Compile(unknown, &weights.Set{}, Options{}); err == nil || !strings.Contains(err.Error(), "no rule for an op of kind") {
 		t.Errorf("unknown kind: error is %v", err)
+	}
+	unknown = &arch.Graph{Ops: []arch.Op{input, {Kind: arch.OpActivation, Name: "new", In: one, Shape: in, Act: 200}}}
+	if _, err := Compile(unknown, &weights.Set{}, Options{}); err == nil || !strings.Contains(err.Error(), "infer: new: no rule for the activation Act(200)") {
+		t.Errorf("unknown activation: error is %v", err)
 	}
 }
 

@@ -145,6 +145,12 @@ var networks = []struct {
 		"ds_r2_k5_s2_c12_se0.25_nsw", "ir_r2_k3_s2_e3_c16_se0.5"}},
 	{"large kernels and strides", 45, 2, 16, arch.PadSame, arch.ActSwish, false, []string{
 		"ds_r1_k7_s3_c8", "ir_r1_k3_s4_e2_c8_se1", "ds_r1_k1_s2_c8"}},
+	{"fused", 40, 3, 24, arch.PadSame, arch.ActSwish, false, []string{
+		"cn_r2_k3_s1_c8_skip", "er_r2_k3_s2_e4_c12", "er_r2_k5_s1_e1_c12_se0.25_fc20", "ir_r2_k3_s2_e4_c16_se0.25"}},
+	{"mobilenet v1, hard", 33, 3, 0, arch.PadSymmetric, arch.ActHardSwish, false, []string{
+		"dsa_r2_k3_s1_c16", "dsa_r2_k3_s2_c24_nr6", "ds_r1_k5_s1_c24_se0.5"}},
+	{"resnet", 41, 3, 0, arch.PadSymmetric, arch.ActReLU, false, []string{
+		"basic_r2_k3_s1_c8", "basic_r2_k3_s2_e0.5_c16", "bottle_r3_k3_s2_e0.25_c32"}},
 	{"one pixel", 1, 3, 8, arch.PadSymmetric, arch.ActIdentity, false, []string{"ds_r2_k3_s1_c8_se0.25", "ir_r1_k5_s1_e2_c8"}},
 }
 
@@ -155,6 +161,12 @@ func TestAgainstOracle(t *testing.T) {
 			s.Padding, s.Act, s.SE.FromExpanded = c.padding, c.act, c.fromWide
 			if c.res == 1 {
 				s.Stem.Stride = 1
+			}
+			if c.name == "resnet" {
+				s.Stem.Kernel, s.Stem.Pool = 7, 3
+			}
+			if c.act == arch.ActHardSwish {
+				s.SE.Gate, s.SE.Act = arch.ActHardSigmoid, arch.ActReLU
 			}
 			g := graph(t, s)
 			w := trained(g, 7)
@@ -201,17 +213,20 @@ func TestRandomNetworks(t *testing.T) {
 		pick := func(what string, xs ...string) string { return rapid.SampledFrom(xs).Draw(t, what) }
 		var blocks []string
 		for i := range rapid.IntRange(1, 4).Draw(t, "stages") {
-			b := pick("kind", "ds", "ir_e2", "ir_e3.5") + pick("repeats", "", "_r2") + pick("kernel", "_k1", "_k3", "_k5") +
-				pick("se", "", "_se0.25", "_se0.5") + pick("act", "", "_nre", "_nr6", "_nsw") + pick("skip", "", "", "_noskip")
+			b := pick("kind", "ds", "ir_e2", "ir_e3.5", "dsa", "er_e2", "er_e1_fc6", "cn", "cn_skip", "basic", "bottle_e0.5") +
+				pick("repeats", "", "_r2") + pick("kernel", "_k1", "_k3", "_k5") + pick("act", "", "_nre", "_nr6", "_nsw", "_nhs")
+			if !strings.HasPrefix(b, "cn") && !strings.HasPrefix(b, "b") {
+				b += pick("se", "", "_se0.25", "_se0.5") + pick("skip", "", "", "_noskip")
+			}
 			if i < 2 {
 				b += pick("stride", "_s1", "_s2", "_s3")
 			}
 			blocks = append(blocks, fmt.Sprintf("%s_c%d", b, rapid.SampledFrom([]int{4, 5, 8, 12, 17}).Draw(t, "width")))
 		}
 		s := arch.Spec{
-			Name: "random", Resolution: rapid.IntRange(18, 41).Draw(t, "resolution"),
+			Name: "random", Resolution: rapid.IntRange(37, 61).Draw(t, "resolution"),
 			Channels: rapid.IntRange(1, 4).Draw(t, "channels"), Classes: rapid.IntRange(1, 12).Draw(t, "classes"),
-			Stem:    arch.Stem{Width: rapid.IntRange(1, 9).Draw(t, "stem"), Kernel: rapid.SampledFrom([]int{1, 3, 5}).Draw(t, "stem kernel"), Stride: rapid.IntRange(1, 2).Draw(t, "stem stride")},
+			Stem:    arch.Stem{Width: rapid.IntRange(1, 9).Draw(t, "stem"), Kernel: rapid.SampledFrom([]int{1, 3, 5}).Draw(t, "stem kernel"), Stride: rapid.IntRange(1, 2).Draw(t, "stem stride"), Pool: rapid.SampledFrom([]int{0, 0, 3}).Draw(t, "stem pool")},
 			Head:    rapid.SampledFrom([]int{0, 13, 32}).Draw(t, "head"),
 			Act:     arch.ActSwish,
 			Padding: rapid.SampledFrom([]arch.PaddingRule{arch.PadSame, arch.PadSymmetric}).Draw(t, "padding"),

@@ -10,8 +10,8 @@ import (
 
 // lowering turns the ops of a graph into steps. From each op that no step
 // holds yet it starts one, and takes in as many of the ops that follow as one
-// step can do: batch norm, activation, the sum with an earlier value, the
-// pooling of the result. An op is taken in only if nothing but it reads what
+// step can do: batch norm, activation, the sum with an earlier value and its
+// activation, the pooling of the result. An op is taken in only if nothing but it reads what
 // the step has made so far.
 type lowering struct {
 	g       *arch.Graph
@@ -38,7 +38,11 @@ func lower(g *arch.Graph, w *weights.Set, outputs []int) (steps []*step, values,
 		stored: make([]*value, n), sums: make([]*value, n), gates: map[int]int{},
 	}
 	for i := range g.Ops {
-		if g.Ops[i].Kind == arch.OpDropout {
+		op := &g.Ops[i]
+		if _, ok := acts[op.Act]; op.Kind == arch.OpActivation && !ok {
+			return nil, nil, nil, fmt.Errorf("infer: %s: no rule for the activation %v", op.Name, op.Act)
+		}
+		if op.Kind == arch.OpDropout {
 			continue
 		}
 		for j := range g.Ops[i].In {
@@ -113,6 +117,11 @@ func (l *lowering) begin(i int) error {
 		st := &step{name: op.Name, shape: op.Shape}
 		l.setGate(st, i)
 		l.finish(st, i)
+	case arch.OpMaxPool:
+		l.finish(&step{
+			name: op.Name, producer: maxPool, in: l.stored[l.input(i, 0)], shape: op.Shape,
+			kernel: op.Kernel, stride: op.Stride, pad: op.Pad,
+		}, i)
 	case arch.OpGlobalPool:
 		in := l.input(i, 0)
 		if l.sums[in] == nil { // no step makes it: the image
@@ -180,7 +189,11 @@ func (l *lowering) setGate(st *step, i int) {
 func (l *lowering) absorb(st *step, i, cur int) bool {
 	op := &l.g.Ops[i]
 	switch {
-	case st.residual != nil: // it comes last
+	case st.residual != nil: // only an activation comes after it
+		if op.Kind == arch.OpActivation && st.last == kernel.Identity {
+			st.last = acts[op.Act]
+			return true
+		}
 		return false
 	case op.Kind == arch.OpBatchNorm && st.scale == nil && st.act == kernel.Identity:
 		scale, shift := l.weights.Affine(op)
@@ -269,9 +282,11 @@ func (l *lowering) emit(st *step) {
 }
 
 var acts = map[arch.Act]kernel.Act{
-	arch.ActIdentity: kernel.Identity,
-	arch.ActReLU:     kernel.ReLU,
-	arch.ActReLU6:    kernel.ReLU6,
-	arch.ActSwish:    kernel.Swish,
-	arch.ActSigmoid:  kernel.Sigmoid,
+	arch.ActIdentity:    kernel.Identity,
+	arch.ActReLU:        kernel.ReLU,
+	arch.ActReLU6:       kernel.ReLU6,
+	arch.ActSwish:       kernel.Swish,
+	arch.ActSigmoid:     kernel.Sigmoid,
+	arch.ActHardSwish:   kernel.HardSwish,
+	arch.ActHardSigmoid: kernel.HardSigmoid,
 }

@@ -14,15 +14,16 @@ const (
 	pointwise                 // 1x1 convolution, stride 1: a matrix product on the rows as they lie
 	dense                     // any other full convolution: patches are gathered, then as pointwise
 	depthwise                 // one filter per channel, on an input stored with its padding
+	maxPool                   // largest of each window
 	reduce                    // sum of the partial sums of a pooled value
 )
 
 // step is one pass over an image:
 //
-//	y = act(scale * producer(in * gate) + shift) + residual
+//	y = last(act(scale * producer(in * gate) + shift) + residual)
 //
-// band by band, where each of gate, scale and shift, act and residual may be
-// missing. The band of y is stored in out, its sum over pixels in sums, or
+// band by band, where each of gate, scale and shift, act, residual and last
+// may be missing. The band of y is stored in out, its sum over pixels in sums, or
 // both.
 type step struct {
 	name     string // of the op it starts with
@@ -31,13 +32,14 @@ type step struct {
 	gate     *value    // [1,1,C], times each pixel of in
 	zeros    []float32 // [C], of a gated step
 
-	kernel, stride int // of a convolution
+	kernel, stride int // of a convolution or pool
 	pad            arch.Pad
 	weight         []float32 // [k*k*Cin, Cout], or [k*k, C] of a depthwise one
 
 	scale, shift []float32 // per channel; both or neither
 	act          kernel.Act
 	residual     *value
+	last         kernel.Act // only with a residual
 
 	shape arch.Shape // of y
 	out   *value
@@ -59,7 +61,7 @@ const (
 func (st *step) cut() {
 	h, w := st.shape.H, st.shape.W
 	perRow := w*st.shape.C + st.gathered(1)
-	if st.producer == depthwise || st.producer == pointwise {
+	if st.producer == depthwise || st.producer == pointwise || st.producer == maxPool {
 		perRow += st.stride * w * st.in.shape.C
 	}
 	st.band = min((h+minBands-1)/minBands, max(1, bandFloats/perRow))
@@ -132,6 +134,11 @@ func (st *step) run(k *kernel.Impl, f *frame, scratch []float32, b int) {
 			InH: (rows-1)*st.stride + st.kernel, InW: st.pad.Left + st.in.shape.W + st.pad.Right,
 			OutH: rows, OutW: st.shape.W,
 		}, st.in.padded(f)[r0*st.stride*st.in.stride():], st.weight, y)
+	case maxPool:
+		kernel.MaxPool{
+			C: st.shape.C, K: st.kernel, Stride: st.stride, Top: st.pad.Top, Left: st.pad.Left,
+			InH: st.in.shape.H, InW: st.in.shape.W, XRow: st.in.stride(), OutH: st.shape.H, OutW: st.shape.W,
+		}.Forward(st.in.rows(f, 0), y, r0, r0+rows)
 	case reduce:
 		y = y[:row]
 		clear(y)
@@ -215,6 +222,9 @@ func (st *step) epilogue(k *kernel.Impl, f *frame, y []float32, stride, b, r0, r
 		}
 		if st.residual != nil {
 			k.Add(dst, st.residual.rows(f, r0+r)[:n*row])
+			if st.last != kernel.Identity {
+				k.Apply(dst, dst, st.last)
+			}
 		}
 		if sums != nil {
 			k.SumRows(dst, sums)
