@@ -27,7 +27,8 @@ type Model struct {
 }
 
 // OpenModel reads a model that [Model.Write] wrote, and checks that its parts
-// fit each other.
+// fit each other; or other weights whose tensors leave no doubt about the
+// network, see [SpecOf].
 func OpenModel(path string) (*Model, error) {
 	s, err := Open(path)
 	if err != nil {
@@ -43,7 +44,11 @@ func OpenModel(path string) (*Model, error) {
 func modelOf(s *Set, path string) (*Model, error) {
 	text, ok := s.Meta[metaSpec]
 	if !ok {
-		return nil, ErrNoSpec
+		spec, err := SpecOf(s)
+		if err != nil {
+			return nil, err
+		}
+		return modelAs(s, spec)
 	}
 	m := &Model{Set: s}
 	var err error

@@ -74,16 +74,30 @@ func (s *Set) fits(g *arch.Graph) error {
 type MismatchError struct {
 	Name       string
 	Have, Want []int
+	File       string // the tensor's name in the file, where it is another
 }
 
 func (e *MismatchError) Error() string {
+	name := printable(e.Name)
+	if e.File != "" {
+		name += " (in the file " + printable(e.File) + ")"
+	}
 	switch {
 	case e.Have == nil:
-		return fmt.Sprintf("%s: missing from the file, network wants %v", e.Name, e.Want)
+		return fmt.Sprintf("%s: missing from the file, network wants %v", name, e.Want)
 	case e.Want == nil:
-		return fmt.Sprintf("%s: file has %v, network has no such tensor", e.Name, e.Have)
+		return fmt.Sprintf("%s: file has %v, network has no such tensor", name, e.Have)
 	}
-	return fmt.Sprintf("%s: file has %v, network wants %v", e.Name, e.Have, e.Want)
+	return fmt.Sprintf("%s: file has %v, network wants %v", name, e.Have, e.Want)
+}
+
+// printable is a name from a file as it is, or quoted where that is unfit for
+// a line of text.
+func printable(s string) string {
+	if q := quote(s); q != `"`+s+`"` {
+		return q
+	}
+	return s
 }
 
 // mismatches reads as one line, the first mismatch and the number of others,

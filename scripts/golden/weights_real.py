@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 PHOTOS = [
-    "astronaut.png", "chelsea.png", "coffee.png", "motorcycle_left.png",
+    "astronaut.png", "camera.png", "chelsea.png", "coffee.png", "coins.png", "motorcycle_left.png",
     "china.jpg", "flower.jpg", "hubble_deep_field.jpg", "rocket.jpg",
 ]
 
