@@ -268,7 +268,7 @@ func method(a *search.Analysis) []fact {
 	if len(a.Plan.Seeds) >= 6 {
 		facts = append(facts, fact{"Comparison", "The difference of two networks is judged by its spread over common seeds and by the draw of test images together, with Student's t; a claim also needs a sign-flip test to agree."})
 	} else {
-		facts = append(facts, fact{"Comparison", fmt.Sprintf("With %s, the spread over seeds is pooled over all networks scored on the test images (%d degrees of freedom) and joined with the error of drawing these test images; intervals are Student's t.", seedCount(len(a.Plan.Seeds)), a.Test.DF)})
+		facts = append(facts, fact{"Comparison", fmt.Sprintf("With %s, the spread over seeds is pooled over all networks (%d degrees of freedom) and joined with the error of drawing these test images, taken image by image; intervals are Student's t.", seedCount(len(a.Plan.Seeds)), a.Pooled.DF)})
 	}
 	return append(facts, fact{"Verdict", "Compound is said to win when it is ahead of every single dimension at the 5 % level; a single dimension is said to win when it is ahead at 5 % shared among the three. Otherwise the search is undecided."})
 }

@@ -96,12 +96,16 @@ type Analysis struct {
 	Nets       []NetworkResult
 	Validation Noise // over all networks
 	Test       Noise // over the networks scored on the test images
-	Best       string
-	Between    float64 // standard deviation of the explored networks' true accuracies; NaN if unknown
-	Differ     float64 // p-value of all explored networks being equally good; NaN if unknown
-	Luck       float64 // by how much the best of as many equal networks would look better than it is
-	Compare    []Comparison
-	Verdict    Verdict
+	// Pooled joins what there is for comparisons on the test images: the spread
+	// on the test images where a network was scored on them, and on the
+	// validation images for the others.
+	Pooled  Noise
+	Best    string
+	Between float64 // standard deviation of the explored networks' true accuracies; NaN if unknown
+	Differ  float64 // p-value of all explored networks being equally good; NaN if unknown
+	Luck    float64 // by how much the best of as many equal networks would look better than it is
+	Compare []Comparison
+	Verdict Verdict
 }
 
 // Analyse derives. It may be called on an unfinished search.
@@ -212,13 +216,20 @@ func (r *Result) role(n *Network, stage Stage) Role {
 
 // pool estimates the noise and with it every mean's standard error.
 func (a *Analysis) pool() {
-	var vals, tests [][]float64
+	var vals, tests, all [][]float64
 	for i := range a.Nets {
-		vals = append(vals, a.Nets[i].Accuracies)
-		tests = append(tests, a.Nets[i].Tests)
+		n := &a.Nets[i]
+		vals = append(vals, n.Accuracies)
+		tests = append(tests, n.Tests)
+		if len(n.Tests) > 0 {
+			all = append(all, n.Tests)
+		} else {
+			all = append(all, n.Accuracies)
+		}
 	}
 	a.Validation.SD, a.Validation.DF = pooledSD(vals)
 	a.Test.SD, a.Test.DF = pooledSD(tests)
+	a.Pooled.SD, a.Pooled.DF = pooledSD(all)
 	of := func(xs []float64, noise Noise) Stat {
 		s := Stat{N: len(xs)}
 		s.Mean, s.SD = meanSD(xs)
@@ -227,7 +238,7 @@ func (a *Analysis) pool() {
 	}
 	for i := range a.Nets {
 		a.Nets[i].Validation = of(a.Nets[i].Accuracies, a.Validation)
-		a.Nets[i].Test = of(a.Nets[i].Tests, a.Test)
+		a.Nets[i].Test = of(a.Nets[i].Tests, a.Pooled)
 	}
 }
 

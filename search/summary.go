@@ -83,7 +83,7 @@ func (a *Analysis) Summary() *Summary {
 	s.Seeds, s.Epochs, s.TrainImages = a.Plan.Seeds, a.Plan.Epochs, a.Plan.TrainImages
 	s.Validation, s.Test = a.Plan.Validation, a.Plan.Test
 	s.Timing.Forecast = a.Plan.Forecast
-	for name, n := range map[string]Noise{"validation": a.Validation, "test": a.Test} {
+	for name, n := range map[string]Noise{"validation": a.Validation, "test": a.Test, "pooled": a.Pooled} {
 		if n.DF > 0 {
 			s.Noise[name] = 100 * n.SD
 		}

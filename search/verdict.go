@@ -20,7 +20,7 @@ const (
 )
 
 // compareTests compares two networks by their trials with common seeds. noise
-// is the pooled spread over seeds of an accuracy on the test images.
+// is the pooled spread of an accuracy over seeds.
 func compareTests(r *Result, first, second string, noise Noise) (Comparison, bool) {
 	c := Comparison{First: first, Second: second, SignFlip: math.NaN(), BootLo: math.NaN(), BootHi: math.NaN()}
 	var diffs []float64
@@ -109,7 +109,7 @@ func (a *Analysis) compare() {
 		if n.ID == a.Choice.Compound {
 			continue
 		}
-		if c, ok := compareTests(a.Result, a.Choice.Compound, n.ID, a.Test); ok {
+		if c, ok := compareTests(a.Result, a.Choice.Compound, n.ID, a.Pooled); ok {
 			a.Compare = append(a.Compare, c)
 		}
 	}
@@ -200,7 +200,7 @@ func (a *Analysis) verdict() Verdict {
 		if best.Diff < 0 && best.differs(1) {
 			v.Detail += " The best of three may be so far ahead by chance."
 		}
-		v.SeedsNeeded = seedsNeeded(best.Diff, a.Test.SD, best.ImageSE)
+		v.SeedsNeeded = seedsNeeded(best.Diff, a.Pooled.SD, best.ImageSE)
 		switch {
 		case v.SeedsNeeded > best.Seeds && v.SeedsNeeded <= maxSeeds:
 			v.Detail += fmt.Sprintf(" About %d seeds would show a difference of this size.", v.SeedsNeeded)
