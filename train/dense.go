@@ -17,12 +17,23 @@ func (n *dense) columns(cols, padded []float32, a, b int) {
 	for p := a; p < b; p++ {
 		at := ((p/n.outW)*n.stride*n.padW + (p%n.outW)*n.stride) * n.in.c
 		for range n.kernel {
-			copy(cols, padded[at:][:run])
+			src, dst := padded[at:][:run], cols[:run]
+			if run <= shortRun {
+				for i := range dst {
+					dst[i] = src[i]
+				}
+			} else {
+				copy(dst, src)
+			}
 			cols = cols[run:]
 			at += n.padW * n.in.c
 		}
 	}
 }
+
+// shortRun is up to how many floats a loop copies faster than a call does:
+// those of a stem on grey or colour images.
+const shortRun = 12
 
 // addColumns is the transpose of columns: it adds cols back into the padded image.
 func (n *dense) addColumns(cols, padded []float32, a, b int) {
