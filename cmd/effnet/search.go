@@ -214,6 +214,12 @@ func (s *searchCmd) settle(args []string) (*search.Config, *arch.Spec, *dataset.
 		return nil, nil, nil, err
 	}
 	cfg.Base = string(base.YAML())
+	if old != nil {
+		// The ledger may have been written by a version with other fields.
+		if was, err := arch.ParseSpec(search.LedgerName, []byte(old.Base)); err == nil && string(was.YAML()) == cfg.Base {
+			cfg.Base = old.Base
+		}
+	}
 	return cfg, base, data, nil
 }
 
@@ -262,8 +268,16 @@ func (s *searchCmd) settleRecipe(cfg, old *search.Config) error {
 	} else if r, err = s.recipe.load(); err != nil {
 		return err
 	}
-	cfg.Recipe, err = recipeText(r)
-	return err
+	if cfg.Recipe, err = recipeText(r); err != nil || old == nil {
+		return err
+	}
+	// The ledger may have been written by a version with other fields.
+	if was, err := parseRecipeText(old.Recipe); err == nil {
+		if text, err := recipeText(was); err == nil && text == cfg.Recipe {
+			cfg.Recipe = old.Recipe
+		}
+	}
+	return nil
 }
 
 // base is the network to grow, made to fit the data.
