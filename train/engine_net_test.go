@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -95,6 +96,38 @@ func TestNetworks(t *testing.T) {
 			s.Head = 19
 			return s
 		}},
+		{"fused", 5, func() arch.Spec {
+			return netSpec(12, 3, "cn_r2_k3_s1_c8_skip", "er_r2_k3_s2_e4_c16", "er_r2_k5_s1_e1_c16_se0.25_fc20", "ir_r1_k3_s2_e4_c24_se0.25")
+		}},
+		{"fused, relu, drop path", 7, func() arch.Spec {
+			s := netSpec(13, 3, "er_r1_k3_s1_e2_c8_fc12_noskip", "cn_r3_k3_s1_c8_skip", "er_r3_k3_s2_e2_c16")
+			s.Act, s.Padding, s.DropPath = arch.ActReLU, arch.PadSymmetric, 0.6
+			return s
+		}},
+		{"mobilenet v1", 5, func() arch.Spec {
+			s := netSpec(12, 3, "dsa_r1_k3_s1_c16", "dsa_r2_k3_s2_c24", "dsa_r1_k3_s1_c24_se0.25")
+			s.Act, s.Head = arch.ActReLU6, 0
+			return s
+		}},
+		{"hard activations", 5, func() arch.Spec {
+			s := netSpec(12, 3, base...)
+			s.Act = arch.ActHardSwish
+			s.SE = arch.SEConfig{FromExpanded: true, Divisor: 8, Act: arch.ActReLU, Gate: arch.ActHardSigmoid}
+			return s
+		}},
+		{"resnet", 5, func() arch.Spec {
+			s := netSpec(22, 3, "basic_r2_k3_s1_c16", "bottle_r2_k3_s2_e0.25_c32", "basic_r2_k3_s1_e0.5_c32")
+			s.Stem, s.Act, s.Head, s.Padding = arch.Stem{Width: 16, Kernel: 7, Stride: 2, Pool: 3}, arch.ActReLU, 0, arch.PadSymmetric
+			return s
+		}},
+		{"resnet, swish, SAME padding, drop path", 7, func() arch.Spec {
+			s := netSpec(21, 3, "bottle_r3_k3_s1_e0.25_c32", "basic_r2_k3_s2_c8")
+			s.Stem.Pool, s.DropPath = 3, 0.6
+			return s
+		}},
+		{"blocks of every kind", 6, func() arch.Spec {
+			return netSpec(12, 3, "basic_r1_k3_c8", "cn_r2_k3_c8_skip", "ds_r1_k3_c8", "bottle_r2_k3_s2_e0.5_c16", "er_r2_k3_e2_c16", "ir_r2_k3_e2_c16_se0.25")
+		}},
 		{"dropout and drop path", 11, func() arch.Spec {
 			s := netSpec(10, 3, "ds_r2_k3_s1_c8", "ir_r3_k3_s2_e2_c16_se0.25")
 			s.Dropout, s.DropPath = 0.4, 0.6
@@ -118,21 +151,21 @@ func TestRandomNetworks(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var rows []string
 		for range rapid.IntRange(1, 3).Draw(t, "stages") {
-			kind := "ds"
-			if rapid.Bool().Draw(t, "expand") {
-				kind = fmt.Sprintf("ir_e%d", rapid.IntRange(2, 4).Draw(t, "e"))
-			}
+			kind := rapid.SampledFrom([]string{"ds", "ir_e2", "ir_e4", "dsa", "er_e1", "er_e3_fc7", "cn", "cn_skip", "basic", "bottle_e0.5"}).Draw(t, "kind")
 			row := fmt.Sprintf("%s_r%d_k%d_s%d_c%d", kind, rapid.IntRange(1, 2).Draw(t, "r"),
 				rapid.SampledFrom([]int{1, 3, 5}).Draw(t, "k"), rapid.IntRange(1, 2).Draw(t, "s"), rapid.IntRange(3, 12).Draw(t, "c"))
-			row += rapid.SampledFrom([]string{"", "_se0.25", "_se0.5"}).Draw(t, "se")
-			row += rapid.SampledFrom([]string{"", "_nre", "_nr6", "_nsw"}).Draw(t, "act")
-			row += rapid.SampledFrom([]string{"", "", "_noskip"}).Draw(t, "skip")
+			row += rapid.SampledFrom([]string{"", "_nre", "_nr6", "_nsw", "_nhs"}).Draw(t, "act")
+			if !strings.HasPrefix(kind, "b") && !strings.HasPrefix(kind, "cn") {
+				row += rapid.SampledFrom([]string{"", "_se0.25", "_se0.5"}).Draw(t, "se")
+				row += rapid.SampledFrom([]string{"", "", "_noskip"}).Draw(t, "skip")
+			}
 			rows = append(rows, row)
 		}
 		s := netSpec(rapid.IntRange(8, 11).Draw(t, "resolution"), rapid.IntRange(1, 3).Draw(t, "channels"), rows...)
 		s.Padding = rapid.SampledFrom([]arch.PaddingRule{arch.PadSame, arch.PadSymmetric}).Draw(t, "padding")
 		s.Stem.Width = rapid.IntRange(3, 12).Draw(t, "stem")
 		s.Stem.Kernel = rapid.SampledFrom([]int{1, 3, 5}).Draw(t, "stem kernel")
+		s.Stem.Pool = rapid.SampledFrom([]int{0, 0, 3}).Draw(t, "stem pool")
 		s.Head = rapid.SampledFrom([]int{0, 7, 16}).Draw(t, "head")
 		s.Rule.WidthDivisor = rapid.SampledFrom([]int{1, 8}).Draw(t, "divisor")
 		s.Dropout = rapid.SampledFrom([]float64{0, 0.3}).Draw(t, "dropout")
@@ -173,6 +206,34 @@ func TestZoo(t *testing.T) {
 			tr := compileFor(t, g, weights.Init(g, 1), Config{Batch: 8, Threads: 2, LabelSmoothing: 0.1})
 			x, y := batch(g, 8, 1)
 			checkAgainstOracle(t, tr, g, x, y)
+		})
+	}
+}
+
+// TestBases takes steps of whole networks with other blocks than B0, on one
+// batch, whose loss must fall.
+func TestBases(t *testing.T) {
+	for _, name := range []string{"efficientnetv2_b0", "mobilenetv1_100", "resnet50"} {
+		t.Run(name, func(t *testing.T) {
+			s, err := arch.Lookup(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Classes, s.Dropout, s.DropPath = 10, 0, 0
+			g, err := s.GraphAt(64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			const n = 2
+			tr := compileFor(t, g, weights.Init(g, 1), Config{Batch: n, Threads: 2, Optimizer: optimizer(t, SGD)})
+			x, y := batch(g, n, 1)
+			var losses []float64
+			for range 2 {
+				losses = append(losses, step(t, tr, x, y, 0.001).Loss)
+			}
+			if last := losses[len(losses)-1]; !(last < losses[0]) {
+				t.Errorf("losses %v do not fall", losses)
+			}
 		})
 	}
 }
