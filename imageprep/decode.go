@@ -135,6 +135,16 @@ func DecodeFile(f *os.File, lim Limits) (Image, error) {
 	return im, nil
 }
 
+// DecodeReader decodes the image that r holds.
+func DecodeReader(r io.Reader, lim Limits) (Image, error) {
+	most := lim.withDefaults().MaxBytes
+	data, err := io.ReadAll(io.LimitReader(r, most+1))
+	if err != nil {
+		return Image{}, err
+	}
+	return Decode(data, lim)
+}
+
 // ConfigOfFile is DecodeConfig of an open file. Its errors name the file.
 func ConfigOfFile(f *os.File, lim Limits) (Config, error) {
 	var cfg Config

@@ -3,12 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"effnet/arch"
 	"effnet/dataset"
 	"effnet/infer"
 	"effnet/train"
@@ -26,7 +21,8 @@ import (
 // evalCmd is the eval command under way.
 type evalCmd struct {
 	*cobra.Command
-	data dataFlags
+	data  dataFlags
+	model modelFlags
 
 	split          string
 	batch, threads int
@@ -53,6 +49,7 @@ trained on, and --split val and train are the images that training used so.`,
 	fs := e.Flags()
 	fs.SortFlags = false
 	e.data.register(fs)
+	e.model.register(fs)
 	fs.StringVar(&e.split, "split", "test", "`part` of the data set: test, val or train")
 	fs.IntVar(&e.batch, "batch", 0, "images at a time (default: by their size); does not change the result")
 	fs.IntVar(&e.threads, "threads", 0, "threads (default: all); does not change the result")
@@ -67,15 +64,12 @@ func (e *evalCmd) run(arg string) error {
 	if !slices.Contains([]string{"test", "val", "train"}, e.split) {
 		return usagef("eval: --split is %q, want test, val or train", e.split)
 	}
-	path, run, err := findModel(arg)
+	m, err := e.model.load(e.Command, arg)
 	if err != nil {
 		return err
 	}
-	model, err := weights.OpenModel(path)
-	if err != nil {
-		return err
-	}
-	set, data, err := e.images(run)
+	model, path := m.Model, m.Path
+	set, data, err := e.images(m.Run)
 	if err != nil {
 		return err
 	}
@@ -108,33 +102,6 @@ func (e *evalCmd) run(arg string) error {
 		return enc.Encode(r)
 	}
 	return r.print(e.OutOrStdout())
-}
-
-// findModel is the weights file that a MODEL argument means. run is nil unless
-// the argument is a run folder.
-func findModel(arg string) (path string, run *train.RunConfig, err error) {
-	info, err := os.Stat(arg)
-	if errors.Is(err, fs.ErrNotExist) {
-		if _, known := arch.Lookup(arg); known == nil {
-			return "", nil, fmt.Errorf("%s is a network without weights; train it first: effnet train %s --data DATA --out RUN", arg, arg)
-		}
-		return "", nil, fmt.Errorf("%s: no such file; want a weights file or a run folder", arg)
-	}
-	if err != nil || !info.IsDir() {
-		return arg, nil, err
-	}
-	run, err = train.ReadConfig(arg)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", nil, err
-	}
-	path = filepath.Join(arg, train.ModelFile)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		if run != nil {
-			return "", nil, fmt.Errorf("%s: training has not ended; go on with it by 'effnet train --resume %s'", arg, shellQuote(arg))
-		}
-		return "", nil, fmt.Errorf("%s: no %s in this folder", arg, train.ModelFile)
-	}
-	return path, run, nil
 }
 
 // images opens the data set and takes the part that --split names.

@@ -78,11 +78,16 @@ func (e *usageError) Unwrap() error { return e.err }
 // usagef makes a usage error.
 func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
 
-// interruptedError ends a command that a signal stopped after it saved its
-// state; its text says how to resume.
+// interruptedError ends a command that a signal stopped. If there is something
+// to resume, resume is the command that does.
 type interruptedError struct{ resume string }
 
-func (e *interruptedError) Error() string { return "interrupted; resume with: " + e.resume }
+func (e *interruptedError) Error() string {
+	if e.resume == "" {
+		return "interrupted"
+	}
+	return "interrupted; resume with: " + e.resume
+}
 
 func newRootCmd() *cobra.Command {
 	root := &cobra.Command{
@@ -100,7 +105,7 @@ func newRootCmd() *cobra.Command {
 		}
 		return usagef("%s: %w; see '%s --help'", c.Name(), err, c.CommandPath())
 	})
-	root.AddCommand(newDataCmd(), newEvalCmd(), newTrainCmd(), newSearchCmd(), newReportCmd(), newModelsCmd(), newShowCmd(), newScaleCmd(), newFitCmd())
+	root.AddCommand(newDataCmd(), newEvalCmd(), newTrainCmd(), newClassifyCmd(), newFeaturesCmd(), newRunCmd(), newExportCmd(), newSearchCmd(), newReportCmd(), newModelsCmd(), newShowCmd(), newScaleCmd(), newFitCmd())
 	root.SetHelpCommand(&cobra.Command{
 		Use:   "help [command]",
 		Short: "Help about a command",

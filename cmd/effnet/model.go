@@ -1,0 +1,127 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"effnet/arch"
+	"effnet/internal/imagenet"
+	"effnet/onnx"
+	"effnet/train"
+	"effnet/weights"
+)
+
+// modelFlags are what a command needs beside its MODEL argument to load it.
+type modelFlags struct {
+	net string
+}
+
+func (f *modelFlags) register(fs *pflag.FlagSet) {
+	fs.StringVar(&f.net, "net", "", "the `network` of weights that do not say it themselves: a name or a spec file")
+}
+
+// loadedModel is what a MODEL argument means.
+type loadedModel struct {
+	*weights.Model
+	Path string           // the weights file; "" for random weights
+	Run  *train.RunConfig // nil unless the argument is a run folder
+}
+
+// classNames are the names of the model's classes. Those of a network of 1000
+// classes without names are ImageNet's. nil if they have none.
+func (m *loadedModel) classNames() []string {
+	if m.Labels == nil && m.Spec.Classes == imagenet.Classes {
+		return imagenet.Names()
+	}
+	return m.Labels
+}
+
+// load loads a MODEL argument: a weights file or a run folder.
+func (f *modelFlags) load(c *cobra.Command, arg string) (*loadedModel, error) {
+	m, err := f.find(arg)
+	if err != nil {
+		return nil, err
+	}
+	if f.net == "" {
+		if m.Model, err = weights.OpenModel(m.Path); errors.Is(err, weights.ErrNoSpec) {
+			err = fmt.Errorf("%w; say which it is with --net NAME", err)
+		}
+		return m, err
+	}
+	spec, err := loadNet(f.net)
+	if err != nil {
+		return nil, err
+	}
+	if m.Model, err = weights.OpenModelAs(m.Path, spec); err != nil {
+		return nil, err
+	}
+	if _, own := m.Set.Meta[onnx.MetaSpec]; own && m.Spec.Name != spec.Name {
+		fmt.Fprintf(c.ErrOrStderr(), "note: %s says itself that it is %s; --net %s is not used\n", m.Path, m.Spec.Name, f.net)
+	}
+	return m, nil
+}
+
+// loadOrInit is load of a MODEL or a NET; the latter has random weights.
+func (f *modelFlags) loadOrInit(c *cobra.Command, arg string, seed uint64) (*loadedModel, error) {
+	if !namesNet(arg) {
+		return f.load(c, arg)
+	}
+	if f.net != "" {
+		return nil, usagef("%s: %s is a network, to which --net does not apply", c.Name(), arg)
+	}
+	spec, err := loadNet(arg)
+	if err != nil {
+		return nil, err
+	}
+	g, err := spec.Graph()
+	if err != nil {
+		return nil, err
+	}
+	return &loadedModel{Model: &weights.Model{Spec: spec, Set: weights.Init(g, seed)}}, nil
+}
+
+// namesNet reports whether an argument means a network: a spec file, or a name
+// of the zoo that is not also a file's.
+func namesNet(arg string) bool {
+	if strings.HasSuffix(arg, ".yaml") || strings.HasSuffix(arg, ".yml") {
+		return true
+	}
+	if _, err := os.Stat(arg); err == nil {
+		return false
+	}
+	_, err := arch.Lookup(arg)
+	return err == nil
+}
+
+// find tells which weights file a MODEL argument means.
+func (f *modelFlags) find(arg string) (*loadedModel, error) {
+	if namesNet(arg) {
+		return nil, fmt.Errorf("%s is a network without weights; train it first: effnet train %s --data DATA --out RUN", arg, shellQuote(arg))
+	}
+	info, err := os.Stat(arg)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s: no such file; want a weights file or a run folder", arg)
+	}
+	if err != nil || !info.IsDir() {
+		return &loadedModel{Path: arg}, err
+	}
+	m := &loadedModel{Path: filepath.Join(arg, train.ModelFile)}
+	m.Run, err = train.ReadConfig(arg)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if _, err := os.Stat(m.Path); errors.Is(err, fs.ErrNotExist) {
+		if m.Run != nil {
+			return nil, fmt.Errorf("%s: training has not ended; go on with it by 'effnet train --resume %s'", arg, shellQuote(arg))
+		}
+		return nil, fmt.Errorf("%s: no %s in this folder", arg, train.ModelFile)
+	}
+	return m, nil
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"effnet/arch"
+	"effnet/imageprep"
+)
+
+// photo is an image that an argument names: a file, or standard input.
+type photo struct {
+	name string
+	err  error // why the argument names none
+}
+
+// photosOf lists what IMAGE arguments name: files, folders with all below
+// them, patterns such as 'photos/*.jpg' for shells that leave them alone, and
+// "-", standard input.
+func photosOf(args []string) []photo {
+	var list []photo
+	for _, arg := range args {
+		list = append(list, photosAt(arg)...)
+	}
+	return list
+}
+
+func photosAt(arg string) []photo {
+	if arg == "-" {
+		return []photo{{name: arg}}
+	}
+	info, err := os.Stat(arg)
+	switch {
+	case err == nil && info.IsDir():
+		return photosIn(arg)
+	case err == nil:
+		return []photo{{name: arg}}
+	case !errors.Is(err, fs.ErrNotExist) || !strings.ContainsAny(arg, "*?["):
+		return []photo{{arg, err}}
+	}
+	matches, err := filepath.Glob(arg)
+	if err == nil && len(matches) == 0 {
+		err = errors.New("no file matches")
+	}
+	if err != nil {
+		return []photo{{arg, fmt.Errorf("%s: %w", arg, err)}}
+	}
+	var list []photo
+	for _, m := range matches {
+		list = append(list, photosAt(m)...)
+	}
+	return list
+}
+
+var photoEndings = []string{".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp"}
+
+// photosIn lists the image files below a folder, hidden ones aside, in order of
+// their names.
+func photosIn(folder string) []photo {
+	var list []photo
+	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if hidden := path != folder && strings.HasPrefix(d.Name(), "."); hidden {
+			if d.IsDir() {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !d.IsDir() && slices.Contains(photoEndings, strings.ToLower(filepath.Ext(path))) {
+			list = append(list, photo{name: path})
+		}
+		return nil
+	})
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("%s: no images in this folder", folder)
+	}
+	if err != nil {
+		list = append(list, photo{folder, err})
+	}
+	return list
+}
+
+// read decodes the image.
+func (p photo) read(stdin io.Reader) (imageprep.Image, error) {
+	if p.err != nil {
+		return imageprep.Image{}, p.err
+	}
+	var lim imageprep.Limits
+	if p.name != "-" {
+		return imageprep.ReadFile(p.name, lim)
+	}
+	im, err := imageprep.DecodeReader(stdin, lim)
+	if err != nil {
+		err = fmt.Errorf("standard input: %w", err)
+	}
+	return im, err
+}
+
+// preparer brings images to what a network expects.
+type preparer struct {
+	fit      imageprep.Fit
+	norm     *imageprep.Normalizer
+	channels int
+}
+
+func newPreparer(s *arch.Spec) (*preparer, error) {
+	if s.Channels != 1 && s.Channels != 3 {
+		return nil, fmt.Errorf("%s takes images of %d channels; pictures have 1 or 3", s.Name, s.Channels)
+	}
+	if len(s.Prep.Mean) == 0 || len(s.Prep.Std) == 0 {
+		return nil, fmt.Errorf("%s does not say how to normalise pixels: no preprocessing in its spec", s.Name)
+	}
+	p := &preparer{fit: imageprep.Fit{Size: s.Resolution, Crop: s.Prep.Crop, Squash: s.Prep.Squash, Filter: imageprep.Bicubic}, channels: s.Channels}
+	if s.Prep.Filter == arch.Bilinear {
+		p.fit.Filter = imageprep.Bilinear
+	}
+	if p.fit.Crop == 0 {
+		p.fit.Crop = 1
+	}
+	var mean, std []float32
+	for i := range s.Prep.Mean {
+		mean, std = append(mean, float32(s.Prep.Mean[i])), append(std, float32(s.Prep.Std[i]))
+	}
+	p.norm = imageprep.NewNormalizer(mean, std)
+	return p, nil
+}
+
+// elems is the number of floats of one image.
+func (p *preparer) elems() int { return p.fit.Size * p.fit.Size * p.channels }
+
+// apply writes im to x [H,W,C].
+func (p *preparer) apply(x []float32, im imageprep.Image) {
+	var b imageprep.FitBuffers
+	p.norm.Apply(x, p.fit.Apply(&b, imageprep.Convert(nil, im, p.channels)))
+}
