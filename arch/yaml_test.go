@@ -55,8 +55,8 @@ dropout: 0.1
 drop_path: 0
 scaling:
   depth: round
-  width_divisor: 4
-  width_limit: 0.9
+  width_divisor: 2
+  width_limit: 0
   fix_stem: false
   fix_head: false
   fix_ends: false

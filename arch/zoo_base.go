@@ -116,9 +116,8 @@ func small(stem Stem, head int, stages []Stage) Spec {
 		Resolution: 28, Channels: 1, Classes: 10,
 		Stem: stem, Stages: stages, Head: head,
 		Act: ActSwish, Padding: PadSymmetric,
-		BN:      BatchNormConfig{Eps: 1e-3, Momentum: 0.1},
-		Dropout: 0.1,
-		Rule:    Rule{WidthDivisor: 4, WidthLimit: 0.9, Depth: RoundNearest},
+		BN:   BatchNormConfig{Eps: 1e-3, Momentum: 0.1},
+		Rule: Rule{WidthDivisor: 2, Depth: RoundNearest},
 		// mean and spread of Fashion-MNIST's training pixels
 		Prep: Prep{Crop: 1, Filter: Bilinear, Mean: []float64{0.286}, Std: []float64{0.353}},
 	}
@@ -133,11 +132,11 @@ func small300k() Spec {
 }
 
 func small1m() Spec {
-	return small(Stem{Width: 12, Kernel: 3, Stride: 2}, 128, rows(
-		"ds_r1_k3_s1_e1_c12",
-		"ir_r1_k3_s2_e3_c20_se0.25",
-		"ir_r2_k5_s1_e3_c24_se0.25",
-		"ir_r2_k3_s2_e3_c40_se0.25",
+	return small(Stem{Width: 8, Kernel: 3, Stride: 1}, 128, rows(
+		"ds_r1_k3_s2_e1_c12",
+		"ir_r1_k3_s2_e4_c20_se0.25",
+		"ir_r1_k5_s1_e3_c24_se0.25",
+		"ir_r2_k3_s2_e4_c48_se0.25",
 	))
 }
 

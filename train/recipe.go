@@ -62,10 +62,9 @@ var optimizers = []struct {
 var recipes = []Recipe{
 	{
 		Name: "quick", Epochs: 20, Batch: 128,
-		Optimizer: "adamw", Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.05, Decay: DecayWeights, LRPer256: 0.008,
+		Optimizer: "rmsprop", Momentum: 0.9, RMSDecay: 0.9, Eps: 1e-3, WeightDecay: 1e-5, Decay: DecayAll, LRPer256: 0.032,
 		Schedule: Cosine, WarmupEpochs: 1,
-		LabelSmoothing: 0.05,
-		Flip:           true, PadCrop: 2,
+		Flip: true, PadCrop: 1,
 		Validation: 0.1,
 	},
 	{

@@ -315,7 +315,7 @@ func TestChanged(t *testing.T) {
 		{"recipe.momentum", func(c *RunConfig) { c.Recipe.Momentum = 0.5 }},
 		{"data.checksum", func(c *RunConfig) { c.Data.Checksum = "other" }},
 		{"kernel", func(c *RunConfig) { c.Kernel = "avx2" }},
-		{"network.head", func(c *RunConfig) { c.Spec.Head = 64 }},
+		{"network.head", func(c *RunConfig) { c.Spec.Head += 8 }},
 	} {
 		changed := job
 		c.change(&changed.Config)

@@ -44,7 +44,7 @@ func TestErrors(t *testing.T) {
 		{"show b0 b1", 2, "show wants NET, got 2 argument(s)"},
 		{"show b0 --frob", 2, "show: unknown flag: --frob; see 'effnet show --help'"},
 		{"show b9", 2, `no network is called "b9"; did you mean efficientnet_b0 or`},
-		{"show resnet50", 2, `no network is called "resnet50"; 'effnet models' lists the names, a spec file's name ends in .yaml`},
+		{"show vgg16", 2, `no network is called "vgg16"; 'effnet models' lists the names, a spec file's name ends in .yaml`},
 		{"show none.yaml", 1, "none.yaml: no such file or directory"},
 		{"show ./none", 1, "./none: no such file or directory"},
 		{"show folder", 1, "folder is not a file, want a spec file"},
