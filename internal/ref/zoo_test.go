@@ -78,3 +78,23 @@ func TestGoldenZoo(t *testing.T) {
 		})
 	}
 }
+
+// TestGoldenLogits runs those of the evaluation cases that a slow program can.
+func TestGoldenLogits(t *testing.T) {
+	ran := 0
+	for _, c := range golden.LoadLogits(false) {
+		if c.Graph.Cost().MACs*int64(c.Batch) > 60e6 {
+			continue
+		}
+		ran++
+		t.Run(c.Model, func(t *testing.T) {
+			t.Parallel()
+			y := ref.Forward(c.Graph, ref.FromSet(c.Weights()), c.Images(), c.Batch, ref.Mode{}).Logits()
+			near(t, "logits", c.Logits.Head(y, c.Batch), c.Logits.First, tol)
+			near(t, "logits, probe", []float64{golden.Probe(y)}, []float64{c.Logits.Probe}, tol)
+		})
+	}
+	if ran < 4 {
+		t.Errorf("%d cases are small enough, want at least 4", ran)
+	}
+}

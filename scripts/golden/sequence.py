@@ -15,13 +15,16 @@ def fnv1a(name: str) -> int:
 
 
 def uniform(name: str, n: int) -> np.ndarray:
-    """n multiples of 1/2048 in [-1, 1): the top 12 bits of a 32-bit LCG."""
-    s = fnv1a(name)
-    out = np.empty(n)
-    for i in range(n):
-        s = (s * 1664525 + 1013904223) & 0xFFFFFFFF
-        out[i] = ((s >> 20) - 2048) / 2048
-    return out
+    """n multiples of 1/2048 in [-1, 1): the top 12 bits of a 32-bit LCG.
+
+    Number i of s -> a*s + c is a^i*s + c*(a^i - 1)/(a - 1), all modulo 2^32.
+    """
+    a = np.full(n, 1664525, np.uint32)
+    np.multiply.accumulate(a, out=a)  # a, a^2, a^3, ...
+    sums = np.ones(n, np.uint32)  # 1, 1 + a, 1 + a + a^2, ...
+    np.add.accumulate(np.concatenate([sums[:1], a[:-1]]), out=sums)
+    s = a * np.uint32(fnv1a(name)) + sums * np.uint32(1013904223)
+    return ((s >> np.uint32(20)).astype(np.float64) - 2048) / 2048
 
 
 def scale(fan_in: int) -> float:
