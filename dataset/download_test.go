@@ -79,11 +79,11 @@ func TestFetch(t *testing.T) {
 		{"cut for ever", cut, nil, "unexpected EOF (5 attempts)", 5},
 		{"server ignores ranges", func(w http.ResponseWriter, r *http.Request, n int32) { w.Write(content) }, content[:1000], "", 1},
 		{"wrong once", first(1, wrong, whole), nil, "", 2},
-		{"always wrong", wrong, nil, "want 262144 with " + file.sha256, 5},
+		{"always wrong", wrong, nil, ", want " + file.sha256, 5},
 		{"too long", func(w http.ResponseWriter, r *http.Request, n int32) {
 			w.Write(append(bytes.Clone(content), "more"...))
 		}, nil, "got 262145 bytes", 5},
-		{"too short", func(w http.ResponseWriter, r *http.Request, n int32) { w.Write(content[:50]) }, nil, "unexpected EOF", 5},
+		{"too short", func(w http.ResponseWriter, r *http.Request, n int32) { w.Write(content[:50]) }, nil, "got 50 bytes, want 262144", 5},
 		{"busy", first(2, status(503), whole), nil, "", 3},
 		{"absent", status(404), nil, "server answers 404 Not Found", 1},
 		{"forbidden", status(403), nil, "server answers 403", 1},
