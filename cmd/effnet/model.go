@@ -43,8 +43,18 @@ func (m *loadedModel) classNames() []string {
 	return m.Labels
 }
 
-// load loads a MODEL argument: a weights file or a run folder.
+// load loads a MODEL argument: a weights file, a run folder or a name on the hub.
 func (f *modelFlags) load(c *cobra.Command, arg string) (*loadedModel, error) {
+	if r, ok := hubRepo(arg); ok {
+		if f.net != "" {
+			return nil, usagef("%s: %s says itself which network it is; --net does not apply", c.Name(), arg)
+		}
+		m, err := loadHub(c, r)
+		if err != nil {
+			return nil, err
+		}
+		return &m.loadedModel, nil
+	}
 	m, err := f.find(arg)
 	if err != nil {
 		return nil, err
@@ -107,7 +117,7 @@ func (f *modelFlags) find(arg string) (*loadedModel, error) {
 	}
 	info, err := os.Stat(arg)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s: no such file; want a weights file or a run folder", arg)
+		return nil, fmt.Errorf("%s: no such file; want a weights file, a run folder or the name of a model on the hub", arg)
 	}
 	if err != nil || !info.IsDir() {
 		return &loadedModel{Path: arg}, err
