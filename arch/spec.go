@@ -150,7 +150,7 @@ type Rule struct {
 // centre crop of the network's resolution, normalise.
 type Prep struct {
 	Crop   float64 // side of the centre crop over the short side; 1 for none
-	Squash bool    // resize both sides to the length of the short one: the aspect is lost, nothing but Crop is cut off
+	Squash bool    // resize both sides, not just the short one, to the resolution over Crop: the aspect is lost
 	Filter Filter
 	Mean   []float64 // per channel, of pixels in [0,1]
 	Std    []float64

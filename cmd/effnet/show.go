@@ -164,7 +164,7 @@ func showText(g *arch.Graph, layers bool) string {
 		for i, oc := range c.Ops {
 			op := &g.Ops[i]
 			kernel, params, macs := "", "", ""
-			if op.Kind == arch.OpConv {
+			if op.Kind == arch.OpConv || op.Kind == arch.OpMaxPool {
 				kernel = fmt.Sprintf("%dx%d/%d", op.Kernel, op.Kernel, op.Stride)
 			}
 			if oc.Params > 0 {
