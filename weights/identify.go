@@ -111,7 +111,7 @@ func Identify(s *Set) []Match {
 type AmbiguousError struct{ Networks []string }
 
 func (e *AmbiguousError) Error() string {
-	return fmt.Sprintf("the tensors fit %s alike, which differ in other things than weights; say which it is", strings.Join(e.Networks, " and "))
+	return fmt.Sprintf("the tensors fit %s alike, which differ in other things than weights", strings.Join(e.Networks, " and "))
 }
 
 // SpecOf tells which network a set without a spec belongs to: the one of the
@@ -194,6 +194,15 @@ func (s *Set) fit(g *arch.Graph) (*Set, error) {
 			m.File = back[m.Name]
 		}
 	}
+	// Two shapes say more than a tensor that is missing.
+	shapes := func(err error) int {
+		var m *MismatchError
+		if errors.As(err, &m) && m.Have != nil && m.Want != nil {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(errs, func(a, b error) int { return shapes(a) - shapes(b) })
 	return nil, &WrongNetworkError{g.Spec.Name, Identify(s), err}
 }
 

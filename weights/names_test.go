@@ -200,6 +200,9 @@ func TestWrongNetwork(t *testing.T) {
 			t.Errorf("error is %q, want a part %q", err, part)
 		}
 	}
+	if _, err := Load(b1, graphOf(t, "efficientnet_b3")); err == nil || !strings.Contains(err.Error(), "of efficientnet_b3: conv_stem.weight: file has [32 3 3 3], network wants [40 3 3 3] (and ") {
+		t.Errorf("as B3: error is %v, want two shapes first", err)
+	}
 
 	s := foreignSet(foreignNames(t, "torchvision_efficientnet_b0.txt"))
 	s.Tensors["features.3.0.block.1.0.weight"] = Tensor{[]int{144, 1, 3, 3}, make([]float32, 144*9)}

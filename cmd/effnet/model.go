@@ -72,8 +72,12 @@ func (f *modelFlags) load(c *cobra.Command, arg string) (*loadedModel, error) {
 	if m.Model, err = weights.OpenModelAs(m.Path, spec); err != nil {
 		return nil, err
 	}
-	if _, own := m.Set.Meta[onnx.MetaSpec]; own && m.Spec.Name != spec.Name {
+	switch _, own := m.Set.Meta[onnx.MetaSpec]; {
+	case own && m.Spec.Name != spec.Name:
 		fmt.Fprintf(c.ErrOrStderr(), "note: %s says itself that it is %s; --net %s is not used\n", m.Path, m.Spec.Name, f.net)
+	case !own && (m.Spec.Name != spec.Name || m.Spec.BN.Eps != spec.BN.Eps || m.Spec.Padding != spec.Padding):
+		fmt.Fprintf(c.ErrOrStderr(), "note: the names in %s are of code that runs this network as %s, with %s padding and batch-norm epsilon %g\n",
+			m.Path, m.Spec.Name, m.Spec.Padding, m.Spec.BN.Eps)
 	}
 	return m, nil
 }
