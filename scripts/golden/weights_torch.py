@@ -5,8 +5,10 @@ as torch.load reads them. The folder is weights/testdata/torch.
 """
 
 import argparse
+import io
 import json
 import sys
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 
@@ -94,7 +96,12 @@ def main(folder):
     torch.serialization.set_crc32_options(True)
     # What is refused: a whole model, a program.
     torch.save(m, folder / "refused_model.pt")
-    torch.jit.save(torch.jit.script(m), folder / "refused_script.pt")
+    program = io.BytesIO()
+    torch.jit.save(torch.jit.script(m), program)
+    with zipfile.ZipFile(program) as src, zipfile.ZipFile(folder / "refused_script.pt", "w") as dst:
+        for entry in src.infolist():
+            if not entry.filename.endswith(".debug_pkl"):  # where this machine keeps PyTorch
+                dst.writestr(entry.filename, src.read(entry))
 
 
 if __name__ == "__main__":
