@@ -134,17 +134,17 @@ func small300k() Spec {
 func small1m() Spec {
 	return small(Stem{Width: 8, Kernel: 3, Stride: 1}, 128, rows(
 		"ds_r1_k3_s2_e1_c12",
-		"ir_r1_k3_s2_e4_c20_se0.25",
-		"ir_r1_k5_s1_e3_c24_se0.25",
-		"ir_r2_k3_s2_e4_c48_se0.25",
+		"ir_r1_k5_s2_e4_c24_se0.25",
+		"ir_r1_k5_s1_e2_c24_se0.25",
+		"ir_r2_k3_s2_e3_c56_se0.25",
 	))
 }
 
 func small5m() Spec {
 	return small(Stem{Width: 16, Kernel: 3, Stride: 1}, 256, rows(
 		"ds_r1_k3_s2_e1_c16_se0.25",
-		"ir_r2_k3_s1_e3_c20_se0.25",
-		"ir_r2_k5_s2_e4_c40_se0.25",
+		"ir_r1_k3_s1_e3_c24_se0.25",
+		"ir_r2_k5_s2_e4_c48_se0.25",
 		"ir_r2_k3_s2_e4_c96_se0.25",
 	))
 }
