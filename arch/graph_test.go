@@ -118,18 +118,38 @@ func TestPad(t *testing.T) {
 	})
 }
 
-// reduction_1 to reduction_5 of B0 at 224 pixels.
+// reduction_1 and so on; those of B0 are TensorFlow's, those of ResNet timm's.
 func TestTaps(t *testing.T) {
+	for name, want := range map[string][]Shape{
+		"b0":       {{112, 112, 16}, {56, 56, 24}, {28, 28, 40}, {14, 14, 112}, {7, 7, 320}},
+		"resnet50": {{112, 112, 64}, {56, 56, 256}, {28, 28, 512}, {14, 14, 1024}, {7, 7, 2048}},
+	} {
+		g, err := MustLookup(name).Graph()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []Shape
+		for _, i := range g.Taps {
+			got = append(got, g.Ops[i].Shape)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", name, got, want)
+		}
+	}
+	// The stem's output is one where the first block strides, unless it is as
+	// large as the image.
+	s := MustLookup("b0")
+	s.Stages = rows("ds_k3_s2_c8", "ds_k3_s2_c16")
+	for stride, want := range []int{1: 2, 2: 3} {
+		if s.Stem.Stride = stride; stride > 0 {
+			if g, err := s.Graph(); err != nil || len(g.Taps) != want {
+				t.Errorf("stem of stride %d: %d taps, error %v, want %d", stride, len(g.Taps), err, want)
+			}
+		}
+	}
 	g, err := MustLookup("b0").Graph()
 	if err != nil {
 		t.Fatal(err)
-	}
-	var got []Shape
-	for _, i := range g.Taps {
-		got = append(got, g.Ops[i].Shape)
-	}
-	if want := []Shape{{112, 112, 16}, {56, 56, 24}, {28, 28, 40}, {14, 14, 112}, {7, 7, 320}}; !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
 	}
 	if m, f := g.Ops[g.HeadMap].Shape, g.Ops[g.Features].Shape; m != (Shape{7, 7, 1280}) || f != (Shape{1, 1, 1280}) {
 		t.Errorf("head map %v, features %v", m, f)
@@ -169,7 +189,7 @@ func TestGraphIsSound(t *testing.T) {
 			if op.Kind == OpAdd && g.Ops[op.In[0]].Shape != g.Ops[op.In[1]].Shape {
 				t.Fatalf("%s adds %v and %v", op.Name, g.Ops[op.In[0]].Shape, g.Ops[op.In[1]].Shape)
 			}
-			if op.Kind == OpConv {
+			if op.Kind == OpConv || op.Kind == OpMaxPool {
 				in := g.Ops[op.In[0]].Shape
 				if h := (in.H+op.Pad.Top+op.Pad.Bottom-op.Kernel)/op.Stride + 1; h != op.Shape.H {
 					t.Fatalf("%s makes %d rows of %d padded by %+v, want %d", op.Name, op.Shape.H, in.H, op.Pad, h)
@@ -183,7 +203,7 @@ func TestGraphIsSound(t *testing.T) {
 }
 
 func TestMinResolution(t *testing.T) {
-	for name, want := range map[string]int{"b0": 17, "small_1m": 5, "small_5m": 5} {
+	for name, want := range map[string]int{"b0": 17, "small_1m": 5, "small_5m": 5, "resnet50": 17} {
 		s := MustLookup(name)
 		if got := s.MinResolution(); got != want {
 			t.Errorf("%s needs %d pixels, want %d", name, got, want)

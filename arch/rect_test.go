@@ -7,7 +7,7 @@ import (
 
 // A graph of h x w pixels has in each direction what the square ones have.
 func TestGraphFor(t *testing.T) {
-	for _, name := range []string{"efficientnet_b0", "tf_efficientnet_lite0", "small_1m"} {
+	for _, name := range []string{"efficientnet_b0", "tf_efficientnet_lite0", "small_1m", "resnet18"} {
 		s := MustLookup(name)
 		tall, err := s.GraphAt(97)
 		if err != nil {
