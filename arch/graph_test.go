@@ -140,11 +140,14 @@ func TestTaps(t *testing.T) {
 	// large as the image.
 	s := MustLookup("b0")
 	s.Stages = rows("ds_k3_s2_c8", "ds_k3_s2_c16")
-	for stride, want := range []int{1: 2, 2: 3} {
-		if s.Stem.Stride = stride; stride > 0 {
-			if g, err := s.Graph(); err != nil || len(g.Taps) != want {
-				t.Errorf("stem of stride %d: %d taps, error %v, want %d", stride, len(g.Taps), err, want)
-			}
+	for stride, want := range map[int]int{1: 2, 2: 3} {
+		s.Stem.Stride = stride
+		g, err := s.Graph()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(g.Taps) != want {
+			t.Errorf("stem of stride %d: %d taps, want %d", stride, len(g.Taps), want)
 		}
 	}
 	g, err := MustLookup("b0").Graph()
