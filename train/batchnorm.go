@@ -18,6 +18,8 @@ import (
 //	          dy = gamma*invstd*(g - S1/M - (y-mean)*invstd^2*S2/M) = a*g + b*y + c
 //	          where dy is read; S1 and S2 are summed where g is made.
 //
+// With running statistics mean and var do not depend on y: dy = gamma*invstd*g.
+//
 // Each lane sums a tile in float32 and its tiles in float64, around a centre
 // near the mean, so that a large mean costs no accuracy; lanes are combined in
 // their order.
@@ -37,6 +39,8 @@ type batchNorm struct {
 	a, b, c      []float32
 	count        int // rows of the batch
 	lanes        []moments
+	running      bool // normalises with the running statistics and keeps them
+	learns       bool // gamma and beta do
 }
 
 // moments are one lane's sums: in forward around center, in backward of g and
@@ -89,6 +93,9 @@ const sumRows = 1024
 
 // observe adds rows y [m,c] of a lane to its sums.
 func (b *batchNorm) observe(w *worker, lane int, y []float32) {
+	if b.running {
+		return
+	}
 	c := len(b.gamma)
 	l := &b.lanes[lane]
 	if l.rows == 0 {
@@ -110,6 +117,12 @@ func (b *batchNorm) observe(w *worker, lane int, y []float32) {
 // finishForward combines the lanes. The moments of two parts with means m1, m2
 // and sums of squares around them q1, q2 combine to q1 + q2 + (m2-m1)^2*n1*n2/(n1+n2).
 func (b *batchNorm) finishForward(lanes int) error {
+	if b.running {
+		for i := range b.gamma {
+			b.normalise(i, float64(b.runMean[i]), float64(b.runVar[i]))
+		}
+		return nil
+	}
 	b.count = 0
 	for l := range lanes {
 		b.count += b.lanes[l].rows
@@ -130,15 +143,19 @@ func (b *batchNorm) finishForward(lanes int) error {
 			n += r
 			mean += d * r / n
 		}
-		v := q / n
-		b.mean64[i], b.variance[i] = mean, v
-		b.invstd[i] = 1 / math.Sqrt(v+b.op.Eps)
-		scale := float64(b.gamma[i]) * b.invstd[i]
-		b.mean[i] = float32(mean)
-		b.scale[i] = float32(scale)
-		b.shift[i] = float32(float64(b.beta[i]) - mean*scale)
+		b.normalise(i, mean, q/n)
 	}
 	return nil
+}
+
+// normalise settles how channel i is normalised.
+func (b *batchNorm) normalise(i int, mean, variance float64) {
+	b.mean64[i], b.variance[i] = mean, variance
+	b.invstd[i] = 1 / math.Sqrt(variance+b.op.Eps)
+	scale := float64(b.gamma[i]) * b.invstd[i]
+	b.mean[i] = float32(mean)
+	b.scale[i] = float32(scale)
+	b.shift[i] = float32(float64(b.beta[i]) - mean*scale)
 }
 
 // finishBackward turns the lanes' sums into the coefficients of dy and the
@@ -152,9 +169,15 @@ func (b *batchNorm) finishBackward(lanes int) {
 			s2 += b.lanes[l].s2[i]
 		}
 		s2 -= s1 * (b.mean64[i] - float64(b.mean[i])) // the kernel's centre is the rounded mean
-		b.dgamma[i] = float32(s2 * b.invstd[i])
-		b.dbeta[i] = float32(s1)
+		if b.learns {
+			b.dgamma[i] = float32(s2 * b.invstd[i])
+			b.dbeta[i] = float32(s1)
+		}
 		ga := float64(b.gamma[i]) * b.invstd[i]
+		if b.running {
+			b.a[i] = float32(ga)
+			continue // b and c are 0
+		}
 		gb := -ga * b.invstd[i] * b.invstd[i] * s2 / n
 		b.a[i] = float32(ga)
 		b.b[i] = float32(gb)
@@ -164,6 +187,9 @@ func (b *batchNorm) finishBackward(lanes int) {
 
 // updateRunning moves the running statistics: the unbiased variance, as PyTorch.
 func (b *batchNorm) updateRunning() {
+	if b.running {
+		return
+	}
 	m := b.op.Momentum
 	unbias := float64(b.count) / float64(b.count-1)
 	for i := range b.gamma {

@@ -33,9 +33,10 @@ func (n *pointwise) backward(e *engine, w *worker, t *tile) {
 	for a := r0; a < r1; a += n.chunk {
 		b := min(a+n.chunk, r1)
 		mark := w.used
-		x := w.rows(n.in, a, b)
 		dy := gradRows(w, n.out, n.bn, a, b)
-		f.addGrad(w.k, e.blocks[t.lane], x, dy)
+		if f.learns {
+			f.addGrad(w.k, e.blocks[t.lane], w.rows(n.in, a, b), dy)
+		}
 		if n.in.grad != nil {
 			w.k.Gemm(b-a, f.cin, f.cout, dy, f.cout, 1, f.bwd, f.cin, n.in.gradAt(a, b), f.cin, n.acc)
 		}

@@ -88,14 +88,18 @@ func (n *dense) backward(e *engine, w *worker, t *tile) {
 	}
 	hw := n.out.hw()
 	for i := t.i0; i < t.i1; i++ {
-		n.pad(w, padded, i)
+		if f.learns {
+			n.pad(w, padded, i)
+		}
 		clear(dpadded)
 		inner := w.used
 		for a := 0; a < hw; a += n.chunk {
 			b := min(a+n.chunk, hw)
-			n.columns(cols, padded, a, b)
 			dy := gradRows(w, n.out, n.bn, i*hw+a, i*hw+b)
-			f.addGrad(w.k, e.blocks[t.lane], cols[:(b-a)*k], dy)
+			if f.learns {
+				n.columns(cols, padded, a, b)
+				f.addGrad(w.k, e.blocks[t.lane], cols[:(b-a)*k], dy)
+			}
 			if dpadded != nil {
 				w.k.Gemm(b-a, k, f.cout, dy, f.cout, 1, f.bwd, k, cols, k, false)
 				n.addColumns(cols, dpadded, a, b)

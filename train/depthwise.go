@@ -46,10 +46,12 @@ func (n *depthwise) backward(e *engine, w *worker, t *tile) {
 	block := e.blocks[t.lane]
 	for i := t.i0; i < t.i1; i++ {
 		inner := w.used
-		n.pad(w, padded, i)
 		dy := gradRows(w, n.out, n.bn, i*hw, (i+1)*hw)
-		w.k.DWBackwardWeight(n.shape(), padded, dy, n.f.grad.in(block))
-		n.f.addBiasGrad(w.k, block, dy)
+		if n.f.learns {
+			n.pad(w, padded, i)
+			w.k.DWBackwardWeight(n.shape(), padded, dy, n.f.grad.in(block))
+			n.f.addBiasGrad(w.k, block, dy)
+		}
 		if dpadded != nil {
 			w.k.DWBackwardInput(n.shape(), dy, n.f.fwd, dpadded)
 			n.unpad(w, dpadded, i, t.lane)

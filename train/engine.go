@@ -104,6 +104,9 @@ func (e *engine) run(ctx context.Context, x []float32, labels []int32) (StepStat
 			return s, err
 		}
 		e.p = e.passes[i]
+		if len(e.p.back) == 0 {
+			continue
+		}
 		if i < len(e.passes)-1 { // the last pass went backward with its forward
 			e.pool.Do(e.lanes, e.backwardLoop)
 		}
@@ -196,8 +199,8 @@ func (e *engine) runTile(w *worker, t *tile, forward, backward bool) {
 		}
 	}
 	if backward {
-		for i := len(e.p.nodes) - 1; i >= 0; i-- {
-			e.p.nodes[i].backward(e, w, t)
+		for i := len(e.p.back) - 1; i >= 0; i-- {
+			e.p.back[i].backward(e, w, t)
 		}
 	}
 }

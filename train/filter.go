@@ -17,6 +17,7 @@ type filter struct {
 	grad      partial
 	bias      []float32 // [cout]; nil: none
 	biasGrad  partial
+	learns    bool // else it has no gradient
 }
 
 func newFilter(op *arch.Op, p *params, wantInput bool) *filter {
@@ -63,6 +64,9 @@ func (f *filter) pack() {
 
 // partials lists the gradients that lanes sum on their own.
 func (f *filter) partials() []*partial {
+	if !f.learns {
+		return nil
+	}
 	ps := []*partial{&f.grad}
 	if f.bias != nil {
 		ps = append(ps, &f.biasGrad)

@@ -38,19 +38,25 @@ func (pl *planner) order() ([]*pass, error) {
 	})
 	pl.keepAll()
 	for _, n := range slices.Backward(pl.nodes) {
-		if !pl.planBackward(n) {
-			continue
-		}
 		p := passes[pl.places[n].pass]
-		p.nodes = append(p.nodes, n)
+		goes := target(n).needsGrad && pl.planBackward(n)
+		if goes {
+			p.back = append(p.back, n)
+		}
+		if _, onDemand := n.(*activation); goes || !onDemand {
+			p.nodes = append(p.nodes, n)
+		}
 	}
 	for _, p := range passes {
 		slices.Reverse(p.nodes)
+		slices.Reverse(p.back)
 	}
 	for _, b := range pl.norms {
 		made, done := passes[pl.places[b.out.src.maker].pass], passes[b.out.finish]
 		made.norms = append(made.norms, b)
-		done.grads = append(done.grads, b)
+		if b.out.needsGrad {
+			done.grads = append(done.grads, b)
+		}
 	}
 	for i, p := range passes {
 		pl.tiles(p, i == len(passes)-1)
@@ -148,6 +154,33 @@ func (v *value) only(ns ...node) bool {
 	return true
 }
 
+// target is the value whose gradient a node takes on.
+func target(n node) *value {
+	switch n := n.(type) {
+	case *pointwise:
+		return n.out
+	case *depthwise:
+		return n.out
+	case *dense:
+		return n.out
+	case *activation:
+		return n.v
+	case *pool:
+		return n.out
+	case *maxPool:
+		return n.out
+	case *gate:
+		return n.out
+	case *add:
+		return n.out
+	case *dropout:
+		return n.out
+	case *crossEntropy:
+		return n.logits
+	}
+	panic("train: a node of an unknown kind")
+}
+
 // planBackward is called for nodes in the order of their backward. It reports
 // whether the node has anything to do.
 func (pl *planner) planBackward(n node) bool {
@@ -231,7 +264,7 @@ func (pl *planner) planAdd(n *add, p int) {
 	g := n.out.grad
 	g.live(pl.back(p))
 	b, s := n.branch, n.short
-	sameBranch := b.bn != nil && b.act == kernel.Identity && n.rate == 0 && b.only(n) && b != s
+	sameBranch := b.needsGrad && b.bn != nil && b.act == kernel.Identity && n.rate == 0 && b.only(n) && b != s
 	readUntil := p // the lowest pass in which the branch reads g
 	if sameBranch {
 		readUntil = pl.places[b.src.maker].pass

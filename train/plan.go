@@ -23,6 +23,7 @@ type node interface {
 // pass is the nodes between two barriers.
 type pass struct {
 	nodes []node       // in order of ops
+	back  []node       // those that go backward, in order of ops
 	norms []*batchNorm // whose moments its forward sums
 	grads []*batchNorm // whose gradient sums its backward completes
 	memos []*value
@@ -49,6 +50,8 @@ type place struct{ pass, index int }
 type planner struct {
 	g       *arch.Graph
 	p       *params
+	frozen  func(op *arch.Op) bool
+	running bool     // every batch norm uses running statistics
 	values  []*value // by op
 	uses    [][]int  // ops that read an op
 	nodes   []node
@@ -64,9 +67,9 @@ func (pl *planner) fail(op *arch.Op, format string, args ...any) error {
 	return fmt.Errorf("train: %s: %s", op.Name, fmt.Sprintf(format, args...))
 }
 
-func newPlanner(g *arch.Graph, p *params) *planner {
+func newPlanner(g *arch.Graph, p *params, cfg *Config) *planner {
 	pl := &planner{
-		g: g, p: p, values: make([]*value, len(g.Ops)), uses: make([][]int, len(g.Ops)),
+		g: g, p: p, frozen: cfg.frozen, running: cfg.FrozenBN, values: make([]*value, len(g.Ops)), uses: make([][]int, len(g.Ops)),
 		places: map[node]place{}, under: map[*value]bool{},
 	}
 	for i := range g.Ops {
@@ -87,14 +90,17 @@ func (pl *planner) build() error {
 			in[j] = pl.values[k]
 			v.needsGrad = v.needsGrad || in[j].needsGrad
 		}
-		v.needsGrad = v.needsGrad || len(op.Params) > 0
+		v.needsGrad = v.needsGrad || len(op.Params) > 0 && !pl.frozen(op)
 		pl.values[i] = v
 		if err := pl.buildOp(i, op, v, in); err != nil {
 			return err
 		}
 	}
 	last := pl.values[pl.g.Output()]
-	if last.store == nil || last.hw() != 1 || !last.needsGrad {
+	if !last.needsGrad {
+		return fmt.Errorf("train: every parameter of %s is frozen", pl.g.Spec.Name)
+	}
+	if last.store == nil || last.hw() != 1 || last.op.Kind == arch.OpInput {
 		return pl.fail(last.op, "the network must end in logits of a linear layer")
 	}
 	n := &crossEntropy{last}
@@ -165,6 +171,7 @@ func (pl *planner) buildConv(i int, op *arch.Op, v, in *value) error {
 		return pl.fail(op, "training does not know %d groups of %d channels", op.Groups, in.c)
 	}
 	f := newFilter(op, pl.p, in.needsGrad)
+	f.learns = !pl.frozen(op)
 	pl.filters = append(pl.filters, f)
 	switch {
 	case op.Kind == arch.OpLinear, op.Groups == 1 && op.Kernel == 1 && op.Stride == 1 && op.Pad == arch.Pad{}:
@@ -183,6 +190,8 @@ func (pl *planner) buildNorm(op *arch.Op, v, in *value) error {
 		return pl.fail(op, "training wants a batch norm to be the only reader of a convolution, this one reads %s", in.op.Name)
 	}
 	b := newBatchNorm(op, pl.p)
+	b.learns = !pl.frozen(op)
+	b.running = pl.running || !b.learns
 	b.out = v
 	v.src, v.bn = in, b
 	pl.norms = append(pl.norms, b)

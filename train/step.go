@@ -38,7 +38,7 @@ func Compile(g *arch.Graph, w *weights.Set, cfg Config) (*Trainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	pl := newPlanner(g, p)
+	pl := newPlanner(g, p, &cfg)
 	if err := pl.build(); err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func Compile(g *arch.Graph, w *weights.Set, cfg Config) (*Trainer, error) {
 	if t.arena, err = layOut(pl.buffers(), cfg.Batch); err != nil {
 		return nil, err
 	}
-	t.initUpdate()
+	t.initUpdate(g)
 	t.engine.init(cfg.Threads)
 	return t, nil
 }
@@ -72,6 +72,8 @@ func (c *Config) check() error {
 	}
 	return c.Optimizer.check()
 }
+
+func (c *Config) frozen(op *arch.Op) bool { return c.Frozen != nil && c.Frozen(op) }
 
 // Close ends the workers. The weights and the state stay readable.
 func (t *Trainer) Close() { t.pool.Close() }

@@ -10,6 +10,7 @@ package train
 import (
 	"fmt"
 
+	"effnet/arch"
 	"effnet/weights"
 )
 
@@ -22,6 +23,14 @@ type Config struct {
 	LabelSmoothing float64 // the target is 1-s on the label plus s/classes everywhere
 	Optimizer      Optimizer
 	EMADecay       float64 // of the moving average of weights and running statistics; 0 for none
+
+	// Frozen ops keep their parameters, and a frozen batch norm normalises with
+	// its running statistics and keeps them, too; nil: none. What comes before
+	// every op that learns is not gone back through.
+	Frozen func(op *arch.Op) bool
+	// FrozenBN makes every batch norm normalise with its running statistics and
+	// keep them. gamma and beta learn where they are not Frozen.
+	FrozenBN bool
 }
 
 // StepStats is what a step saw before its update.

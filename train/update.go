@@ -3,6 +3,7 @@ package train
 import (
 	"math"
 
+	"effnet/arch"
 	"effnet/internal/kernel"
 )
 
@@ -55,7 +56,7 @@ type updateChunk struct {
 // chunkElems bounds an update chunk; short tensors are a chunk of their own.
 const chunkElems = 1 << 14
 
-func (t *Trainer) initUpdate() {
+func (t *Trainer) initUpdate(g *arch.Graph) {
 	p := t.params
 	names, start := t.cfg.Optimizer.slots()
 	p.names = names
@@ -68,11 +69,17 @@ func (t *Trainer) initUpdate() {
 	if t.cfg.EMADecay > 0 {
 		p.ema = append([]float32{}, p.values...)
 	}
+	frozen := map[string]bool{}
+	for i := range g.Ops {
+		for _, q := range g.Ops[i].Params {
+			frozen[q.Name] = t.cfg.frozen(&g.Ops[i])
+		}
+	}
 	for _, q := range p.list {
 		s := p.at[q.Name]
 		for lo := s.lo; lo < s.hi; lo += chunkElems {
 			t.chunks = append(t.chunks, updateChunk{
-				span{lo, min(lo+chunkElems, s.hi)}, q.Role.Trainable(), t.cfg.Optimizer.Decay.reaches(q.Role),
+				span{lo, min(lo+chunkElems, s.hi)}, q.Role.Trainable() && !frozen[q.Name], t.cfg.Optimizer.Decay.reaches(q.Role),
 			})
 		}
 	}
@@ -93,7 +100,7 @@ func (r *updateRule) apply(k *kernel.Impl, p *params, c updateChunk) {
 	v, g := p.values[c.lo:c.hi], p.grads[c.lo:c.hi]
 	slot := func(i int) []float32 { return p.slots[i][c.lo:c.hi] }
 	switch {
-	case !c.train: // running statistics
+	case !c.train: // running statistics, frozen parameters
 	case r.kind == RMSPropTF:
 		s := r.rmsprop
 		if !c.decay {

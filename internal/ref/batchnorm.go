@@ -30,7 +30,7 @@ func momentsOf(x []float64, c int) moments {
 func (t *Trace) batchNorm(i int, x, y []float64) {
 	op := &t.Graph.Ops[i]
 	m := moments{mean: t.param(op, arch.BNMean), variance: t.param(op, arch.BNVar)}
-	if t.mode.Train {
+	if t.mode.Train && (t.mode.Running == nil || !t.mode.Running(op)) {
 		m = momentsOf(x, op.Shape.C)
 	}
 	t.stats[i] = m
@@ -61,7 +61,7 @@ func (t *Trace) batchNormBackward(i int, x, dy, dx []float64, grads Tensors) {
 	for j := range x {
 		c := j % op.Shape.C
 		g := dy[j]
-		if t.mode.Train {
+		if m.count > 0 { // the statistics are the batch's
 			g -= (dbeta[c] + xhat[j]*dgamma[c]) / float64(m.count)
 		}
 		dx[j] += g * gamma[c] / math.Sqrt(m.variance[c]+op.Eps)

@@ -64,6 +64,9 @@ type Mode struct {
 	// (OpAdd) has a factor per image, dropout a factor per element; a factor is
 	// 0 or 1/(1-rate). An op without a mask drops nothing.
 	Masks Tensors
+	// Running names the batch norms that normalise with their running
+	// statistics in training too, and keep them; nil: none.
+	Running func(op *arch.Op) bool
 }
 
 // Trace is one run of a graph with everything that going back needs.
