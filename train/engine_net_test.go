@@ -211,8 +211,12 @@ func TestZoo(t *testing.T) {
 }
 
 // TestBases takes steps of whole networks with other blocks than B0, on one
-// batch, whose loss must fall.
+// batch, whose loss must fall. The rate is tiny: the gradients of such deep
+// networks on eight images are steep.
 func TestBases(t *testing.T) {
+	if testing.Short() {
+		t.Skip("networks of full width")
+	}
 	for _, name := range []string{"efficientnetv2_b0", "mobilenetv1_100", "resnet50"} {
 		t.Run(name, func(t *testing.T) {
 			s, err := arch.Lookup(name)
@@ -224,14 +228,14 @@ func TestBases(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			const n = 2
+			const n = 8
 			tr := compileFor(t, g, weights.Init(g, 1), Config{Batch: n, Threads: 2, Optimizer: optimizer(t, SGD)})
 			x, y := batch(g, n, 1)
 			var losses []float64
-			for range 3 {
-				losses = append(losses, step(t, tr, x, y, 0.001).Loss)
+			for range 2 {
+				losses = append(losses, step(t, tr, x, y, 1e-6).Loss)
 			}
-			if last := losses[len(losses)-1]; !(last < losses[0]) {
+			if !(losses[1] < losses[0]) {
 				t.Errorf("losses %v do not fall", losses)
 			}
 		})
