@@ -7,7 +7,7 @@ import (
 )
 
 // fromGo converts what a decoder returned to 8-bit grey or RGB without alpha.
-func fromGo(m image.Image, format string) (Image, error) {
+func fromGo(m image.Image) (Image, error) {
 	b := m.Bounds()
 	h, w := b.Dy(), b.Dx()
 	im := Image{H: h, W: w, C: 3}
@@ -31,12 +31,10 @@ func fromGo(m image.Image, format string) (Image, error) {
 		im.Pix = every(m.Pix, m.Stride, h, w, 8, 3, 2)
 	case *image.Paletted:
 		return fromPaletted(m), nil
-	case *image.CMYK:
-		im.Pix = fromCMYK(m)
 	case *image.YCbCr:
-		return fromYCbCr(m, format == "WebP"), nil
+		return fromWebP(m), nil
 	case *image.NYCbCrA:
-		return fromYCbCr(&m.YCbCr, format == "WebP"), nil
+		return fromWebP(&m.YCbCr), nil
 	default:
 		return Image{}, fmt.Errorf("pixels of type %T", m)
 	}
@@ -86,20 +84,10 @@ func fromPaletted(m *image.Paletted) Image {
 	return im
 }
 
-// fromCMYK is Pillow's conversion: (255-k) - c*(255-k)/255 with its rounding.
-func fromCMYK(m *image.CMYK) []byte {
-	h, w := m.Rect.Dy(), m.Rect.Dx()
-	out := make([]byte, 0, h*w*3)
-	for y := range h {
-		row := m.Pix[y*m.Stride:]
-		for x := range w {
-			p := row[4*x : 4*x+4 : 4*x+4]
-			nk := 255 - int(p[3])
-			for _, ink := range p[:3] {
-				t := int(ink)*nk + 128
-				out = append(out, byte(nk-((t>>8)+t)>>8))
-			}
-		}
-	}
-	return out
+// lessInk is Pillow's conversion of an ink and black, given as 255-k, to what
+// light they leave: (255-k) - ink*(255-k)/255 with its rounding.
+func lessInk(ink, light byte) byte {
+	nk := int(light)
+	t := int(ink)*nk + 128
+	return byte(nk - ((t>>8)+t)>>8)
 }

@@ -7,21 +7,22 @@ import (
 	"image"
 	"image/color"
 	"image/gif"
-	"image/jpeg"
 	"image/png"
 	"io"
 	"os"
 
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/webp"
+
+	"effnet/internal/jpeg"
 )
 
 // format is one encoding that Decode reads.
 type format struct {
 	name   string
 	match  func(data []byte) bool
-	config func(r io.Reader) (image.Config, error)
-	decode func(data []byte) (image.Image, error)
+	config func(data []byte) (image.Config, error)
+	decode func(data []byte) (Image, error)
 	// density is more pixels than one encoded byte can ever stand for: a file
 	// that claims more is cut short, and is refused before its pixels are
 	// allocated. 0: the format has no such bound.
@@ -32,39 +33,62 @@ var formats = []format{
 	{
 		name:   "JPEG",
 		match:  prefix("\xff\xd8\xff"),
-		config: jpeg.DecodeConfig,
-		decode: func(data []byte) (image.Image, error) { return jpeg.Decode(bytes.NewReader(data)) },
+		config: jpegConfig,
+		decode: decodeJPEG,
 		// A block of 64 pixels takes at least one bit of a Huffman code.
 		density: 8 * 64,
 	},
 	{
 		name:   "PNG",
 		match:  prefix("\x89PNG\r\n\x1a\n"),
-		config: png.DecodeConfig,
-		decode: func(data []byte) (image.Image, error) { return png.Decode(bytes.NewReader(data)) },
+		config: fromReader(png.DecodeConfig),
+		decode: goDecoder(fromReader(png.Decode)),
 		// Deflate reaches 1032:1, and a pixel may be a single bit.
 		density: 1032 * 8,
 	},
 	{
 		name:   "GIF",
 		match:  func(d []byte) bool { return prefix("GIF87a")(d) || prefix("GIF89a")(d) },
-		config: gif.DecodeConfig,
-		decode: decodeGIF,
+		config: fromReader(gif.DecodeConfig),
+		decode: goDecoder(decodeGIF),
 		// The first frame may be smaller than the canvas, so no bound holds.
 	},
 	{
 		name:   "WebP",
 		match:  func(d []byte) bool { return len(d) >= 12 && string(d[:4]) == "RIFF" && string(d[8:12]) == "WEBP" },
-		config: webp.DecodeConfig,
-		decode: func(data []byte) (image.Image, error) { return webp.Decode(bytes.NewReader(data)) },
+		config: fromReader(webp.DecodeConfig),
+		decode: goDecoder(fromReader(webp.Decode)),
 	},
 	{
 		name:    "BMP",
 		match:   prefix("BM"),
-		config:  bmp.DecodeConfig,
-		decode:  func(data []byte) (image.Image, error) { return bmp.Decode(bytes.NewReader(data)) },
+		config:  fromReader(bmp.DecodeConfig),
+		decode:  goDecoder(fromReader(bmp.Decode)),
 		density: 8,
 	},
+}
+
+func fromReader[T any](f func(io.Reader) (T, error)) func([]byte) (T, error) {
+	return func(data []byte) (T, error) { return f(bytes.NewReader(data)) }
+}
+
+func goDecoder(f func([]byte) (image.Image, error)) func([]byte) (Image, error) {
+	return func(data []byte) (Image, error) {
+		m, err := f(data)
+		if err != nil {
+			return Image{}, err
+		}
+		return fromGo(m)
+	}
+}
+
+func jpegConfig(data []byte) (image.Config, error) {
+	c, err := jpeg.DecodeConfig(data)
+	m := color.Model(color.YCbCrModel)
+	if c.Components == 1 {
+		m = color.GrayModel
+	}
+	return image.Config{ColorModel: m, Width: c.W, Height: c.H}, err
 }
 
 func prefix(p string) func([]byte) bool {
@@ -89,7 +113,7 @@ func DecodeConfig(data []byte, lim Limits) (Config, error) {
 //
 // Alpha is dropped, not blended, as Pillow's convert("RGB") does; CMYK is
 // converted as Pillow does; of 16-bit samples the high byte is taken (Pillow
-// agrees for colour, and saturates grey).
+// agrees for colour, and saturates grey). All else are Pillow's pixels, bit for bit.
 //
 // Errors are a [*LimitError] or a [*FormatError].
 func Decode(data []byte, lim Limits) (Image, error) {
@@ -98,16 +122,12 @@ func Decode(data []byte, lim Limits) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	m, err := decodeSafely(f, data)
+	im, err := decodeSafely(f, data)
 	if err != nil {
 		return Image{}, &FormatError{f.name, err}
 	}
-	if b := m.Bounds(); b.Dx() != cfg.W || b.Dy() != cfg.H {
-		return Image{}, &FormatError{f.name, fmt.Errorf("header says %dx%d, image is %dx%d", cfg.W, cfg.H, b.Dx(), b.Dy())}
-	}
-	im, err := fromGo(m, f.name)
-	if err != nil {
-		return Image{}, &FormatError{f.name, err}
+	if im.W != cfg.W || im.H != cfg.H {
+		return Image{}, &FormatError{f.name, fmt.Errorf("header says %dx%d, image is %dx%d", cfg.W, cfg.H, im.W, im.H)}
 	}
 	return Orient(im, orientation(data, f.name)), nil
 }
@@ -186,7 +206,7 @@ func checkHeader(data []byte, lim Limits) (*format, Config, error) {
 		if !f.match(data) {
 			continue
 		}
-		c, err := f.config(bytes.NewReader(data))
+		c, err := f.config(data)
 		if err != nil {
 			return nil, Config{}, &FormatError{f.name, notEOF(err)}
 		}
@@ -213,14 +233,14 @@ func checkHeader(data []byte, lim Limits) (*format, Config, error) {
 }
 
 // decodeSafely turns a panic of a decoder into an error.
-func decodeSafely(f *format, data []byte) (m image.Image, err error) {
+func decodeSafely(f *format, data []byte) (im Image, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("decoder failed: %v", r)
 		}
 	}()
-	m, err = f.decode(data)
-	return m, notEOF(err)
+	im, err = f.decode(data)
+	return im, notEOF(err)
 }
 
 // notEOF says what an io.EOF from a decoder means.

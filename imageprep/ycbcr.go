@@ -1,27 +1,78 @@
 package imageprep
 
-import "image"
+import (
+	"image"
 
-// fromYCbCr converts decoded planes to RGB with the arithmetic of libjpeg-turbo
-// or, for WebP, of libwebp: both interpolate subsampled chroma with a triangle
-// filter, and WebP's luma spans 16..235. The standard library's conversion
-// repeats chroma and is a bit off in rounding.
-func fromYCbCr(m *image.YCbCr, webp bool) Image {
+	"effnet/internal/jpeg"
+)
+
+// fromWebP converts decoded planes to RGB with the arithmetic of libwebp, which
+// interpolates chroma with a triangle filter, and whose luma spans 16..235. The
+// standard library's conversion repeats chroma and is a bit off in rounding.
+func fromWebP(m *image.YCbCr) Image {
 	h, w := m.Rect.Dy(), m.Rect.Dx()
 	im := Image{Pix: make([]byte, h*w*3), H: h, W: w, C: 3}
-	up := newUpsampler(m, h, w, webp)
+	up := newUpsampler(m.CStride, (h+1)/2, (w+1)/2, 2, 2)
+	up.webp = true
 	cb, cr := make([]byte, w+2), make([]byte, w+2)
-	convert := jpegRow
-	if webp {
-		convert = webpRow
-	}
 	for y := range h {
 		up.row(cb, m.Cb, y)
 		up.row(cr, m.Cr, y)
 		at := m.YOffset(m.Rect.Min.X, m.Rect.Min.Y+y)
-		convert(im.Pix[y*w*3:(y+1)*w*3], m.Y[at:at+w], cb, cr)
+		webpRow(im.Pix[y*w*3:(y+1)*w*3], m.Y[at:at+w], cb, cr)
 	}
 	return im
+}
+
+// decodeJPEG decodes a file to the pixels that Pillow, with libjpeg-turbo,
+// gives.
+func decodeJPEG(data []byte) (Image, error) {
+	m, err := jpeg.Decode(data)
+	if err != nil {
+		return Image{}, err
+	}
+	h, w := m.H, m.W
+	im := Image{H: h, W: w, C: 3}
+	if m.Space == jpeg.Grey {
+		im.C = 1
+	}
+	im.Pix = make([]byte, h*w*im.C)
+	rows := make([][]byte, len(m.Planes)) // of the planes, a sample a pixel
+	ups := make([]*upsampler, len(m.Planes))
+	for i, p := range m.Planes {
+		ups[i] = newUpsampler(p.Stride, p.H, p.W, p.SX, p.SY)
+		rows[i] = make([]byte, w+4) // what spans the edge reaches beyond
+	}
+	for y := range h {
+		for i, p := range m.Planes {
+			ups[i].row(rows[i], p.Pix, y)
+		}
+		to := im.Pix[y*w*im.C:][:w*im.C]
+		a := rows[0][:w]
+		switch m.Space {
+		case jpeg.Grey:
+			copy(to, a)
+		case jpeg.YCbCr:
+			jpegRow(to, a, rows[1], rows[2])
+		case jpeg.RGB:
+			for x, r := range a {
+				to[3*x], to[3*x+1], to[3*x+2] = r, rows[1][x], rows[2][x]
+			}
+		case jpeg.CMYK:
+			for x, c := range a {
+				k := rows[3][x]
+				to[3*x], to[3*x+1], to[3*x+2] = lessInk(255-c, k), lessInk(255-rows[1][x], k), lessInk(255-rows[2][x], k)
+			}
+		case jpeg.YCCK:
+			jpegRow(to, a, rows[1], rows[2]) // to ink: two inversions cancel out
+			for x := range a {
+				for c := range 3 {
+					to[3*x+c] = lessInk(to[3*x+c], rows[3][x])
+				}
+			}
+		}
+	}
+	return im, nil
 }
 
 // jpegRow is the JFIF conversion in 16-bit fixed point.
@@ -58,23 +109,8 @@ type upsampler struct {
 	sum          []int // one weighted pair of rows
 }
 
-func newUpsampler(m *image.YCbCr, h, w int, webp bool) *upsampler {
-	u := &upsampler{stride: m.CStride, sx: 1, sy: 1, webp: webp}
-	switch m.SubsampleRatio {
-	case image.YCbCrSubsampleRatio422:
-		u.sx = 2
-	case image.YCbCrSubsampleRatio420:
-		u.sx, u.sy = 2, 2
-	case image.YCbCrSubsampleRatio440:
-		u.sy = 2
-	case image.YCbCrSubsampleRatio411:
-		u.sx = 4
-	case image.YCbCrSubsampleRatio410:
-		u.sx, u.sy = 4, 2
-	}
-	u.h, u.w = (h+u.sy-1)/u.sy, (w+u.sx-1)/u.sx
-	u.sum = make([]int, u.w)
-	return u
+func newUpsampler(stride, h, w, sx, sy int) *upsampler {
+	return &upsampler{stride: stride, h: h, w: w, sx: sx, sy: sy, sum: make([]int, w)}
 }
 
 // row writes the samples of image row y, one a pixel; dst has room for two
@@ -92,11 +128,11 @@ func (u *upsampler) row(dst, plane []byte, y int) {
 		webpUpsample(dst, near, far)
 	case u.sx == 1 && u.sy == 1:
 		copy(dst, near)
-	case u.sx == 1:
+	case u.sx == 1 && u.sy == 2:
 		for x, v := range near {
 			dst[x] = byte((3*int(v) + int(far[x]) + 1 + y%2) >> 2)
 		}
-	case u.sx == 2 && u.w > 2:
+	case u.sx == 2 && u.sy <= 2 && u.w > 2:
 		// libjpeg-turbo interpolates only planes wider than two samples.
 		u.triangle(dst, near, far)
 	default:
