@@ -40,7 +40,7 @@ type batchNorm struct {
 	count        int // rows of the batch
 	lanes        []moments
 	running      bool // normalises with the running statistics and keeps them
-	learns       bool // gamma and beta do
+	frozen       bool // gamma and beta are
 }
 
 // moments are one lane's sums: in forward around center, in backward of g and
@@ -169,7 +169,7 @@ func (b *batchNorm) finishBackward(lanes int) {
 			s2 += b.lanes[l].s2[i]
 		}
 		s2 -= s1 * (b.mean64[i] - float64(b.mean[i])) // the kernel's centre is the rounded mean
-		if b.learns {
+		if !b.frozen {
 			b.dgamma[i] = float32(s2 * b.invstd[i])
 			b.dbeta[i] = float32(s1)
 		}

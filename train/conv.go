@@ -34,7 +34,7 @@ func (n *pointwise) backward(e *engine, w *worker, t *tile) {
 		b := min(a+n.chunk, r1)
 		mark := w.used
 		dy := gradRows(w, n.out, n.bn, a, b)
-		if f.learns {
+		if !f.frozen {
 			f.addGrad(w.k, e.blocks[t.lane], w.rows(n.in, a, b), dy)
 		}
 		if n.in.grad != nil {

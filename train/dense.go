@@ -88,7 +88,7 @@ func (n *dense) backward(e *engine, w *worker, t *tile) {
 	}
 	hw := n.out.hw()
 	for i := t.i0; i < t.i1; i++ {
-		if f.learns {
+		if !f.frozen {
 			n.pad(w, padded, i)
 		}
 		clear(dpadded)
@@ -96,7 +96,7 @@ func (n *dense) backward(e *engine, w *worker, t *tile) {
 		for a := 0; a < hw; a += n.chunk {
 			b := min(a+n.chunk, hw)
 			dy := gradRows(w, n.out, n.bn, i*hw+a, i*hw+b)
-			if f.learns {
+			if !f.frozen {
 				n.columns(cols, padded, a, b)
 				f.addGrad(w.k, e.blocks[t.lane], cols[:(b-a)*k], dy)
 			}

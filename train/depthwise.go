@@ -47,7 +47,7 @@ func (n *depthwise) backward(e *engine, w *worker, t *tile) {
 	for i := t.i0; i < t.i1; i++ {
 		inner := w.used
 		dy := gradRows(w, n.out, n.bn, i*hw, (i+1)*hw)
-		if n.f.learns {
+		if !n.f.frozen {
 			n.pad(w, padded, i)
 			w.k.DWBackwardWeight(n.shape(), padded, dy, n.f.grad.in(block))
 			n.f.addBiasGrad(w.k, block, dy)

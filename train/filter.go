@@ -17,7 +17,7 @@ type filter struct {
 	grad      partial
 	bias      []float32 // [cout]; nil: none
 	biasGrad  partial
-	learns    bool // else it has no gradient
+	frozen    bool // it has no gradient
 }
 
 func newFilter(op *arch.Op, p *params, wantInput bool) *filter {
@@ -64,7 +64,7 @@ func (f *filter) pack() {
 
 // partials lists the gradients that lanes sum on their own.
 func (f *filter) partials() []*partial {
-	if !f.learns {
+	if f.frozen {
 		return nil
 	}
 	ps := []*partial{&f.grad}

@@ -171,7 +171,7 @@ func (pl *planner) buildConv(i int, op *arch.Op, v, in *value) error {
 		return pl.fail(op, "training does not know %d groups of %d channels", op.Groups, in.c)
 	}
 	f := newFilter(op, pl.p, in.needsGrad)
-	f.learns = !pl.frozen(op)
+	f.frozen = pl.frozen(op)
 	pl.filters = append(pl.filters, f)
 	switch {
 	case op.Kind == arch.OpLinear, op.Groups == 1 && op.Kernel == 1 && op.Stride == 1 && op.Pad == arch.Pad{}:
@@ -190,8 +190,8 @@ func (pl *planner) buildNorm(op *arch.Op, v, in *value) error {
 		return pl.fail(op, "training wants a batch norm to be the only reader of a convolution, this one reads %s", in.op.Name)
 	}
 	b := newBatchNorm(op, pl.p)
-	b.learns = !pl.frozen(op)
-	b.running = pl.running || !b.learns
+	b.frozen = pl.frozen(op)
+	b.running = pl.running || b.frozen
 	b.out = v
 	v.src, v.bn = in, b
 	pl.norms = append(pl.norms, b)
