@@ -58,7 +58,8 @@ var optimizers = []struct {
 
 // recipes are the named recipes. quick suits small networks and tens of
 // epochs; efficientnet is the published training of EfficientNet B0-B8, whose
-// averages and schedule need hundreds.
+// averages and schedule need hundreds. finetune is for networks that are
+// trained already: few, short steps.
 var recipes = []Recipe{
 	{
 		Name: "quick", Epochs: 20, Batch: 128,
@@ -74,6 +75,13 @@ var recipes = []Recipe{
 		LabelSmoothing: 0.1, EMADecay: 0.9999,
 		Flip: true, MinArea: 0.08,
 		Validation: 0.02,
+	},
+	{
+		Name: "finetune", Epochs: 10, Batch: 32,
+		Optimizer: "adamw", Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.01, Decay: DecayWeights, LRPer256: 0.004,
+		Schedule: Cosine, WarmupEpochs: 0.5, LabelSmoothing: 0.1,
+		Flip: true, PadCrop: 1,
+		Validation: 0.1,
 	},
 }
 

@@ -119,7 +119,7 @@ func TestParseRecipe(t *testing.T) {
 		{"epochs: ten\n", "r.yaml:1:9: "},
 		{"epochs: 3\nbathc: 7\n", `r.yaml:2:1: unknown field "bathc"`},
 		{"epochs: 3\n\nbatch: 0\n", "r.yaml:3:8: recipe: batch is 0, want 1 to 65536"},
-		{"base: slow\n", `r.yaml:1:7: recipe: there is no recipe "slow", have quick, efficientnet`},
+		{"base: slow\n", `r.yaml:1:7: recipe: there is no recipe "slow", have quick, efficientnet, finetune`},
 		{"flip: true\noptimizer: adam\n", "r.yaml:2:12: recipe: optimizer is \"adam\", want sgd, rmsprop or adamw"},
 		{"lr: -1\n", "r.yaml:1:5: recipe: lr is -1, want above 0"},
 		{"schedule: linear\n", "r.yaml:1:11: recipe: schedule is \"linear\", want constant, cosine or exponential"},

@@ -33,10 +33,13 @@ type Eval struct {
 
 // Job is one training run.
 type Job struct {
-	Config  RunConfig // all that decides the result
-	Source  Source
-	Labels  []string // names of the classes, for the model file
-	Threads int      // 0: GOMAXPROCS
+	Config RunConfig // all that decides the result
+	Source Source
+	Labels []string // names of the classes, for the model file
+	// Start is the weights that Config.Start speaks of. nil: random ones, or
+	// those that the run folder keeps.
+	Start   *weights.Set
+	Threads int // 0: GOMAXPROCS
 
 	// Evaluate measures weights on the validation part; nil where there is none.
 	Evaluate func(ctx context.Context, w *weights.Set) (Eval, error)

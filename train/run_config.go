@@ -23,16 +23,26 @@ type RunConfig struct {
 	Spec   arch.Spec `yaml:"-"`      // with the recipe's dropout and drop path in force
 	Recipe Recipe    `yaml:"recipe"` // resolved
 	Data   DataID    `yaml:"data"`
-	Kernel string    `yaml:"kernel"` // implementation of the arithmetic, by name: others round differently
+	Start  *Start    `yaml:"start,omitempty"` // nil: from random weights
+	Kernel string    `yaml:"kernel"`          // implementation of the arithmetic, by name: others round differently
+}
+
+// Start is what a run that goes on from trained weights starts with.
+type Start struct {
+	Source   string `yaml:"source"`              // what the weights were loaded as
+	Checksum string `yaml:"checksum"`            // SHA-256 of StartFile: the weights, made to fit the data
+	Freeze   string `yaml:"freeze,omitempty"`    // a list as ParseFreeze takes it
+	FreezeBN bool   `yaml:"freeze_bn,omitempty"` // every batch norm keeps its running statistics and uses them
 }
 
 // DataID identifies training data.
 type DataID struct {
-	Source     string `yaml:"source" json:"source"`         // where to open it again
-	Checksum   string `yaml:"checksum" json:"checksum"`     // of the content
-	SplitSeed  uint64 `yaml:"split_seed" json:"split_seed"` // of the validation part
-	Train      int    `yaml:"train" json:"train"`           // images
-	Validation int    `yaml:"validation" json:"validation"` // images
+	Source     string `yaml:"source" json:"source"`                     // where to open it again
+	Checksum   string `yaml:"checksum" json:"checksum"`                 // of the content
+	SplitSeed  uint64 `yaml:"split_seed" json:"split_seed"`             // of the validation part
+	Subset     int    `yaml:"subset,omitempty" json:"subset,omitempty"` // training images taken, validation included; 0: all
+	Train      int    `yaml:"train" json:"train"`                       // images
+	Validation int    `yaml:"validation" json:"validation"`             // images
 }
 
 const configHead = `# All that decides the result of this run. A changed value makes another run:
@@ -109,9 +119,19 @@ func splitConfig(src []byte) (network, rest []byte) {
 	return network, rest
 }
 
-// Sum identifies c, apart from where its data was found.
-func (c RunConfig) Sum() (string, error) {
+// forget leaves out where data and weights were found.
+func (c *RunConfig) forget() {
 	c.Data.Source = ""
+	if c.Start != nil {
+		s := *c.Start
+		s.Source = ""
+		c.Start = &s
+	}
+}
+
+// Sum identifies c, apart from where its data and weights were found.
+func (c RunConfig) Sum() (string, error) {
+	c.forget()
 	text, err := c.YAML()
 	if err != nil {
 		return "", err
@@ -132,10 +152,12 @@ func (e *DifferError) Error() string {
 }
 
 // Differ reports the first field in which now would be another run than c, as
-// a [*DifferError]. Where the data is found does not matter, its content does.
+// a [*DifferError]. Where data and
+// weights were found does not matter, their content does.
 func (c *RunConfig) Differ(now *RunConfig) error {
 	a, b := *c, *now
-	a.Data.Source, b.Data.Source = "", ""
+	a.forget()
+	b.forget()
 	x, err := tree(&a)
 	if err != nil {
 		return err

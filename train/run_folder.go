@@ -11,11 +11,13 @@ import (
 
 	"effnet/internal/atomicfile"
 	"effnet/internal/lockfile"
+	"effnet/weights"
 )
 
 // A run folder holds
 //
 //	config.yaml        all that decides the result: a RunConfig
+//	start.safetensors  the weights it started with, unless these were random
 //	metrics.jsonl      how it went
 //	ckpt-STEP.bin      the newest checkpoints, keepCheckpoints of them
 //	model.safetensors  the trained network, once training has ended
@@ -26,6 +28,7 @@ const (
 	ConfigFile  = "config.yaml"
 	MetricsFile = "metrics.jsonl"
 	ModelFile   = "model.safetensors"
+	StartFile   = "start.safetensors"
 	lockFile    = "lock"
 
 	keepCheckpoints = 2
@@ -39,7 +42,7 @@ type folder struct {
 
 // openFolder makes dir a run folder of c, or takes it up again: then c must
 // be the configuration in it.
-func openFolder(dir string, c *RunConfig) (*folder, error) {
+func openFolder(dir string, c *RunConfig, start *weights.Set) (*folder, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -52,19 +55,24 @@ func openFolder(dir string, c *RunConfig) (*folder, error) {
 		return nil, err
 	}
 	f := &folder{dir, lock}
-	if err := f.adopt(c); err != nil {
+	if err := f.adopt(c, start); err != nil {
 		lock.Release()
 		return nil, err
 	}
 	return f, nil
 }
 
-func (f *folder) adopt(c *RunConfig) error {
+func (f *folder) adopt(c *RunConfig, start *weights.Set) error {
 	old, err := ReadConfig(f.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		text, err := c.YAML()
 		if err != nil {
 			return err
+		}
+		if start != nil {
+			if err := (&weights.Set{Tensors: start.Tensors}).WriteFile(f.path(StartFile)); err != nil {
+				return err
+			}
 		}
 		return atomicfile.WriteBytes(f.path(ConfigFile), text)
 	}
@@ -92,7 +100,7 @@ func Occupied(dir string) (string, error) {
 		switch {
 		case e.Name() == ConfigFile:
 			return ConfigFile, nil
-		case e.Name() != lockFile && !isLeftover(e.Name()):
+		case e.Name() != lockFile && e.Name() != StartFile && !isLeftover(e.Name()):
 			other = e.Name()
 		}
 	}
@@ -194,4 +202,23 @@ func (f *folder) load(configSum string, note func(string)) (*checkpoint, error) 
 		}
 	}
 	return nil, nil
+}
+
+// start reads the weights that a run started with.
+func (f *folder) start(want *Start) (*weights.Set, error) {
+	if f == nil {
+		return nil, errors.New("train: the weights to start with are missing")
+	}
+	s, err := weights.Open(f.path(StartFile))
+	if err != nil {
+		return nil, err
+	}
+	sum, err := s.Checksum()
+	if err != nil {
+		return nil, err
+	}
+	if sum != want.Checksum {
+		return nil, fmt.Errorf("train: %s has the checksum %s, %s wants %s", f.path(StartFile), sum, ConfigFile, want.Checksum)
+	}
+	return s, nil
 }

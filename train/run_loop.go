@@ -58,18 +58,35 @@ func Run(ctx context.Context, job Job) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return run(ctx, job, func() (stepper, error) { return compile(g, job) })
+	return run(ctx, job, func(f *folder) (stepper, error) { return compile(g, job, f) })
 }
 
-func compile(g *arch.Graph, job Job) (stepper, error) {
+func compile(g *arch.Graph, job Job, f *folder) (stepper, error) {
 	r := &job.Config.Recipe
-	return Compile(g, weights.Init(g, r.Seed), Config{
+	cfg := Config{
 		Batch: r.Batch, Threads: job.Threads, Kernel: job.Config.Kernel, Seed: r.Seed,
 		LabelSmoothing: r.LabelSmoothing, Optimizer: r.engineOptimizer(), EMADecay: r.EMADecay,
-	})
+	}
+	start := job.Config.Start
+	if start == nil {
+		return Compile(g, weights.Init(g, r.Seed), cfg)
+	}
+	w := job.Start
+	if w == nil {
+		var err error
+		if w, err = f.start(start); err != nil {
+			return nil, err
+		}
+	}
+	freeze, err := ParseFreeze(start.Freeze, len(g.Spec.Stages))
+	if err != nil {
+		return nil, err
+	}
+	cfg.Frozen, cfg.FrozenBN = freeze.Covers, start.FreezeBN
+	return Compile(g, w, cfg)
 }
 
-func run(ctx context.Context, job Job, start func() (stepper, error)) (res *Result, err error) {
+func run(ctx context.Context, job Job, start func(f *folder) (stepper, error)) (res *Result, err error) {
 	r := &job.Config.Recipe
 	l := &loop{Job: job, perEpoch: r.StepsPerEpoch(job.Source.Len())}
 	l.steps = r.Epochs * l.perEpoch
@@ -87,12 +104,12 @@ func run(ctx context.Context, job Job, start func() (stepper, error)) (res *Resu
 		return nil, err
 	}
 	if job.Dir != "" {
-		if l.folder, err = openFolder(job.Dir, &job.Config); err != nil {
+		if l.folder, err = openFolder(job.Dir, &job.Config, job.Start); err != nil {
 			return nil, err
 		}
 		defer l.folder.close()
 	}
-	if l.engine, err = start(); err != nil {
+	if l.engine, err = start(l.folder); err != nil {
 		return nil, err
 	}
 	defer l.engine.Close()

@@ -24,11 +24,13 @@ type trainCmd struct {
 	*cobra.Command
 	data   dataFlags
 	recipe recipeFlags
+	start  startFlags
 
 	out             string
 	resume, json    bool
 	threads         int
 	resolution      int
+	trainImages     int
 	checkpointEvery time.Duration
 	checkpointSteps int
 }
@@ -36,17 +38,24 @@ type trainCmd struct {
 func newTrainCmd() *cobra.Command {
 	t := &trainCmd{}
 	t.Command = &cobra.Command{
-		Use:   "train NET --data DATA --out RUN | --resume RUN",
+		Use:   "train {NET|MODEL} --data DATA --out RUN | --resume RUN",
 		Short: "Train a network on a data set",
 		Long: `Train trains NET, a zoo name or a spec file, on a data set and keeps everything
 about the run in the folder RUN: config.yaml (what was trained, how, on what),
 metrics.jsonl, checkpoints, and in the end model.safetensors, which holds the
 weights, the network, the class names and the preprocessing.
 
+Given a MODEL (a weights file, a run folder or a name on the hub) it goes on from
+those weights, by the recipe finetune unless --recipe says otherwise. The
+classifier starts anew unless the classes are the same; the stem is made to fit
+grey or colour images. --freeze keeps parts as they are: stem, stages (1, 2-4),
+head, or all, which is everything but the classifier.
+
 A run that was stopped goes on with 'effnet train --resume RUN', to the same
 bits as if it had never stopped.`,
 		Example: `  effnet train small_1m --data fashion-mnist --out run
   effnet train net.yaml --data photos/ --epochs 50 --recipe efficientnet --out run
+  effnet train photos.pth --net tf_efficientnet_lite0 --data photos/ --freeze stem,1-3 --out run
   effnet train --resume run`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -60,9 +69,13 @@ bits as if it had never stopped.`,
 	fs := t.Flags()
 	fs.SortFlags = false
 	t.data.register(fs)
+	fs.IntVar(&t.trainImages, "train-images", 0, "train on this `many` of the training images, every class in proportion (default: all)")
 	fs.StringVar(&t.out, "out", "", "run `folder`")
 	fs.BoolVar(&t.resume, "resume", false, "go on with a run that was stopped")
 	fs.IntVar(&t.resolution, "resolution", 0, "`pixels` a side that the network sees (default: the network's)")
+	t.start.model.register(fs)
+	fs.StringVar(&t.start.freeze, "freeze", "", "`PARTS` of a model that keep their weights: stem, stages such as 2 or 1-3, head, or all but the classifier")
+	fs.BoolVar(&t.start.freezeBN, "freeze-bn", false, "use a model's running statistics in batch norm and keep them")
 	fs.IntVar(&t.threads, "threads", 0, "threads (default: all); does not change the result")
 	fs.BoolVar(&t.json, "json", false, "print the result as JSON")
 	t.recipe.register(fs)
@@ -72,8 +85,8 @@ bits as if it had never stopped.`,
 }
 
 func (t *trainCmd) run(args []string) error {
-	if t.threads < 0 || t.resolution < 0 || t.checkpointSteps < 0 || t.checkpointEvery <= 0 {
-		return usagef("train: --threads, --resolution and --checkpoint-steps cannot be negative, --checkpoint-every must be above 0")
+	if t.threads < 0 || t.resolution < 0 || t.checkpointSteps < 0 || t.trainImages < 0 || t.checkpointEvery <= 0 {
+		return usagef("train: --threads, --resolution, --train-images and --checkpoint-steps cannot be negative, --checkpoint-every must be above 0")
 	}
 	job, err := t.job(args)
 	if err != nil && t.Context().Err() != nil {
@@ -134,7 +147,21 @@ func (t *trainCmd) newJob(args []string) (trainJob, error) {
 	if err := t.mustBeFree(); err != nil {
 		return trainJob{}, err
 	}
-	spec, err := loadNet(args[0])
+	fromModel := t.start.namesModel(args[0])
+	if err := t.start.check(fromModel); err != nil {
+		return trainJob{}, err
+	}
+	var model *loadedModel
+	var spec arch.Spec
+	var err error
+	if fromModel {
+		if !t.Flags().Changed("recipe") {
+			t.recipe.recipe = "finetune"
+		}
+		model, err = t.start.model.load(t.Command, args[0])
+	} else {
+		spec, err = loadNet(args[0])
+	}
 	if err != nil {
 		return trainJob{}, err
 	}
@@ -142,21 +169,44 @@ func (t *trainCmd) newJob(args []string) (trainJob, error) {
 	if err != nil {
 		return trainJob{}, err
 	}
-	data, err := t.data.open(ctx, stderr)
+	data, err := t.openData()
 	if err != nil {
 		return trainJob{}, err
 	}
-	spec, notes, err := adaptSpec(ctx, spec, data, t.resolution)
-	if err != nil {
+	job := trainJob{
+		Data: data, Source: t.data.stableSource(), Recipe: recipe, SplitSeed: t.data.splitSeed, Subset: t.trainImages, Dir: t.out,
+	}
+	var notes []string
+	if fromModel {
+		s, err := adaptModel(ctx, model, data, t.resolution)
+		if err != nil {
+			return trainJob{}, err
+		}
+		spec, notes = s.spec, s.notes
+		if job.Weights, job.Start, err = t.start.weights(model, s, stablePath(args[0]), recipe.Seed); err != nil {
+			return trainJob{}, err
+		}
+	} else if spec, notes, err = adaptSpec(ctx, spec, data, t.resolution); err != nil {
 		return trainJob{}, err
 	}
+	job.Spec = spec
 	fmt.Fprintf(stderr, "%s\n", describeData(data))
 	for _, n := range notes {
 		fmt.Fprintf(stderr, "%s: %s\n", spec.Name, n)
 	}
-	return trainJob{
-		Spec: spec, Data: data, Source: t.data.stableSource(), Recipe: recipe, SplitSeed: t.data.splitSeed, Dir: t.out,
-	}, nil
+	return job, nil
+}
+
+// openData opens the data set and takes the part of the training images that
+// --train-images asks for.
+func (t *trainCmd) openData() (*dataset.Data, error) {
+	data, err := t.data.open(t.Context(), t.ErrOrStderr())
+	if err != nil || t.trainImages == 0 {
+		return data, err
+	}
+	d := *data
+	d.Train = dataset.Subset(data.Train, t.trainImages, t.data.splitSeed)
+	return &d, nil
 }
 
 // mustBeFree refuses a folder in which a new run would mix with other files.
@@ -176,7 +226,7 @@ func (t *trainCmd) mustBeFree() error {
 // oldJob is the run in t.out, exactly as it began. Flags that were given again
 // must agree with it.
 func (t *trainCmd) oldJob(args []string) (trainJob, error) {
-	ctx, stderr := t.Context(), t.ErrOrStderr()
+	ctx := t.Context()
 	old, err := train.ReadConfig(t.out)
 	if errors.Is(err, fs.ErrNotExist) {
 		return trainJob{}, usagef("train: %s holds no run to go on with: it has no %s", t.out, train.ConfigFile)
@@ -205,8 +255,14 @@ func (t *trainCmd) oldJob(args []string) (trainJob, error) {
 	if _, err := kernel.Lookup(old.Kernel); err != nil {
 		return trainJob{}, fmt.Errorf("%w; %s was trained with it, and others round differently: train into another folder", err, t.out)
 	}
-	t.data.source, t.data.splitSeed = now.Data.Source, now.Data.SplitSeed
-	data, err := t.data.open(ctx, stderr)
+	if t.Flags().Changed("train-images") {
+		now.Data.Subset = t.trainImages
+	}
+	if now.Start, err = t.sameStart(args, old.Start); err != nil {
+		return trainJob{}, err
+	}
+	t.data.source, t.data.splitSeed, t.trainImages = now.Data.Source, now.Data.SplitSeed, now.Data.Subset
+	data, err := t.openData()
 	if err != nil && !t.Flags().Changed("data") && ctx.Err() == nil {
 		err = fmt.Errorf("%w; if the data has moved, add --data", err)
 	}
@@ -221,9 +277,31 @@ func (t *trainCmd) oldJob(args []string) (trainJob, error) {
 		return trainJob{}, &usageError{err}
 	}
 	return trainJob{
-		Spec: old.Spec, Data: data, Source: old.Data.Source, Recipe: old.Recipe, SplitSeed: old.Data.SplitSeed,
+		Spec: old.Spec, Data: data, Source: old.Data.Source, Recipe: old.Recipe, SplitSeed: old.Data.SplitSeed, Subset: old.Data.Subset,
+		Start:  old.Start,
 		Kernel: old.Kernel, Dir: t.out,
 	}, nil
+}
+
+// sameStart is the start that the command line of a resumed run asks for.
+func (t *trainCmd) sameStart(args []string, old *train.Start) (*train.Start, error) {
+	flags := t.Flags().Changed("freeze") || t.Flags().Changed("freeze-bn")
+	switch {
+	case old == nil && flags:
+		return nil, usagef("train: %s started from random weights; --freeze and --freeze-bn do not apply", t.out)
+	case old == nil:
+		return nil, nil
+	case len(args) > 0 || t.start.model.net != "":
+		return nil, usagef("train: %s keeps the weights it started with; leave the model and --net out", t.out)
+	}
+	now := *old
+	if t.Flags().Changed("freeze") {
+		now.Freeze = t.start.freeze
+	}
+	if t.Flags().Changed("freeze-bn") {
+		now.FreezeBN = t.start.freezeBN
+	}
+	return &now, nil
 }
 
 // sameSpec is the network that the command line of a resumed run asks for: the

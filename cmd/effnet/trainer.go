@@ -26,8 +26,11 @@ type trainJob struct {
 	Source    string       // what Data was opened as
 	Recipe    train.Recipe // need not be resolved
 	SplitSeed uint64       // of the validation part: equal seeds compare on equal images
+	Subset    int          // Data.Train is this many of the data set's training images; 0: all
 	Threads   int          // 0: all
 	Kernel    string       // "": the best this machine has
+	Start     *train.Start // nil: from random weights
+	Weights   *weights.Set // that Start speaks of; nil: those in Dir
 	Test      bool         // measure the test part when training has ended
 
 	// Dir is the run folder; "" keeps nothing on disk. If it holds a run of
@@ -73,7 +76,7 @@ func trainModel(ctx context.Context, job trainJob) (*trainOutcome, error) {
 		return evaluateWeights(ctx, g, w, part, infer.Options{Threads: threads, Kernel: cfg.Kernel})
 	}
 	run := train.Job{
-		Config: cfg, Source: newSource(&cfg, parts.train, threads), Labels: job.Data.Classes, Threads: threads,
+		Start: job.Weights, Config: cfg, Source: newSource(&cfg, parts.train, threads), Labels: job.Data.Classes, Threads: threads,
 		Dir: job.Dir, CheckpointEvery: job.CheckpointEvery, CheckpointSteps: job.CheckpointSteps, Observer: job.Observer,
 	}
 	if parts.val != nil {
@@ -134,11 +137,11 @@ func (job *trainJob) config(parts dataParts) (train.RunConfig, error) {
 	if err != nil {
 		return train.RunConfig{}, err
 	}
-	id := train.DataID{Source: job.Source, Checksum: job.Data.Checksum, SplitSeed: job.SplitSeed, Train: parts.train.Len()}
+	id := train.DataID{Source: job.Source, Checksum: job.Data.Checksum, SplitSeed: job.SplitSeed, Subset: job.Subset, Train: parts.train.Len()}
 	if parts.val != nil {
 		id.Validation = parts.val.Len()
 	}
-	return train.RunConfig{Spec: s, Recipe: r, Data: id, Kernel: impl.Name}, nil
+	return train.RunConfig{Spec: s, Recipe: r, Data: id, Start: job.Start, Kernel: impl.Name}, nil
 }
 
 // adaptSpec makes s fit the data: classes, channels, normalisation by the
@@ -146,6 +149,15 @@ func (job *trainJob) config(parts dataParts) (train.RunConfig, error) {
 // where one is given (0: the network's). The notes say what it changed, one
 // line each.
 func adaptSpec(ctx context.Context, s arch.Spec, d *dataset.Data, resolution int) (adapted arch.Spec, notes []string, err error) {
+	return fitSpec(ctx, s, d, resolution, dataset.Stats)
+}
+
+// statistics finds the mean and standard deviation of images by channel.
+type statistics func(ctx context.Context, s dataset.Set, channels, most int) (mean, std []float64, err error)
+
+// fitSpec is adaptSpec with the statistics to normalise by; nil keeps the
+// network's.
+func fitSpec(ctx context.Context, s arch.Spec, d *dataset.Data, resolution int, stats statistics) (adapted arch.Spec, notes []string, err error) {
 	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
 	s.Stages = slices.Clone(s.Stages)
 	if n := len(d.Classes); s.Classes != n {
@@ -160,17 +172,19 @@ func adaptSpec(ctx context.Context, s arch.Spec, d *dataset.Data, resolution int
 		note("resolution: %d as asked instead of %d", resolution, s.Resolution)
 		s.Resolution = resolution
 	}
-	mean, std, err := dataset.Stats(ctx, d.Train, s.Channels, 10000)
-	if err != nil {
-		return s, nil, err
-	}
-	for i := range mean {
-		mean[i] = math.Round(mean[i]*1000) / 1000
-		std[i] = max(0.001, math.Round(std[i]*1000)/1000)
-	}
-	if !near(mean, s.Prep.Mean) || !near(std, s.Prep.Std) {
-		note("normalisation: mean %v and std %v of the training images", mean, std)
-		s.Prep.Mean, s.Prep.Std = mean, std
+	if stats != nil {
+		mean, std, err := stats(ctx, d.Train, s.Channels, 10000)
+		if err != nil {
+			return s, nil, err
+		}
+		for i := range mean {
+			mean[i] = math.Round(mean[i]*1000) / 1000
+			std[i] = max(0.001, math.Round(std[i]*1000)/1000)
+		}
+		if !near(mean, s.Prep.Mean) || !near(std, s.Prep.Std) {
+			note("normalisation: mean %v and std %v of the training images", mean, std)
+			s.Prep.Mean, s.Prep.Std = mean, std
+		}
 	}
 	side, err := commonSide(d.Train)
 	if err != nil {
