@@ -7,7 +7,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"effnet/arch"
@@ -17,9 +16,7 @@ import (
 	"effnet/weights"
 )
 
-// photos are the rows of the goldens behind the synthetic image. PNG has the
-// same pixels everywhere; of JPEG the standard library rounds one value in
-// thirty otherwise than the decoder of Pillow.
+// photos are the rows of the goldens behind the synthetic image.
 var photos = []string{
 	"astronaut.png", "camera.png", "chelsea.png", "coffee.png", "coins.png", "motorcycle_left.png",
 	"china.jpg", "flower.jpg", "hubble_deep_field.jpg", "rocket.jpg",
@@ -82,11 +79,7 @@ func TestRealWeights(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				tol := 1e-5
-				if strings.HasSuffix(photo, ".jpg") {
-					tol = 2e-2
-				}
-				check(photo, x, want[(i+1)*classes:][:classes], tol)
+				check(photo, x, want[(i+1)*classes:][:classes], 1e-5)
 			}
 		})
 	}
