@@ -14,6 +14,7 @@ import (
 
 	"effnet/dataset"
 	"effnet/infer"
+	"effnet/internal/imagenet"
 	"effnet/train"
 	"effnet/weights"
 )
@@ -73,6 +74,9 @@ func (e *evalCmd) run(arg string) error {
 	if err != nil {
 		return err
 	}
+	if model.Labels == nil && model.Spec.Classes == imagenet.Classes {
+		model.Labels = imagenetLabels(data.Classes)
+	}
 	labels, err := matchLabels(model, data.Classes)
 	if err != nil {
 		return fmt.Errorf("eval: %s and %s: %w", path, data.Name, err)
@@ -128,6 +132,17 @@ func (e *evalCmd) images(run *train.RunConfig) (dataset.Set, *dataset.Data, erro
 		return nil, nil, fmt.Errorf("eval: %s has no %s images; choose another --split", data.Name, e.split)
 	}
 	return set, data, nil
+}
+
+// imagenetLabels are ImageNet's classes by the kind of name that the data has;
+// nil if its classes are others.
+func imagenetLabels(classes []string) []string {
+	for _, names := range [][]string{imagenet.Synsets(), imagenet.Names()} {
+		if !slices.ContainsFunc(classes, func(c string) bool { return !slices.Contains(names, c) }) {
+			return names
+		}
+	}
+	return nil
 }
 
 // matchLabels gives, for each class of the data, the model's class of that

@@ -77,7 +77,8 @@ func (f *forward) run(n int, fill func(x []float32, first int) error, use func(l
 		bar.Add(k)
 	}
 	bar.Clear()
-	took := time.Since(start).Seconds()
-	fmt.Fprintf(w, "%s images in %.1fs, %s images/s with %d thread(s)\n", thousands(int64(n)), took, thousands(int64(float64(n)/took)), f.threads)
+	if took := time.Since(start).Seconds(); took > 0 && n > 0 {
+		fmt.Fprintf(w, "%s images in %.1fs, %s images/s with %d thread(s)\n", thousands(int64(n)), took, thousands(int64(float64(n)/took)), f.threads)
+	}
 	return nil
 }

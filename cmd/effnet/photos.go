@@ -42,6 +42,10 @@ func photosAt(arg string) []photo {
 	case err == nil:
 		return []photo{{name: arg}}
 	case !errors.Is(err, fs.ErrNotExist) || !strings.ContainsAny(arg, "*?["):
+		var pe *fs.PathError
+		if errors.As(err, &pe) {
+			err = fmt.Errorf("%s: %w", arg, pe.Err)
+		}
 		return []photo{{arg, err}}
 	}
 	matches, err := filepath.Glob(arg)

@@ -43,7 +43,7 @@ type imageArray struct {
 }
 
 // openImages opens the array at path as images of so many channels. One of
-// three dimensions is one image.
+// three dimensions is one image, or, of grey ones, [N,H,W].
 func openImages(path string, l layout, channels int) (*imageArray, error) {
 	r, err := npy.Open(path)
 	if err != nil {
@@ -59,7 +59,10 @@ func openImages(path string, l layout, channels int) (*imageArray, error) {
 
 func (a *imageArray) interpret(channels int) error {
 	s := a.Shape
-	if len(s) == 3 {
+	switch {
+	case len(s) == 3 && channels == 1 && a.layout == nchw:
+		s = []int{s[0], 1, s[1], s[2]}
+	case len(s) == 3:
 		s = append([]int{1}, s...)
 	}
 	if len(s) != 4 {
