@@ -83,7 +83,7 @@ func TestExportNetwork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(weights.Init(g, 0).Tensors, m.Set.Tensors); d != "" {
+	if d := cmp.Diff(weights.Random(g, 0).Tensors, m.Set.Tensors); d != "" {
 		t.Error(d)
 	}
 	// A file of that name comes before the network.

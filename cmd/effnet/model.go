@@ -98,7 +98,7 @@ func (f *modelFlags) loadOrInit(c *cobra.Command, arg string, seed uint64) (*loa
 	if err != nil {
 		return nil, err
 	}
-	return &loadedModel{Model: &weights.Model{Spec: spec, Set: weights.Init(g, seed)}}, nil
+	return &loadedModel{Model: &weights.Model{Spec: spec, Set: weights.Random(g, seed)}}, nil
 }
 
 // namesNet reports whether an argument means a network: a spec file, or a name
