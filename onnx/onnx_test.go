@@ -263,6 +263,9 @@ func TestZoo(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
+			if err := n.checkSize(nil); err != nil {
+				t.Error(err)
+			}
 			norms := 0
 			before, after := n.graphParts()
 			for i := range n.tensors {
