@@ -32,8 +32,8 @@ const (
 
 // Metadata keys of a file.
 const (
-	MetaSpec   = "effnet.spec"          // as a spec file
-	MetaLabels = "effnet.labels"        // a JSON list of strings, by class
+	MetaSpec   = weights.MetaSpec
+	MetaLabels = weights.MetaLabels
 	MetaPrep   = "effnet.preprocessing" // a JSON object, see Preprocessing
 )
 

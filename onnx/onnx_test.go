@@ -439,3 +439,35 @@ func TestRandomNetworks(t *testing.T) {
 		}
 	})
 }
+
+// Any network that a spec file can describe is written as a file that other
+// readers can read.
+func FuzzWrite(f *testing.F) {
+	for _, text := range networks {
+		f.Add([]byte(text), uint8(0))
+	}
+	f.Add(arch.MustLookup("small_300k").YAML(), uint8(3))
+	f.Fuzz(func(t *testing.T, text []byte, option uint8) {
+		s, err := arch.ParseSpec("x", text)
+		if err != nil {
+			return
+		}
+		if c, err := s.CostAt(s.Resolution); err != nil || c.Params > 1<<18 || c.MACs > 1<<22 || s.Classes > 1<<10 {
+			return
+		}
+		opt := everyOption[int(option)%len(everyOption)]
+		m := model(t, s)
+		p := written(t, m, opt)
+		back, err := arch.ParseSpec(MetaSpec, []byte(p.meta[MetaSpec]))
+		if err != nil || back.Name != s.Name {
+			t.Fatalf("the spec does not come back: %v", err)
+		}
+		g, err := s.Graph()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sameLogits(p, g, m.Set, 1, 1e-4); err != nil {
+			t.Error(err)
+		}
+	})
+}

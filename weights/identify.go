@@ -232,7 +232,7 @@ func OpenModelAs(path string, spec arch.Spec) (*Model, error) {
 		return nil, err
 	}
 	var m *Model
-	if s.Meta[metaSpec] != "" {
+	if s.Meta[MetaSpec] != "" {
 		m, err = modelOf(s, path)
 	} else {
 		m, err = modelAs(s, spec)

@@ -11,12 +11,12 @@ import (
 
 // Metadata keys of a model file.
 const (
-	metaSpec   = "effnet.spec"   // the network, preprocessing included, as a spec file
-	metaLabels = "effnet.labels" // the classes, a JSON list of strings
+	MetaSpec   = "effnet.spec"   // the network, preprocessing included, as a spec file
+	MetaLabels = "effnet.labels" // the classes, a JSON list of strings
 )
 
 // ErrNoSpec is a weights file that does not say which network it belongs to.
-var ErrNoSpec = errors.New("the file does not say which network it is for: no " + metaSpec + " in its metadata")
+var ErrNoSpec = errors.New("the file does not say which network it is for: no " + MetaSpec + " in its metadata")
 
 // Model is a network with its weights and the names of its classes. One file
 // holds one model.
@@ -42,7 +42,7 @@ func OpenModel(path string) (*Model, error) {
 }
 
 func modelOf(s *Set, path string) (*Model, error) {
-	text, ok := s.Meta[metaSpec]
+	text, ok := s.Meta[MetaSpec]
 	if !ok {
 		spec, err := SpecOf(s)
 		if err != nil {
@@ -52,12 +52,12 @@ func modelOf(s *Set, path string) (*Model, error) {
 	}
 	m := &Model{Set: s}
 	var err error
-	if m.Spec, err = arch.ParseSpec(metaSpec, []byte(text)); err != nil {
+	if m.Spec, err = arch.ParseSpec(MetaSpec, []byte(text)); err != nil {
 		return nil, err
 	}
-	if text, ok := s.Meta[metaLabels]; ok {
+	if text, ok := s.Meta[MetaLabels]; ok {
 		if err := json.Unmarshal([]byte(text), &m.Labels); err != nil {
-			return nil, fmt.Errorf("%s: want a JSON list of strings: %v", metaLabels, err)
+			return nil, fmt.Errorf("%s: want a JSON list of strings: %v", MetaLabels, err)
 		}
 	}
 	return m, m.check()
@@ -74,14 +74,14 @@ func (m *Model) Write(path string) error {
 		meta = map[string]string{}
 	}
 	meta["format"] = "pt" // some readers in Python insist
-	meta[metaSpec] = string(m.Spec.YAML())
-	delete(meta, metaLabels)
+	meta[MetaSpec] = string(m.Spec.YAML())
+	delete(meta, MetaLabels)
 	if m.Labels != nil {
 		text, err := json.Marshal(m.Labels)
 		if err != nil {
 			return fmt.Errorf("weights: %s: %w", path, err)
 		}
-		meta[metaLabels] = string(text)
+		meta[MetaLabels] = string(text)
 	}
 	return (&Set{Tensors: m.Set.Tensors, Meta: meta}).WriteFile(path)
 }

@@ -59,15 +59,15 @@ func TestModelErrors(t *testing.T) {
 		edit func(s *Set)
 		want string
 	}{
-		"no spec":          {func(s *Set) { delete(s.Meta, metaSpec) }, "does not say which network"},
-		"broken spec":      {func(s *Set) { s.Meta[metaSpec] = "name: [" }, "effnet.spec:1:"},
-		"labels no list":   {func(s *Set) { s.Meta[metaLabels] = `{"a":1}` }, "want a JSON list of strings"},
-		"labels too few":   {func(s *Set) { s.Meta[metaLabels] = `["a"]` }, "1 labels, network tiny has 7 classes"},
-		"other network":    {func(s *Set) { s.Meta[metaSpec] = strings.Replace(spec, "k5", "k3", 1) }, "file has [24 1 5 5], network wants [24 1 3 3]"},
+		"no spec":          {func(s *Set) { delete(s.Meta, MetaSpec) }, "does not say which network"},
+		"broken spec":      {func(s *Set) { s.Meta[MetaSpec] = "name: [" }, "effnet.spec:1:"},
+		"labels no list":   {func(s *Set) { s.Meta[MetaLabels] = `{"a":1}` }, "want a JSON list of strings"},
+		"labels too few":   {func(s *Set) { s.Meta[MetaLabels] = `["a"]` }, "1 labels, network tiny has 7 classes"},
+		"other network":    {func(s *Set) { s.Meta[MetaSpec] = strings.Replace(spec, "k5", "k3", 1) }, "file has [24 1 5 5], network wants [24 1 3 3]"},
 		"missing a tensor": {func(s *Set) { delete(s.Tensors, "bn2.bias") }, "bn2.bias: missing from the file"},
 	} {
 		s := Init(tinyGraph(t), 1)
-		s.Meta[metaSpec] = spec
+		s.Meta[MetaSpec] = spec
 		c.edit(s)
 		if err := s.WriteFile(path); err != nil {
 			t.Fatal(err)

@@ -13,7 +13,6 @@ import (
 
 	"effnet/arch"
 	"effnet/internal/imagenet"
-	"effnet/onnx"
 	"effnet/train"
 	"effnet/weights"
 )
@@ -72,7 +71,7 @@ func (f *modelFlags) load(c *cobra.Command, arg string) (*loadedModel, error) {
 	if m.Model, err = weights.OpenModelAs(m.Path, spec); err != nil {
 		return nil, err
 	}
-	switch _, own := m.Set.Meta[onnx.MetaSpec]; {
+	switch _, own := m.Set.Meta[weights.MetaSpec]; {
 	case own && m.Spec.Name != spec.Name:
 		fmt.Fprintf(c.ErrOrStderr(), "note: %s says itself that it is %s; --net %s is not used\n", m.Path, m.Spec.Name, f.net)
 	case !own && (m.Spec.Name != spec.Name || m.Spec.BN.Eps != spec.BN.Eps || m.Spec.Padding != spec.Padding):
