@@ -269,10 +269,24 @@ func (d *decoder) frame(seg []byte, progressive, header bool) error {
 		return nil
 	}
 	d.mcusX, d.mcusY = ceilDiv(d.w, 8*d.maxH), ceilDiv(d.h, 8*d.maxV)
+	blocks = 0
 	for i := range comps {
 		c := &comps[i]
 		c.bw, c.bh = ceilDiv(d.w*c.h, 8*d.maxH), ceilDiv(d.h*c.v, 8*d.maxV)
 		c.stride, c.rows = d.mcusX*c.h, d.mcusY*c.v
+		blocks += c.bw * c.bh
+	}
+	// Before anything of the image's size is allocated: a block has a code for
+	// its DC and, but for progressive files, one for the end of its AC.
+	least := 2 * blocks
+	if progressive {
+		least = blocks
+	}
+	if least > 8*len(d.data) {
+		return io.ErrUnexpectedEOF
+	}
+	for i := range comps {
+		c := &comps[i]
 		c.pix = make([]byte, 64*c.stride*c.rows)
 		if progressive {
 			c.coeffs = make([]int16, 64*c.stride*c.rows)

@@ -160,6 +160,7 @@ func TestRefused(t *testing.T) {
 		{"lossless", file(frame(0xc3, 8, 0, 8, 0, 8, 1, 1, 0x11, 0)), "is not supported"},
 		{"two components", file(frame(sof0, 8, 0, 8, 0, 8, 2, 1, 0x11, 0, 2, 0x11, 0)), "an image of 2 components"},
 		{"no height", file(frame(sof0, 8, 0, 0, 0, 8, 1, 1, 0x11, 0)), "the size is 8x0"},
+		{"large", file(quant, frame(sof0, 8, 0xff, 0xff, 0xff, 0xff, 1, 1, 0x11, 0)), "unexpected EOF"},
 		{"frame cut", file(frame(sof0, 8, 0, 8, 0, 8, 3, 1, 0x11, 0)), "the frame's header has 9 bytes"},
 		{"two frames", file(grey, grey), "two frames"},
 		{"same name", file(frame(sof0, 8, 0, 8, 0, 8, 3, 1, 0x11, 0, 1, 0x11, 0, 3, 0x11, 0)), "two components are called 1"},
