@@ -9,7 +9,7 @@ set -eu
 cd "$(dirname "$0")/.."
 kills=${1:-10}
 effnet=${EFFNET:-bin/effnet}
-net=${NET:-small_300k} data=${DATA:-fashion-mnist} epochs=${EPOCHS:-2} threads=${THREADS:-2}
+net=${NET:-small_300k} data=${DATA:-fashion-mnist} epochs=${EPOCHS:-10} threads=${THREADS:-2}
 [ -x "$effnet" ] || { echo "no $effnet: run make build first" >&2; exit 2; }
 
 dir=$(mktemp -d)
