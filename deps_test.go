@@ -12,7 +12,7 @@ import (
 // this module it may import and the modules from outside. Nothing is inherited.
 var allowed = map[string]struct{ inside, outside []string }{
 	"effnet/arch":                   {nil, []string{"github.com/goccy/go-yaml"}},
-	"effnet/weights":                {[]string{"arch", "internal/atomicfile"}, nil},
+	"effnet/weights":                {[]string{"arch", "internal/atomicfile", "internal/half"}, nil},
 	"effnet/onnx":                   {[]string{"arch", "weights", "internal/atomicfile"}, []string{"google.golang.org/protobuf"}},
 	"effnet/hub":                    {[]string{"arch", "internal/atomicfile", "internal/download", "internal/lockfile"}, nil},
 	"effnet/hub/hubtest":            {nil, nil},
@@ -27,7 +27,8 @@ var allowed = map[string]struct{ inside, outside []string }{
 	"effnet/internal/lockfile":      {nil, []string{"golang.org/x/sys"}},
 	"effnet/internal/jpeg":          {nil, nil},
 	"effnet/internal/imagenet":      {nil, nil},
-	"effnet/internal/npy":           {[]string{"internal/atomicfile"}, nil},
+	"effnet/internal/half":          {nil, nil},
+	"effnet/internal/npy":           {[]string{"internal/atomicfile", "internal/half"}, nil},
 	"effnet/internal/par":           {nil, nil},
 	"effnet/internal/kernel":        {nil, []string{"golang.org/x/sys"}},
 	"effnet/internal/kernel/asmgen": {nil, nil},

@@ -17,6 +17,8 @@ import (
 	"math"
 	"os"
 	"strings"
+
+	"effnet/internal/half"
 )
 
 const (
@@ -220,7 +222,7 @@ func dtypeOf(descr string) (dtype, bool) {
 	}
 	switch descr[1:] {
 	case "f2":
-		return dtype{2, func(b []byte) float32 { return fromHalf(order.Uint16(b)) }}, true
+		return dtype{2, func(b []byte) float32 { return half.Widen(order.Uint16(b)) }}, true
 	case "f4":
 		return dtype{4, func(b []byte) float32 { return math.Float32frombits(order.Uint32(b)) }}, true
 	case "f8":
@@ -250,16 +252,4 @@ func dtypeOf(descr string) (dtype, bool) {
 		return dtype{8, func(b []byte) float32 { return float32(int64(order.Uint64(b))) }}, true
 	}
 	return dtype{}, false
-}
-
-// fromHalf widens an IEEE half: 1 sign bit, 5 of exponent (bias 15), 10 of mantissa.
-func fromHalf(h uint16) float32 {
-	sign, exp, frac := uint32(h>>15)<<31, uint32(h>>10&0x1f), uint32(h&0x3ff)
-	switch exp {
-	case 0: // zero or subnormal: frac * 2^-24, exact in float32
-		return math.Float32frombits(sign | math.Float32bits(float32(frac)/(1<<24)))
-	case 0x1f: // infinity or NaN
-		return math.Float32frombits(sign | 0xff<<23 | frac<<13)
-	}
-	return math.Float32frombits(sign | (exp+127-15)<<23 | frac<<13)
 }
