@@ -258,10 +258,19 @@ func TestGoldenRuns(t *testing.T) {
 					for i := range r.Steps {
 						losses = append(losses, step(t, tr, narrow(c.Images(i)), labels32(c.Labels(i)), r.LR).Loss)
 					}
-					near(t, "losses", losses, r.Losses, 1e-3, 0)
+					near(t, "losses", losses, r.Losses, 1e-5, 0)
 					w := tr.Weights()
 					for _, k := range slices.Sorted(maps.Keys(r.Final)) {
-						near(t, k, w.Tensors[k].Data, r.Final[k], 2e-2, 1e-4)
+						near(t, k, w.Tensors[k].Data, r.Final[k], 1e-4, 1e-6)
+					}
+					for _, k := range slices.Sorted(maps.Keys(r.Probes)) {
+						data := make([]float64, len(w.Tensors[k].Data))
+						sum := 0.0
+						for i, v := range w.Tensors[k].Data {
+							data[i] = float64(v)
+							sum += math.Abs(data[i])
+						}
+						near(t, "probe of "+k, []float64{golden.Probe(data)}, []float64{r.Probes[k]}, 0, 1e-5*sum+1e-6)
 					}
 				})
 			}
