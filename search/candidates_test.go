@@ -242,7 +242,7 @@ func TestRandomBases(t *testing.T) {
 		seen := map[string]bool{}
 		for i := range sp.Nets {
 			n := &sp.Nets[i]
-			if seen[n.key()] || math.Abs(n.CostRatio/factor-1) > 0.05 {
+			if seen[n.key()] || n.CostRatio < factor*(1-0.05) || n.CostRatio > factor*(1+0.05) {
 				t.Fatalf("network %d: repeated or costing %v, wanted %v", i, n.CostRatio, factor)
 			}
 			seen[n.key()] = true

@@ -171,15 +171,6 @@ func (r *Result) Networks() []*Network {
 	return out
 }
 
-// Network finds a network by its name; nil if there is none.
-func (r *Result) Network(id string) *Network {
-	nets := r.Networks()
-	if i := slices.IndexFunc(nets, func(n *Network) bool { return n.ID == id }); i >= 0 {
-		return nets[i]
-	}
-	return nil
-}
-
 // TrialsOf lists a network's finished trials by seed.
 func (r *Result) TrialsOf(network string) []*TrialResult {
 	var out []*TrialResult

@@ -15,10 +15,6 @@ const (
 	Failed
 )
 
-var stateNames = [...]string{"waiting", "running", "finished", "failed"}
-
-func (s TrialState) String() string { return stateNames[s] }
-
 // TrialStatus is one trial while the search runs.
 type TrialStatus struct {
 	ID       string
