@@ -146,6 +146,17 @@ func unknownCommand(parent *cobra.Command, name string) error {
 	return usagef("unknown command %q; %s", name, hint)
 }
 
+// atMostOne makes an argument check for a command that wants one thing, or
+// nothing where it resumes.
+func atMostOne(what string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return usagef("%s wants %s, got %q; see 'effnet %s --help'", c.Name(), what, args, c.Name())
+		}
+		return nil
+	}
+}
+
 // exactly makes an argument check that names what is missing.
 func exactly(names ...string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strings"
 	"time"
@@ -64,12 +65,12 @@ func (t *trainProgress) step(p train.Progress) {
 	switch {
 	case t.bar != nil: // 80 columns wide at most
 		t.bar.Describe(fmt.Sprintf("%d/%d  loss %.3f  acc %.1f%%  %s img/s  %s left",
-			p.Epoch, p.Epochs, p.Loss, 100*p.Accuracy, count(p.ImagesPerSecond), duration(p.Left)))
+			p.Epoch, p.Epochs, p.Loss, 100*p.Accuracy, thousands(int64(math.Round(p.ImagesPerSecond))), duration(p.Left)))
 		t.bar.Set(p.Step)
 	case time.Since(t.last) >= lineInterval:
 		t.last = time.Now()
 		fmt.Fprintf(t.w, "epoch %d/%d  loss %.3f  accuracy %.1f %%  %s images/s  %s left\n",
-			p.Epoch, p.Epochs, p.Loss, 100*p.Accuracy, count(p.ImagesPerSecond), duration(p.Left))
+			p.Epoch, p.Epochs, p.Loss, 100*p.Accuracy, thousands(int64(math.Round(p.ImagesPerSecond))), duration(p.Left))
 	}
 }
 
@@ -79,7 +80,7 @@ func (t *trainProgress) epoch(e train.EpochRecord, p train.Progress) {
 	if e.ValLoss != nil {
 		line += fmt.Sprintf("  val loss %.3f accuracy %5.2f %%", *e.ValLoss, 100**e.ValAccuracy)
 	}
-	line += fmt.Sprintf("  %s images/s  %s elapsed", count(e.ImagesPerSecond), duration(p.Elapsed))
+	line += fmt.Sprintf("  %s images/s  %s elapsed", thousands(int64(math.Round(e.ImagesPerSecond))), duration(p.Elapsed))
 	if p.Left > 0 {
 		line += fmt.Sprintf("  %s left", duration(p.Left))
 	}
@@ -140,15 +141,6 @@ func (d *download) close() {
 		d.bar.Clear()
 		d.bar = nil
 	}
-}
-
-// count is a whole number with thousands separated by spaces.
-func count(x float64) string {
-	s := fmt.Sprintf("%.0f", x)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + " " + s[i:]
-	}
-	return s
 }
 
 // duration is d to the second: 5s, 2m05s, 1h02m.

@@ -60,12 +60,7 @@ repeats no finished trial, and ends with the same bits.`,
 		Example: `  effnet search small_300k --data fashion-mnist --budget 10m --out run
   effnet search net.yaml --data photos/ --factor 2 --seeds 3 --epochs 20 --out run
   effnet search --resume run`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return usagef("search wants one base network, got %q; see 'effnet search --help'", args)
-			}
-			return nil
-		},
+		Args:              atMostOne("one base network"),
 		ValidArgsFunction: completeNet,
 		RunE:              func(_ *cobra.Command, args []string) error { return s.run(args) },
 	}

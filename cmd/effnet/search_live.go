@@ -43,8 +43,8 @@ func (l *searchLive) planned(p *search.Plan, st *search.Status) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	fmt.Fprintf(l.w, "base      %s: %s MACs, %s params, %d px\n", l.base.Name, short(p.BaseNet.MACs), short(p.BaseNet.Params), p.BaseNet.Resolution)
-	fmt.Fprintf(l.w, "data      %s: %s training, %s validation, %s test images\n", l.cfg.Data, count(float64(p.TrainImages)), count(float64(p.Validation)), count(float64(p.Test)))
-	fmt.Fprintf(l.w, "explore   %d of %s distinct networks that cost %gx the base within %.3g %%\n", len(p.Networks), count(float64(p.Enumerated)), l.cfg.Factor, 100*l.cfg.Tolerance)
+	fmt.Fprintf(l.w, "data      %s: %s training, %s validation, %s test images\n", l.cfg.Data, thousands(int64(p.TrainImages)), thousands(int64(p.Validation)), thousands(int64(p.Test)))
+	fmt.Fprintf(l.w, "explore   %d of %s distinct networks that cost %gx the base within %.3g %%\n", len(p.Networks), thousands(int64(p.Enumerated)), l.cfg.Factor, 100*l.cfg.Tolerance)
 	if len(p.Final) > 0 {
 		var names []string
 		for i := range p.Final {

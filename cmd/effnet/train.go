@@ -57,12 +57,7 @@ bits as if it had never stopped.`,
   effnet train net.yaml --data photos/ --epochs 50 --recipe efficientnet --out run
   effnet train photos.pth --net tf_efficientnet_lite0 --data photos/ --freeze stem,1-3 --out run
   effnet train --resume run`,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 1 {
-				return usagef("train wants one network, got %q; see 'effnet train --help'", args)
-			}
-			return nil
-		},
+		Args:              atMostOne("one network"),
 		ValidArgsFunction: completeNet,
 		RunE:              func(_ *cobra.Command, args []string) error { return t.run(args) },
 	}
