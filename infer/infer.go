@@ -14,6 +14,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"effnet/arch"
 	"effnet/internal/kernel"
@@ -98,6 +99,10 @@ func (p *Plan) Run(ctx context.Context, x []float32, n int) ([]float32, error) {
 // has run as many images on as many goroutines before. When ctx ends first,
 // its error is returned and the outputs are undefined.
 func (p *Plan) RunInto(ctx context.Context, x []float32, n int, logits []float32, taps ...[]float32) error {
+	return p.runInto(ctx, x, n, logits, taps, nil)
+}
+
+func (p *Plan) runInto(ctx context.Context, x []float32, n int, logits []float32, taps [][]float32, times []time.Duration) error {
 	if want := n * p.in.Elems(); n < 0 || len(x) != want {
 		return fmt.Errorf("infer: the input has %d values, %d images of %dx%dx%d want %d", len(x), n, p.in.H, p.in.W, p.in.C, want)
 	}
@@ -118,6 +123,6 @@ func (p *Plan) RunInto(ctx context.Context, x []float32, n int, logits []float32
 		defer p.workers.Unlock()
 		pool = p.pool
 	}
-	s.run(ctx, pool, x, n)
+	s.run(ctx, pool, x, n, times)
 	return ctx.Err()
 }

@@ -3,6 +3,7 @@ package infer
 import (
 	"context"
 	"sync/atomic"
+	"time"
 
 	"effnet/internal/par"
 )
@@ -61,23 +62,33 @@ func (p *Plan) release(s *state) {
 
 // run computes all outputs unless ctx ends. Images that keep most workers busy
 // are done one a worker, which needs no barriers and keeps an image in one
-// core's cache; of the few left over, all workers share the bands.
-func (s *state) run(ctx context.Context, pool *par.Pool, x []float32, n int) {
+// core's cache; of the few left over, all workers share the bands, as they do
+// of all images when the time of each step is to be added to times.
+func (s *state) run(ctx context.Context, pool *par.Pool, x []float32, n int, times []time.Duration) {
 	s.x, s.done = x, ctx.Done()
 	s.quit.Store(false)
 	whole := n
-	if rest := n % pool.Threads(); 2*rest <= pool.Threads() {
+	if rest := n % pool.Threads(); times != nil {
+		whole = 0
+	} else if 2*rest <= pool.Threads() {
 		whole -= rest
 	}
 	pool.Do(whole, s.image)
 	for i := whole; i < n; i++ {
 		s.begin(0, i)
-		for _, st := range s.plan.steps {
+		for j, st := range s.plan.steps {
+			var start time.Time
+			if times != nil {
+				start = time.Now()
+			}
 			s.step = st
 			for w := range s.scratch[:pool.Threads()] {
 				s.needScratch(w)
 			}
 			pool.Do(st.bands, s.band)
+			if times != nil {
+				times[j] += time.Since(start)
+			}
 		}
 		s.end(0, i)
 	}

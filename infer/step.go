@@ -18,6 +18,8 @@ const (
 	reduce                    // sum of the partial sums of a pooled value
 )
 
+var producerNames = [...]string{"pass", "pointwise", "dense", "depthwise", "max pool", "pool"}
+
 // step is one pass over an image:
 //
 //	y = last(act(scale * producer(in * gate) + shift) + residual)
@@ -251,4 +253,12 @@ func (v *value) clearBorder(f *frame, r0, rows int) {
 	if r0+rows == v.shape.H {
 		clear(mem[(v.pad.Top+v.shape.H)*stride:])
 	}
+}
+
+func (st *step) describe() Step {
+	d := Step{Name: st.name, Kind: producerNames[st.producer], In: st.in.shape, Out: st.shape}
+	if st.weight != nil {
+		d.FLOPs = 2 * int64(st.shape.H) * int64(st.shape.W) * int64(len(st.weight))
+	}
+	return d
 }
