@@ -20,4 +20,6 @@ var Generic = Impl{
 	SGD:              sgdGo,
 	AdamW:            adamwGo,
 	Average:          averageGo,
+	Peak:             peakGo,
+	Stream:           streamGo,
 }

@@ -87,4 +87,12 @@ type Impl struct {
 	SGD     func(p, g, mom []float32, s SGDStep)
 	AdamW   func(p, g, mean, square []float32, s AdamWStep)
 	Average func(avg, p []float32, weight float32)
+
+	// Peak and Stream measure the machine. Peak computes x = PeakScale*x +
+	// PeakShift so many times for as many of the first elements as it holds in
+	// registers, and returns how many floating-point operations that took.
+	// Stream reads x, whose length is a multiple of StreamBlock, and returns
+	// its sum, added up in any order.
+	Peak   func(x *[PeakFloats]float32, iterations int) (flops int64)
+	Stream func(x []float32) (sum float32)
 }

@@ -63,5 +63,7 @@ func asmImpl(t isa, name string) Impl {
 	impl.SGD = func(p, g, mom []float32, s SGDStep) { sgdAsm(t, p, g, mom, s) }
 	impl.AdamW = func(p, g, mean, square []float32, s AdamWStep) { adamwAsm(t, p, g, mean, square, s) }
 	impl.Average = func(avg, p []float32, weight float32) { averageAsm(t, avg, p, weight) }
+	impl.Peak = func(x *[PeakFloats]float32, iterations int) int64 { return peakAsm(t, x, iterations) }
+	impl.Stream = func(x []float32) float32 { return streamAsm(t, x) }
 	return impl
 }

@@ -13,6 +13,7 @@ func files() map[string][]byte {
 	return map[string][]byte{
 		"dw_amd64.s":   dwFile(),
 		"gemm_amd64.s": gemmFile(),
+		"peak_amd64.s": peakFile(),
 		"rows_amd64.s": rowsFile(),
 	}
 }
