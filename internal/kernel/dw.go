@@ -2,6 +2,69 @@ package kernel
 
 import "fmt"
 
+// Depthwise is a depthwise convolution whose input holds its padding, on some
+// of the channels of its tensors:
+//
+//	y[r][c][j] = act(shift[j] + sum_ky sum_kx x[(r*Stride+ky)*XRow+(c*Stride+kx)*XCol+j] * w[(ky*K+kx)*WTap+j])
+type Depthwise struct {
+	C, K, Stride           int
+	Rows, Cols             int // pixels of y
+	XRow, XCol, YRow, YCol int // floats from row to row, pixel to pixel
+	WTap                   int // floats of w from tap to tap
+
+	Shift []float32 // [C]; nil for zeros
+	Act   Act
+}
+
+// check panics if the geometry is impossible or a slice too short for it; it
+// reports whether there is anything to do.
+func (s *Depthwise) check(x, w, y, sums []float32) bool {
+	if min(s.C, s.Rows, s.Cols, s.XRow, s.XCol, s.YRow, s.YCol, s.WTap) < 0 || s.K < 1 || s.Stride < 1 || s.Act >= numActs {
+		panic(fmt.Sprintf("kernel: depthwise convolution of %+v", *s))
+	}
+	if s.C == 0 || s.Rows == 0 || s.Cols == 0 {
+		return false
+	}
+	need(x, ((s.Rows-1)*s.Stride+s.K-1)*s.XRow+((s.Cols-1)*s.Stride+s.K-1)*s.XCol+s.C)
+	need(w, (s.K*s.K-1)*s.WTap+s.C)
+	need(y, (s.Rows-1)*s.YRow+(s.Cols-1)*s.YCol+s.C)
+	if s.Shift != nil {
+		need(s.Shift, s.C)
+	}
+	if sums != nil {
+		need(sums, s.C)
+	}
+	return true
+}
+
+func depthwiseGo(s Depthwise, x, w, y, sums []float32) {
+	if !s.check(x, w, y, sums) {
+		return
+	}
+	c := s.C
+	for r := range s.Rows {
+		for col := range s.Cols {
+			out := y[r*s.YRow+col*s.YCol:][:c]
+			if s.Shift != nil {
+				copy(out, s.Shift)
+			} else {
+				clear(out)
+			}
+			for ky := range s.K {
+				for kx := range s.K {
+					mulAddGo(out, x[(r*s.Stride+ky)*s.XRow+(col*s.Stride+kx)*s.XCol:], w[(ky*s.K+kx)*s.WTap:])
+				}
+			}
+			if s.Act != Identity {
+				applyGo(out, out, s.Act)
+			}
+			if sums != nil {
+				addGo(sums[:c], out)
+			}
+		}
+	}
+}
+
 // check panics if the geometry is impossible or a slice too short for it; it
 // reports whether there are channels and pixels at all.
 func (s DW) check(x, w, y []float32) bool {
@@ -32,11 +95,15 @@ func (s DW) taps(x, w, y []float32, f func(in, wt, out []float32)) {
 	}
 }
 
-func dwForwardGo(s DW, x, w, y []float32) {
-	if s.check(x, w, y) {
-		clear(y[:s.OutH*s.OutW*s.C])
-		s.taps(x, w, y, func(in, wt, out []float32) { mulAddGo(out, in, wt) })
+// DWForward computes y = depthwise(x) with w [K*K,C].
+func (impl *Impl) DWForward(s DW, x, w, y []float32) {
+	if !s.check(x, w, y) {
+		return
 	}
+	impl.Depthwise(Depthwise{
+		C: s.C, K: s.K, Stride: s.Stride, Rows: s.OutH, Cols: s.OutW,
+		XRow: s.InW * s.C, XCol: s.C, WTap: s.C, YRow: s.OutW * s.C, YCol: s.C,
+	}, x, w, y, nil)
 }
 
 func dwBackwardInputGo(s DW, dy, w, dx []float32) {

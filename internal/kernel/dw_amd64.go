@@ -2,50 +2,109 @@
 
 package kernel
 
+import "math"
+
 const dwMaxK = 7
 
 // dwWork is how many products of vectors a call of assembly may do. Only a test
 // changes it.
 var dwWork = 1 << 18
 
-// dwForwardArgs is a call of dwForward. Steps are in bytes; those from column
-// to column are the same for all slices.
-type dwForwardArgs struct {
-	x, w, y            *float32
-	off, chunks, lanes int // first vector of channels, count, channels of each
-	rows, cols         int
-	k, stride          int
-	xCol, xRow, xStep  int // from column to column, row to row, output row to row
-	yRow, wRow         int
+// depthwiseArgs is a call of depthwise. Steps are in bytes.
+type depthwiseArgs struct {
+	x, w, y, shift, sums *float32
+	off, chunks, lanes   int // first vector of channels, count, channels of each
+	rows                 int
+	tall, size, short    int // of a row: blocks of size+1 outputs, then of size
+	k, stride            int
+	xCol, xRow           int // from column to column, row to row
+	xOut, xStep          int // from output to output, output row to output row
+	yCol, yRow           int
+	wCol, wRow           int
+	flags                int
+	lo, hi               float32
 }
 
-func dwForwardAsm(t isa, s DW, x, w, y []float32) {
+const (
+	dwSwish = 1 << iota
+	dwClamp
+	dwSums
+)
+
+func depthwiseAsm(t isa, s Depthwise, x, w, y, sums []float32) {
 	if s.K > dwMaxK || s.Stride > 2 || s.Stride == 2 && s.K != 3 && s.K != 5 && s.K != 7 {
-		dwForwardGo(s, x, w, y)
+		depthwiseGo(s, x, w, y, sums)
 		return
 	}
-	if !s.check(x, w, y) {
+	if !s.check(x, w, y, sums) {
 		return
 	}
-	c := 4 * s.C
-	a := dwForwardArgs{
-		w: &w[0], cols: s.OutW, k: s.K, stride: s.Stride,
-		xCol: c, xRow: s.InW * c, xStep: s.Stride * s.InW * c,
-		yRow: s.OutW * c, wRow: s.K * c,
+	a := depthwiseArgs{
+		w: &w[0], k: s.K, stride: s.Stride, xOut: 4 * s.Stride * s.XCol,
+		xCol: 4 * s.XCol, xRow: 4 * s.XRow, xStep: s.Stride * 4 * s.XRow,
+		yCol: 4 * s.YCol, yRow: 4 * s.YRow, wCol: 4 * s.WTap, wRow: s.K * 4 * s.WTap,
 	}
-	rows := max(1, dwWork/(s.OutW*s.K*s.K))
-	for oy := 0; oy < s.OutH; oy += rows {
-		a.rows = min(rows, s.OutH-oy)
-		a.x, a.y = &x[oy*s.Stride*s.InW*s.C], &y[oy*s.OutW*s.C]
-		t.vectors(s.C, dwWork/(a.rows*s.OutW*s.K*s.K), func(t isa, off, chunks, lanes int) {
+	if s.Shift != nil {
+		a.shift = &s.Shift[0]
+	}
+	var late bool
+	a.flags, a.lo, a.hi, late = s.epilogue()
+	if sums != nil && !late {
+		a.flags |= dwSums
+		a.sums = &sums[0]
+	}
+	rows := max(1, dwWork/(s.Cols*s.K*s.K))
+	for r := 0; r < s.Rows; r += rows {
+		a.rows = min(rows, s.Rows-r)
+		a.x, a.y = &x[r*s.Stride*s.XRow], &y[r*s.YRow]
+		t.vectors(s.C, dwWork/(a.rows*s.Cols*s.K*s.K), func(t isa, off, chunks, lanes int) {
 			a.off, a.chunks, a.lanes = off, chunks, lanes
+			n := (s.Cols + t.depthwiseBlock(s.K) - 1) / t.depthwiseBlock(s.K)
+			a.size, a.tall = s.Cols/n, s.Cols%n
+			a.short = n - a.tall
 			if t == avx512 {
-				dwForwardAVX512(&a)
+				depthwiseAVX512(&a)
 			} else {
-				dwForwardAVX2(&a)
+				depthwiseAVX2(&a)
 			}
 		})
 	}
+	if late {
+		for r := range s.Rows {
+			for c := range s.Cols {
+				row := y[r*s.YRow+c*s.YCol:][:s.C]
+				applyAsm(t, row, row, s.Act)
+				if sums != nil {
+					addAsm(t, sums[:s.C], row)
+				}
+			}
+		}
+	}
+}
+
+// depthwiseBlock is the size of the largest block of outputs with k taps a row.
+func (t isa) depthwiseBlock(k int) int {
+	if t == avx512 {
+		return 14
+	}
+	return min(11, 13-k)
+}
+
+// epilogue says how depthwise applies the activation; late leaves it to
+// another pass over y.
+func (s *Depthwise) epilogue() (flags int, lo, hi float32, late bool) {
+	switch s.Act {
+	case Identity:
+	case Swish:
+		flags = dwSwish
+	case ReLU:
+		flags, hi = dwClamp, float32(math.Inf(1))
+	case ReLU6:
+		flags, hi = dwClamp, 6
+	default:
+		late = true
+	}
+	return flags, lo, hi, late
 }
 
 // vectors calls f for all channels: step vectors a call, then the rest of less
@@ -66,7 +125,7 @@ func (t isa) vectors(channels, step int, f func(t isa, off, chunks, lanes int)) 
 }
 
 //go:noescape
-func dwForwardAVX512(args *dwForwardArgs)
+func depthwiseAVX512(args *depthwiseArgs)
 
 //go:noescape
-func dwForwardAVX2(args *dwForwardArgs)
+func depthwiseAVX2(args *depthwiseArgs)

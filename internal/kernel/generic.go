@@ -4,7 +4,11 @@ package kernel
 var Generic = Impl{
 	Name: "go", MR: 4, NR: 4,
 	Gemm:             gemmGo,
-	DWForward:        dwForwardGo,
+	Conv:             convGo,
+	Panel:            convPanelGo,
+	Lanes:            convLanesGo,
+	ScaleRows:        scaleRowsGo,
+	Depthwise:        depthwiseGo,
 	DWBackwardInput:  dwBackwardInputGo,
 	DWBackwardWeight: dwBackwardWeightGo,
 	ScaleAct:         scaleActGo,

@@ -47,9 +47,18 @@ type Impl struct {
 	// value alone, bit for bit, and not on where it stands.
 	Gemm func(m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c []float32, ldc int, acc bool)
 
-	// DWForward computes y = depthwise(x) with w [K*K,C]. As in Gemm, an element
-	// does not depend on where it stands.
-	DWForward func(s DW, x, w, y []float32)
+	// Conv computes a convolution with a weight packed by Pack, whose panels are
+	// Panel columns wide, of Lanes to a vector. As in Gemm, an element does not
+	// depend on where it stands. Any panels can be computed alone.
+	Conv         func(s Conv, x, w, y []float32)
+	Panel, Lanes int
+	// ScaleRows computes dst = scale*src for the len(scale) rows of dst and src.
+	ScaleRows func(dst, src, scale []float32)
+
+	// Depthwise computes a depthwise convolution, and adds to sums [C], unless
+	// it is nil, the sums of y over its pixels. As in Gemm, an element of y does
+	// not depend on where it stands.
+	Depthwise func(s Depthwise, x, w, y, sums []float32)
 	// DWBackwardInput computes the gradient dx [InH,InW,C], overwritten whole,
 	// of x from dy [OutH,OutW,C].
 	DWBackwardInput func(s DW, dy, w, dx []float32)

@@ -45,7 +45,10 @@ func asmImpl(t isa, name string) Impl {
 	impl.Gemm = func(m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c []float32, ldc int, acc bool) {
 		gemmAsm(t, m, n, k, a, ars, acs, b, ldb, c, ldc, acc)
 	}
-	impl.DWForward = func(s DW, x, w, y []float32) { dwForwardAsm(t, s, x, w, y) }
+	impl.Panel, impl.Lanes = 2*t.lanes(), t.lanes()
+	impl.Conv = func(s Conv, x, w, y []float32) { convAsm(t, s, x, w, y) }
+	impl.ScaleRows = func(dst, src, scale []float32) { scaleRowsAsm(t, dst, src, scale) }
+	impl.Depthwise = func(s Depthwise, x, w, y, sums []float32) { depthwiseAsm(t, s, x, w, y, sums) }
 	impl.DWBackwardInput = func(s DW, dy, w, dx []float32) { dwBackwardInputAsm(t, s, dy, w, dx) }
 	impl.DWBackwardWeight = func(s DW, x, dy, dw []float32) { dwBackwardWeightAsm(t, s, x, dy, dw) }
 	impl.ScaleAct = func(dst, src, scale, shift []float32, act Act) { scaleActAsm(t, dst, src, scale, shift, act) }

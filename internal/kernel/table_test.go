@@ -104,6 +104,8 @@ func TestNoAllocations(t *testing.T) {
 	eachImpl(t, func(t *testing.T, impl *Impl) {
 		for name, f := range map[string]func(){
 			"gemm":        func() { impl.Gemm(100, 40, 96, buf, 96, 1, buf[10000:], 40, buf[20000:], 40, false) },
+			"conv":        func() { impl.Conv(convOf(3, 10, 8, 40, 3, 1, 0), buf, buf[1000:], buf[30000:]) },
+			"scalerows":   func() { impl.ScaleRows(buf[:320], buf[1000:], buf[2000:2010]) },
 			"forward":     func() { impl.DWForward(s, buf, buf, buf[30000:]) },
 			"input":       func() { impl.DWBackwardInput(s, buf, buf, buf[30000:]) },
 			"weight":      func() { impl.DWBackwardWeight(s, buf, buf, buf[30000:]) },

@@ -4,7 +4,7 @@ package main
 func dwFile() []byte {
 	a := newAsm()
 	for _, a.isa = range isas {
-		dwForward(a)
+		depthwise(a)
 		dwInput(a)
 		dwWeight(a)
 	}
@@ -57,58 +57,108 @@ func (a *asm) chunks(loops func()) {
 	a.ret()
 }
 
-// dwForward writes the convolution.
+// Bits of depthwiseArgs.flags, as in dw_amd64.go.
+const (
+	dwSwish = 1 << iota // apply swish to the sums of products
+	dwClamp             // cut to [lo, hi]
+	dwSums              // add to the sums over pixels
+)
+
+// depthwise writes the convolution.
 //
-//	func dwForward(args *dwForwardArgs)
+//	func depthwise(args *depthwiseArgs)
 //
 // For every vector of channels, a block of outputs of a row stays in registers
 // over all taps. A row of taps is held in registers, and a column of the input
 // is loaded once for all outputs of the block that it takes part in.
-func dwForward(a *asm) {
-	a.fn("dwForward", []string{"args"}, []string{"off", "chunks", "left", "src", "dst", "w"})
-	dwPrologue(a, "dwForwardArgs", map[string]string{"R8": "xCol", "R9": "xCol", "R10": "xCol", "R13": "xRow"}, func(cut tail) {
-		a.chunks(func() { dwForwardRows(a, cut) })
+func depthwise(a *asm) {
+	a.fn("depthwise", []string{"args"}, []string{"off", "chunks", "left", "src", "dst", "w", "size", "shift", "sums"})
+	dwPrologue(a, "depthwiseArgs", map[string]string{"R8": "xCol", "R9": "wCol", "R10": "yCol", "R13": "xRow"}, func(cut tail) {
+		a.chunks(func() { depthwiseRows(a, cut) })
 	})
 }
 
-func dwForwardRows(a *asm, cut tail) {
-	row, two, next := a.label("row"), a.label("two"), a.label("next")
-	for _, p := range [][2]string{{"x", "src"}, {"y", "dst"}, {"w", "w"}} {
-		a.ins("MOVQ", "dwForwardArgs_"+p[0]+"(R14)", "AX")
+// depthwiseBlock is the size of the largest block of outputs with k taps a row,
+// as in dw_amd64.go.
+func depthwiseBlock(a *asm, k int) int { return min(14, a.free()-max(2+k, 4)) }
+
+func depthwiseRows(a *asm, cut tail) {
+	row, phase, block, done, end, next := a.label("row"), a.label("phase"), a.label("block"), a.label("done"), a.label("end"), a.label("next")
+	for _, p := range [][2]string{{"x", "src"}, {"y", "dst"}, {"w", "w"}, {"shift", "shift"}, {"sums", "sums"}} {
+		a.ins("MOVQ", "depthwiseArgs_"+p[0]+"(R14)", "AX")
 		a.ins("ADDQ", a.local("off"), "AX")
 		a.ins("MOVQ", "AX", a.local(p[1]))
 	}
-	a.copy("dwForwardArgs_rows(R14)", a.local("left"))
+	a.copy("depthwiseArgs_rows(R14)", a.local("left"))
 
 	a.at(row)
 	a.ins("MOVQ", a.local("src"), "AX")
 	a.ins("MOVQ", a.local("dst"), "BX")
-	a.ins("MOVQ", "dwForwardArgs_cols(R14)", "R11")
-	a.ins("MOVQ", "dwForwardArgs_k(R14)", "SI")
-	a.ins("CMPQ", "dwForwardArgs_stride(R14)", 2)
+	a.ins("MOVQ", "depthwiseArgs_size(R14)", "DI")
+	a.ins("INCQ", "DI")
+	a.ins("MOVQ", "depthwiseArgs_tall(R14)", "R11")
+	a.at(phase)
+	a.ins("MOVQ", "DI", a.local("size"))
+	a.ins("TESTQ", "R11", "R11")
+	a.ins("JZ", end)
+
+	a.at(block)
+	a.ins("MOVQ", "AX", "SI")
+	a.ins("MOVQ", a.local("w"), "DX")
+	a.ins("MOVQ", "depthwiseArgs_k(R14)", "CX")
+	two := a.label("two")
+	sizes := func(k int) (list []int) {
+		for u := range depthwiseBlock(a, k) {
+			list = append(list, u+1)
+		}
+		return list
+	}
+	fin := map[int]string{}
+	for _, u := range sizes(1) {
+		fin[u] = a.label("sums")
+	}
+	kernels := func(stride, k int) {
+		choose(a, "DI", 1, sizes(k), func(u int) {
+			depthwiseTaps(a, cut, stride, k, u)
+			a.ins("JMP", fin[u])
+		})
+	}
+	a.ins("CMPQ", "depthwiseArgs_stride(R14)", 2)
 	a.ins("JEQ", two)
-	choose(a, "SI", 1, []int{1, 2, 3, 4, 5, 6, 7}, func(k int) { dwForwardRow(a, cut, 1, k, next) })
+	choose(a, "CX", 1, []int{1, 2, 3, 4, 5, 6, 7}, func(k int) { kernels(1, k) })
 	a.at(two)
-	a.ins("SHRQ", 1, "SI")
-	choose(a, "SI", 1, []int{3, 5, 7}, func(k int) { dwForwardRow(a, cut, 2, k, next) })
+	a.ins("MOVQ", "CX", "R15")
+	a.ins("SHRQ", 1, "R15")
+	choose(a, "R15", 1, []int{3, 5, 7}, func(k int) { kernels(2, k) })
+	for _, u := range sizes(1) {
+		a.at(fin[u])
+		depthwiseEnd(a, cut, u)
+		a.ins("JMP", done)
+	}
+
+	a.at(done)
+	a.ins("MOVQ", a.local("size"), "DI")
+	a.ins("MOVQ", "DI", "SI")
+	a.ins("IMULQ", "depthwiseArgs_xOut(R14)", "SI")
+	a.ins("ADDQ", "SI", "AX")
+	a.ins("DECQ", "R11")
+	a.ins("JNZ", block)
+
+	// After the blocks one larger come the others.
+	a.at(end)
+	a.ins("MOVQ", "depthwiseArgs_size(R14)", "DI")
+	a.ins("CMPQ", "DI", a.local("size"))
+	a.ins("JEQ", next)
+	a.ins("MOVQ", "depthwiseArgs_short(R14)", "R11")
+	a.ins("JMP", phase)
 
 	a.at(next)
-	a.ins("MOVQ", "dwForwardArgs_xStep(R14)", "AX")
+	a.ins("MOVQ", "depthwiseArgs_xStep(R14)", "AX")
 	a.ins("ADDQ", "AX", a.local("src"))
-	a.ins("MOVQ", "dwForwardArgs_yRow(R14)", "AX")
+	a.ins("MOVQ", "depthwiseArgs_yRow(R14)", "AX")
 	a.ins("ADDQ", "AX", a.local("dst"))
 	a.ins("DECQ", a.local("left"))
 	a.ins("JNZ", row)
-}
-
-// dwForwardRow writes R11 outputs and jumps to done.
-func dwForwardRow(a *asm, cut tail, stride, k int, done string) {
-	for u := 8; u >= 1; u /= 2 {
-		if u+k+2 > a.free() {
-			continue
-		}
-		a.blocksOf("R11", u, done, func() { dwForwardBlock(a, cut, stride, k, u) })
-	}
 }
 
 // blocksOf runs block as long as u columns are left, and jumps to done when
@@ -175,16 +225,26 @@ func (a *asm) advance(n int) {
 	a.ins("LEAQ", memx("AX", "R8", n, 0), "AX")
 }
 
-func dwForwardBlock(a *asm, cut tail, stride, k, u int) {
+// depthwiseTaps computes the sums of products of a block of u outputs.
+func depthwiseTaps(a *asm, cut tail, stride, k, u int) {
 	acc := func(i int) vec { return vec(i) }
 	wt := func(t int) vec { return vec(u + t) }
+	zero, taps := a.label("zero"), a.label("sums")
+	a.ins("CMPQ", "depthwiseArgs_shift(R14)", 0)
+	a.ins("JEQ", zero)
+	a.ins("MOVQ", a.local("shift"), "DX")
+	a.load(cut, "(DX)", acc(0))
+	for i := range u - 1 {
+		a.ins("VMOVAPS", acc(0), acc(i+1))
+	}
+	a.ins("JMP", taps)
+	a.at(zero)
 	for i := range u {
 		a.zero(acc(i))
 	}
-	a.ins("MOVQ", "AX", "SI")
+	a.at(taps)
 	a.ins("MOVQ", a.local("w"), "DX")
-	a.ins("MOVQ", "dwForwardArgs_k(R14)", "CX")
-	a.tapRows(cut, k, wt, "dwForwardArgs_wRow(R14)", func() {
+	a.tapRows(cut, k, wt, "depthwiseArgs_wRow(R14)", func() {
 		a.columns(cut, (u-1)*stride+k, vec(u+k), func(x int, in vec) {
 			for i := range u {
 				if t := x - i*stride; t >= 0 && t < k {
@@ -193,11 +253,42 @@ func dwForwardBlock(a *asm, cut tail, stride, k, u int) {
 			}
 		})
 	})
+}
+
+// depthwiseEnd finishes and stores a block of u outputs.
+func depthwiseEnd(a *asm, cut tail, u int) {
+	acc := func(i int) vec { return vec(i) }
+	t := [4]vec{vec(u), vec(u + 1), vec(u + 2), vec(u + 3)}
+	linear, unclamped, store := a.label("linear"), a.label("unclamped"), a.label("store")
+	a.ins("MOVQ", "depthwiseArgs_flags(R14)", "CX")
+	a.ins("TESTL", dwSwish, "CX")
+	a.ins("JZ", linear)
+	for i := range u {
+		a.act(swish, acc(i), t)
+	}
+	a.at(linear)
+	a.ins("TESTL", dwClamp, "CX")
+	a.ins("JZ", unclamped)
+	a.ins("VBROADCASTSS", "depthwiseArgs_lo(R14)", t[0])
+	a.ins("VBROADCASTSS", "depthwiseArgs_hi(R14)", t[1])
+	for i := range u {
+		a.ins("VMAXPS", acc(i), t[0], acc(i))
+		a.ins("VMINPS", acc(i), t[1], acc(i))
+	}
+	a.at(unclamped)
+	a.ins("TESTL", dwSums, "CX")
+	a.ins("JZ", store)
+	a.ins("MOVQ", a.local("sums"), "DX")
+	a.load(cut, "(DX)", t[0])
+	for i := range u {
+		a.ins("VADDPS", acc(i), t[0], t[0])
+	}
+	a.store(cut, t[0], "(DX)")
+	a.at(store)
 	for i := range u {
 		a.store(cut, acc(i), "(BX)")
 		a.ins("ADDQ", "R10", "BX")
 	}
-	a.advance(u * stride)
 }
 
 // dwInput writes the gradient of the input.

@@ -11,6 +11,7 @@ import (
 // files are the assembly files by name.
 func files() map[string][]byte {
 	return map[string][]byte{
+		"conv_amd64.s": convFile(),
 		"dw_amd64.s":   dwFile(),
 		"gemm_amd64.s": gemmFile(),
 		"peak_amd64.s": peakFile(),
