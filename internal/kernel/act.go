@@ -8,9 +8,10 @@ import (
 // Sigmoid and swish rest on exp(-z) = 2^n 2^f with n the integer nearest to
 // -z log2(e) and |f| <= 1/2. 2^f is a polynomial of degree 6 whose relative
 // error is below 2^-25; 2^n is put together from bits. The result of Sigmoid
-// and Swish is within 2.5 units in the last place of the exact value, except
-// where that is so small that exp(-z) overflows float32: there they become
-// zero, an absolute error below 2^-119. Their derivatives are within 2^-19.
+// and Swish is within 3 + 1.25 max(0, -z) units in the last place of the exact value,
+// except where that is so small that exp(-z) overflows float32: there the
+// absolute error is below 2^-119. Their derivatives are within 2^-19. Assembly
+// may use other polynomials within the same bounds.
 // Infinities give the limits (0 and 1; -0 and +Inf), a NaN gives a NaN.
 const (
 	expMin = -89 // below, exp(-z) is +Inf

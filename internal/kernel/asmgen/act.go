@@ -27,13 +27,19 @@ const (
 
 var exp2Poly = []float32{1, 0.6931472, 0.24022648, 0.05550332, 0.009618439, 0.0013399004, 0.00015353254}
 
+// With AVX-512 there are instructions for the fraction of t counted from below,
+// 0 <= f < 1, for multiplying with 2^n, and for a first guess at a reciprocal.
+const expMin512 = -87 // below, 1/(1 + exp(-z)) is not normal
+
+var exp2Poly512 = []float32{1, 0.6931513, 0.24016444, 0.055799913, 0.009017030, 0.0018671301}
+
 // actConstants are the constants of an activation and its derivative.
 func actConstants(act int) []float32 {
 	switch act {
 	case relu, relu6:
 		return []float32{0, 6}
 	case swish, sigmoid:
-		return append([]float32{-log2eHi, -log2eLo, expMagic, expMin, expMax}, exp2Poly...)
+		return append([]float32{-log2eHi, expMin512, expMax}, exp2Poly512...) // for the many registers of AVX-512
 	case hardSwish, hardSigmoid:
 		return []float32{-3, 3, 0, 6, 1. / 6, 1. / 3, 0.5, 1}
 	}
@@ -65,6 +71,24 @@ func (a *asm) clamp(z, low, both, tmp vec) {
 	a.ins("VMINPS", low, a.kreg(expMax, tmp), both)
 }
 
+// sigmoid512 computes s = 1/(1 + exp(-z)) and cuts z to what is not below
+// expMin512. z, s, f and n are different.
+func (a *asm) sigmoid512(z, s, f, n vec) {
+	const below = 1 // rounding towards minus infinity
+	a.ins("VMAXPS", z, a.kreg(expMin512, n), z)
+	a.ins("VMULPS", a.k(-log2eHi), z, n)
+	a.ins("VREDUCEPS", below, n, f)
+	a.ins("VMOVUPS", a.k(exp2Poly512[5]), s)
+	for i := 4; i >= 0; i-- {
+		a.ins("VFMADD213PS", a.k(exp2Poly512[i]), f, s)
+	}
+	a.ins("VSCALEFPS", n, s, f)
+	a.ins("VADDPS", a.k(1), f, f)
+	a.ins("VRCP14PS", f, s)
+	a.ins("VFNMADD213PS", a.k(1), s, f)
+	a.ins("VFMADD231PS", f, s, s)
+}
+
 // act replaces z by its activation.
 func (a *asm) act(act int, z vec, t [4]vec) {
 	switch act {
@@ -73,14 +97,25 @@ func (a *asm) act(act int, z vec, t [4]vec) {
 		if act == relu6 {
 			a.ins("VMINPS", z, a.kreg(6, t[0]), z)
 		}
-	case swish:
+	case swish, sigmoid:
+		if a.kmask {
+			a.sigmoid512(z, t[0], t[1], t[2])
+			if act == swish {
+				a.ins("VMULPS", t[0], z, z)
+			} else {
+				a.ins("VMOVAPS", t[0], z)
+			}
+			return
+		}
+		if act == sigmoid {
+			a.clamp(z, z, z, t[1])
+			a.expNeg1(z, t[1], t[2], t[3])
+			a.ins("VDIVPS", t[1], a.kreg(1, z), z)
+			return
+		}
 		a.clamp(z, z, t[0], t[1])
 		a.expNeg1(t[0], t[1], t[2], t[3])
 		a.ins("VDIVPS", t[1], z, z)
-	case sigmoid:
-		a.clamp(z, z, z, t[1])
-		a.expNeg1(z, t[1], t[2], t[3])
-		a.ins("VDIVPS", t[1], a.kreg(1, z), z)
 	case hardSwish, hardSigmoid:
 		h := z
 		if act == hardSwish {
@@ -117,10 +152,17 @@ func (a *asm) actGrad(act int, g, z vec, t [4]vec) {
 			a.ins("VANDPS", t[0], g, g)
 		}
 	case swish, sigmoid:
-		a.clamp(z, z, z, t[1])
-		a.expNeg1(z, t[1], t[2], t[3])
-		one := a.kreg(1, t[2])
-		a.ins("VDIVPS", t[1], one, t[1]) // s
+		var one vec
+		if a.kmask {
+			a.sigmoid512(z, t[1], t[0], t[2])
+			a.ins("VMINPS", z, a.kreg(expMax, t[2]), z) // not an infinity times 0
+			one = a.kreg(1, t[2])
+		} else {
+			a.clamp(z, z, z, t[1])
+			a.expNeg1(z, t[1], t[2], t[3])
+			one = a.kreg(1, t[2])
+			a.ins("VDIVPS", t[1], one, t[1]) // s
+		}
 		a.ins("VSUBPS", t[1], one, t[0]) // 1 - s
 		if act == swish {
 			a.ins("VFMADD213PS", one, z, t[0])
