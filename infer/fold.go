@@ -1,6 +1,8 @@
 package infer
 
 import (
+	"unsafe"
+
 	"effnet/arch"
 	"effnet/weights"
 )
@@ -36,6 +38,14 @@ func fold(op, bn *arch.Op, w *weights.Set) (weight, shift []float32) {
 		}
 	}
 	return weight, shift
+}
+
+// aligned makes room for n floats that begins at a cache line.
+func aligned(n int) []float32 {
+	const line = 64
+	x := make([]float32, n+line/4-1)
+	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(x))) % line / 4
+	return x[skip:][:n]
 }
 
 func round(x []float64) []float32 {

@@ -5,9 +5,10 @@
 // are laid out for the kernels, and the memory of one image is planned. A plan
 // is immutable and may be used by any number of goroutines at once.
 //
-// A step makes its output in bands of whole rows. The cut depends on the shape
-// alone and every band is computed in one fixed order, so the logits of an
-// image are the same bits for any number of threads and in any batch.
+// A step works part by part, so that what it makes on the way stays in a core's
+// cache: rows of several layers at once, or a few channels. Every element is
+// computed in one fixed way wherever the cuts are, so the logits of an image are
+// the same bits for any number of threads and in any batch.
 package infer
 
 import (
@@ -60,8 +61,10 @@ func Compile(g *arch.Graph, w *weights.Set, opt Options) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	steps, values, outputs, err := lower(g, w, append([]int{g.Output()}, opt.Taps...))
+	pool := par.New(opt.Threads)
+	steps, values, outputs, err := lower(g, w, impl, pool.Threads(), append([]int{g.Output()}, opt.Taps...))
 	if err != nil {
+		pool.Close()
 		return nil, err
 	}
 	p := &Plan{
@@ -72,7 +75,7 @@ func Compile(g *arch.Graph, w *weights.Set, opt Options) (*Plan, error) {
 	for _, st := range p.steps {
 		p.scratch = max(p.scratch, st.scratch())
 	}
-	p.pool, p.alone = par.New(opt.Threads), par.New(1)
+	p.pool, p.alone = pool, par.New(1)
 	return p, nil
 }
 

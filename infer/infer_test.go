@@ -251,7 +251,15 @@ func TestRandomNetworks(t *testing.T) {
 		for range rapid.IntRange(0, 3).Draw(t, "taps") {
 			taps = append(taps, rapid.IntRange(0, len(g.Ops)-1).Draw(t, "tap"))
 		}
-		p := poisoned(compile(t, g, w, Options{Threads: rapid.IntRange(1, 3).Draw(t, "threads"), Taps: taps}))
+		var impls []string // with small panels, few channels are several of them
+		for _, row := range kernel.Table() {
+			if row.Supported {
+				impls = append(impls, row.Impl.Name)
+			}
+		}
+		p := poisoned(compile(t, g, w, Options{
+			Threads: rapid.IntRange(1, 3).Draw(t, "threads"), Kernel: rapid.SampledFrom(impls).Draw(t, "kernel"), Taps: taps,
+		}))
 		logits := make([]float32, n*p.Classes())
 		tapped := make([][]float32, len(taps))
 		for i, op := range taps {
@@ -386,7 +394,7 @@ func TestErrors(t *testing.T) {
 // that the arena is not much larger than the most that is alive at once.
 func TestPlacement(t *testing.T) {
 	g, w := bigger(t)
-	steps, values, _, err := lower(g, w, []int{g.Output()})
+	steps, values, _, err := lower(g, w, kernel.Best(), 2, []int{g.Output()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,32 +8,37 @@ import (
 	"effnet/weights"
 )
 
-// lowering turns the ops of a graph into steps. From each op that no step
+// lowering turns the ops of a graph into steps. From each op that no layer
 // holds yet it starts one, and takes in as many of the ops that follow as one
-// step can do: batch norm, activation, the sum with an earlier value and its
-// activation, the pooling of the result. An op is taken in only if nothing but it reads what
-// the step has made so far.
+// layer can do: batch norm, activation, the sum with an earlier value and its
+// activation. A convolution that alone reads the last layer may become the next
+// layer of its step. An op is taken in only if nothing but it reads what has
+// been made so far.
 type lowering struct {
 	g       *arch.Graph
 	weights *weights.Set
+	kernel  *kernel.Impl
+	threads int
 
 	readers [][]int // of each op's value; dropout does nothing here and is seen through
 	kept    []bool  // the logits and the taps
-	taken   []bool  // by a step
+	taken   []bool  // by a layer
 
 	stored []*value    // of each op, where a step stores it
 	sums   []*value    // of each op, where a step sums it over pixels
-	gates  map[int]int // pointwise convolution -> the gate that it applies to its input
+	gates  map[int]int // pointwise convolution -> the gate whose factors its weight takes
 
+	open   *step // the last one, which may still grow
+	at     int   // the op whose value it makes
 	steps  []*step
 	values []*value
 }
 
 // lower makes the steps of g, the values they use, and the values of outputs.
-func lower(g *arch.Graph, w *weights.Set, outputs []int) (steps []*step, values, results []*value, err error) {
+func lower(g *arch.Graph, w *weights.Set, k *kernel.Impl, threads int, outputs []int) (steps []*step, values, results []*value, err error) {
 	n := len(g.Ops)
 	l := &lowering{
-		g: g, weights: w,
+		g: g, weights: w, kernel: k, threads: threads,
 		readers: make([][]int, n), kept: make([]bool, n), taken: make([]bool, n),
 		stored: make([]*value, n), sums: make([]*value, n), gates: map[int]int{},
 	}
@@ -63,6 +68,7 @@ func lower(g *arch.Graph, w *weights.Set, outputs []int) (steps []*step, values,
 			}
 		}
 	}
+	l.close()
 	for _, o := range outputs {
 		v := l.stored[l.source(o)]
 		v.use(len(l.steps))
@@ -96,186 +102,252 @@ func isPointwise(op *arch.Op) bool {
 		op.Kind == arch.OpConv && op.Groups == 1 && op.Kernel == 1 && op.Stride == 1 && op.Pad == arch.Pad{}
 }
 
-// begin makes the steps that start at op i.
+// begin makes the layers that start at op i.
 func (l *lowering) begin(i int) error {
 	op := &l.g.Ops[i]
+	if op.Kind == arch.OpConv || op.Kind == arch.OpLinear {
+		return l.conv(i)
+	}
+	l.close()
 	switch op.Kind {
 	case arch.OpInput:
 		l.stored[i] = &value{shape: op.Shape, image: true}
 	case arch.OpDropout:
-	case arch.OpConv, arch.OpLinear:
-		return l.conv(i)
 	case arch.OpBatchNorm, arch.OpActivation, arch.OpAdd:
-		st := &step{name: op.Name, in: l.stored[l.input(i, 0)], shape: op.Shape}
-		l.absorb(st, i, l.input(i, 0))
-		l.finish(st, i)
+		in := l.input(i, 0)
+		a := &layer{in: op.Shape, shape: op.Shape}
+		l.absorb(a, i, in)
+		l.start(op.Name, l.stored[in], a, i)
 	case arch.OpGate:
-		if r := l.onlyReader(i); r >= 0 && isPointwise(&l.g.Ops[r]) {
-			l.gates[r] = i
-			return nil
-		}
-		st := &step{name: op.Name, shape: op.Shape}
-		l.setGate(st, i)
-		l.finish(st, i)
+		l.gate(i)
 	case arch.OpMaxPool:
-		l.finish(&step{
-			name: op.Name, producer: maxPool, in: l.stored[l.input(i, 0)], shape: op.Shape,
-			kernel: op.Kernel, stride: op.Stride, pad: op.Pad,
+		in := l.stored[l.input(i, 0)]
+		l.start(op.Name, in, &layer{
+			kind: maxPool, in: in.shape, shape: op.Shape, kernel: op.Kernel, stride: op.Stride, pad: op.Pad,
 		}, i)
 	case arch.OpGlobalPool:
 		in := l.input(i, 0)
-		if l.sums[in] == nil { // no step makes it: the image
-			st := &step{name: op.Name, in: l.stored[in], shape: l.g.Ops[in].Shape}
-			st.cut()
-			l.sum(st, in)
-			l.emit(st)
-		}
-		st := &step{name: op.Name, producer: reduce, in: l.sums[in], shape: op.Shape}
 		s := l.g.Ops[in].Shape
-		st.scale, st.shift = filled(s.C, 1/float32(s.H*s.W)), filled(s.C, 0)
-		l.finish(st, i)
+		if l.sums[in] == nil { // no step makes it: the image
+			l.open = &step{name: op.Name, in: l.stored[in], layers: []*layer{{in: s, shape: s}}, pool: true}
+			l.at = in
+			l.close()
+		}
+		sums := l.sums[in]
+		l.start(op.Name, sums, &layer{
+			kind: reduce, in: sums.shape, shape: op.Shape, scale: filled(s.C, 1/float32(s.H*s.W)), shift: filled(s.C, 0),
+		}, i)
 	default:
 		return fmt.Errorf("infer: %s: no rule for an op of kind %v", op.Name, op.Kind)
 	}
 	return nil
 }
 
-// conv starts a step with a convolution or linear layer and the batch norm
-// that follows it.
+// gate makes the gate op i. Before a pointwise convolution its factors go into
+// the smaller of the two things they can be multiplied into: the weight, or the
+// value itself in its place.
+func (l *lowering) gate(i int) {
+	op := &l.g.Ops[i]
+	x := l.input(i, 0)
+	in, factors := l.stored[x], l.stored[l.input(i, 1)]
+	a := &layer{in: op.Shape, shape: op.Shape, gate: factors, zeros: filled(op.Shape.C, 0)}
+	r := l.onlyReader(i)
+	if r < 0 || !isPointwise(&l.g.Ops[r]) {
+		l.start(op.Name, in, a, i)
+		return
+	}
+	mine := !in.image && !l.kept[x] && factors != in
+	for _, reader := range l.readers[x] {
+		mine = mine && (reader == i || l.g.Ops[reader].Kind == arch.OpGlobalPool)
+	}
+	if !mine || l.g.Ops[r].Shape.C < op.Shape.H*op.Shape.W {
+		l.gates[r] = i
+		return
+	}
+	l.open = &step{name: op.Name, in: in, layers: []*layer{a}, keep: true, out: in}
+	l.at = i
+	l.close()
+}
+
+// conv makes a layer of a convolution or linear layer and the batch norm that
+// follows it.
 func (l *lowering) conv(i int) error {
 	op := &l.g.Ops[i]
-	st := &step{
-		name: op.Name, producer: dense, in: l.stored[l.input(i, 0)], shape: op.Shape,
-		kernel: op.Kernel, stride: op.Stride, pad: op.Pad,
-	}
-	switch {
-	case isPointwise(op):
-		st.producer, st.kernel, st.stride = pointwise, 1, 1
-		if gate, ok := l.gates[i]; ok {
-			l.setGate(st, gate)
-		}
-	case op.Depthwise():
-		st.producer = depthwise
-		if st.in.pad != op.Pad {
-			p := &step{name: op.Name + ".pad", in: st.in, shape: st.in.shape}
-			p.cut()
-			st.in = l.store(p, op.Pad)
-			l.emit(p)
-		}
-	case op.Groups != 1:
-		return fmt.Errorf("infer: %s: a convolution with %d groups and %d outputs is not supported", op.Name, op.Groups, op.Shape.C)
-	}
+	x := l.input(i, 0)
+	a := &layer{kind: conv, in: l.g.Ops[x].Shape, shape: op.Shape, kernel: max(1, op.Kernel), stride: max(1, op.Stride), pad: op.Pad}
 	last := i
 	var bn *arch.Op
 	if r := l.onlyReader(i); r >= 0 && l.g.Ops[r].Kind == arch.OpBatchNorm {
 		bn, last = &l.g.Ops[r], r
 		l.taken[r] = true
 	}
-	st.weight, st.shift = fold(op, bn, l.weights)
-	if st.shift != nil {
-		st.scale = filled(op.Shape.C, 1)
+	a.weight, a.shift = fold(op, bn, l.weights)
+	switch {
+	case op.Depthwise():
+		a.kind = depthwise
+	case op.Groups > 1:
+		return fmt.Errorf("infer: %s: a convolution with %d groups and %d outputs is not supported", op.Name, op.Groups, op.Shape.C)
+	default:
+		packed := aligned(l.kernel.PackedSize(a.patch(), op.Shape.C))
+		l.kernel.Pack(packed, a.patch(), op.Shape.C, a.weight)
+		a.weight = packed
 	}
-	l.finish(st, last)
+	if gate, ok := l.gates[i]; ok {
+		l.close()
+		x = l.input(gate, 0)
+		a.scaled = l.scaled(a, op.Name, l.stored[l.input(gate, 1)])
+		l.start(op.Name, l.stored[x], a, last)
+		return nil
+	}
+	if l.open != nil && l.onlyReader(l.at) == i && l.open.joins(a) {
+		l.open.layers = append(l.open.layers, a)
+		l.grow(last)
+		return nil
+	}
+	l.close()
+	in := l.stored[x]
+	if a.pad == (arch.Pad{}) {
+		l.start(op.Name, in, a, last)
+		return nil
+	}
+	p := &layer{in: in.shape, shape: in.shape}
+	if a.kind == conv && preferChannels(a) {
+		st := &step{name: op.Name + ".pad", in: in, layers: []*layer{p}, keep: true, out: l.value(in.shape)}
+		st.out.pad = a.pad
+		l.emit(st)
+		l.start(op.Name, st.out, a, last)
+		return nil
+	}
+	l.open = &step{name: op.Name, in: in, layers: []*layer{p, a}}
+	l.grow(last)
 	return nil
 }
 
-// setGate makes the gate op i a part of st, before its producer.
-func (l *lowering) setGate(st *step, i int) {
-	st.in, st.gate = l.stored[l.input(i, 0)], l.stored[l.input(i, 1)]
-	st.zeros = filled(st.in.shape.C, 0)
+// scaled makes the step that multiplies the factors into the weight of a.
+func (l *lowering) scaled(a *layer, name string, factors *value) *value {
+	shape := arch.Shape{H: 1, W: 1, C: len(a.weight)}
+	st := &step{name: name + ".gate", in: factors, keep: true, out: l.value(shape), layers: []*layer{{
+		kind: scaleWeight, in: factors.shape, shape: shape, weight: a.weight, columns: a.shape.C,
+	}}}
+	l.emit(st)
+	return st.out
 }
 
-// absorb makes op i, which reads cur, the next part of st if it can be.
-func (l *lowering) absorb(st *step, i, cur int) bool {
+// joins reports whether the convolution a, which alone reads the value of st, is
+// worth being made from it part by part.
+func (st *step) joins(a *layer) bool {
+	b := st.end()
+	if len(st.layers) == maxLayers || b.kind != conv && b.kind != depthwise || b.residual != nil {
+		return false
+	}
+	switch {
+	case a.kind == depthwise:
+		return b.kind == conv && a.kernel > 1
+	case a.kernel > 1 || a.stride > 1 || b.kind == conv && b.kernel == 1:
+		return false
+	}
+	// A product reads its input many times: a small one had better be whole.
+	return b.shape.Elems() > cacheFloats
+}
+
+// absorb makes op i, which reads the value that a makes so far, of op cur, part
+// of a if it can be.
+func (l *lowering) absorb(a *layer, i, cur int) bool {
 	op := &l.g.Ops[i]
 	switch {
-	case st.residual != nil: // only an activation comes after it
-		if op.Kind == arch.OpActivation && st.last == kernel.Identity {
-			st.last = acts[op.Act]
+	case a.residual != nil: // only an activation comes after it
+		if op.Kind == arch.OpActivation && a.last == kernel.Identity {
+			a.last = acts[op.Act]
 			return true
 		}
 		return false
-	case op.Kind == arch.OpBatchNorm && st.scale == nil && st.act == kernel.Identity:
+	case op.Kind == arch.OpBatchNorm && a.kind != conv && a.kind != depthwise && a.scale == nil && a.act == kernel.Identity:
 		scale, shift := l.weights.Affine(op)
-		st.scale, st.shift = round(scale), round(shift)
+		a.scale, a.shift = round(scale), round(shift)
 		return true
-	case op.Kind == arch.OpActivation && st.act == kernel.Identity:
-		st.act = acts[op.Act]
+	case op.Kind == arch.OpActivation && a.act == kernel.Identity:
+		a.act = acts[op.Act]
 		return true
 	case op.Kind == arch.OpAdd:
 		other := l.input(i, 0)
 		if other == cur {
 			other = l.input(i, 1)
 		}
-		st.residual = l.stored[other] // nil if its step comes later
-		return st.residual != nil
+		a.residual = l.stored[other] // nil if its step comes later
+		return a.residual != nil
 	}
 	return false
 }
 
-// finish takes the readers of op cur, whose value st makes so far, into st as
-// long as that works, decides how the value is kept, and emits st.
-func (l *lowering) finish(st *step, cur int) {
-	for r := l.onlyReader(cur); r >= 0 && l.absorb(st, r, cur); r = l.onlyReader(cur) {
+// start opens a step with the layer a, which makes the value of op cur so far.
+func (l *lowering) start(name string, in *value, a *layer, cur int) {
+	l.open = &step{name: name, in: in, layers: []*layer{a}}
+	l.grow(cur)
+}
+
+// grow takes the readers of op cur, whose value the open step makes so far, into
+// its last layer as long as that works.
+func (l *lowering) grow(cur int) {
+	for r := l.onlyReader(cur); r >= 0 && l.absorb(l.open.end(), r, cur); r = l.onlyReader(cur) {
 		l.taken[r] = true
 		cur = r
 	}
-	st.cut()
-	keep := l.kept[cur]
-	for _, r := range l.readers[cur] {
+	l.at = cur
+}
+
+// close emits the open step, if there is one, with places for its value.
+func (l *lowering) close() {
+	st := l.open
+	if st == nil {
+		return
+	}
+	l.open = nil
+	st.keep = st.keep || l.kept[l.at]
+	for _, r := range l.readers[l.at] {
 		if l.g.Ops[r].Kind == arch.OpGlobalPool {
-			if st.sums == nil {
-				l.sum(st, cur)
-			}
+			st.pool = true
 		} else {
-			keep = true
+			st.keep = true
 		}
 	}
-	if keep {
-		l.stored[cur] = l.store(st, l.padding(cur))
+	if st.keep && st.out == nil {
+		st.out = l.value(st.end().shape)
 	}
 	l.emit(st)
-}
-
-// padding is the one that the value of op i is stored with: that of the
-// depthwise convolutions that read it, if they agree and no other reader needs
-// the pixels without gaps.
-func (l *lowering) padding(i int) arch.Pad {
-	var pad arch.Pad
-	for _, r := range l.readers[i] {
-		switch op := &l.g.Ops[r]; {
-		case isPointwise(op), op.Depthwise() && pad != arch.Pad{} && pad != op.Pad:
-			return arch.Pad{}
-		case op.Depthwise():
-			pad = op.Pad
-		}
+	l.stored[l.at] = st.out
+	if st.sums != nil {
+		l.sums[l.at] = st.sums
 	}
-	return pad
 }
 
-func (l *lowering) store(st *step, pad arch.Pad) *value {
-	st.out = &value{shape: st.shape, pad: pad}
-	l.values = append(l.values, st.out)
-	return st.out
-}
-
-func (l *lowering) sum(st *step, i int) {
-	st.sums = &value{shape: arch.Shape{H: st.bands, W: 1, C: st.shape.C}}
-	l.values = append(l.values, st.sums)
-	l.sums[i] = st.sums
+func (l *lowering) value(s arch.Shape) *value {
+	v := &value{shape: s, first: -1}
+	l.values = append(l.values, v)
+	return v
 }
 
 // emit appends st to the plan; what it reads and writes is alive in it.
 func (l *lowering) emit(st *step) {
+	st.cut(l.kernel, l.threads)
+	if st.pool {
+		s := arch.Shape{H: st.parts, W: 1, C: st.end().shape.C}
+		if st.byChannels {
+			s.H = 1
+		}
+		st.sums = l.value(s)
+	}
 	at := len(l.steps)
-	for _, v := range []*value{st.in, st.gate, st.residual} {
-		if v != nil {
-			v.use(at)
+	for _, v := range []*value{st.out, st.sums} {
+		if v != nil && v.first < 0 {
+			v.first, v.last = at, at
 		}
 	}
-	for _, v := range []*value{st.out, st.sums} {
-		if v != nil {
-			v.first, v.last = at, at
+	st.in.use(at)
+	for _, a := range st.layers {
+		for _, v := range []*value{a.scaled, a.gate, a.residual} {
+			if v != nil {
+				v.use(at)
+			}
 		}
 	}
 	l.steps = append(l.steps, st)

@@ -8,7 +8,7 @@ import (
 )
 
 // value is a tensor of one image as a plan stores it: rows of pixels, with
-// zeros around them where a depthwise convolution wants its padding in memory.
+// zeros around them where a convolution wants its padding in memory.
 type value struct {
 	shape arch.Shape
 	pad   arch.Pad
@@ -18,25 +18,22 @@ type value struct {
 	first, last int // steps that write it first and read it last
 }
 
-// stride is the number of floats from one row to the next.
-func (v *value) stride() int { return (v.pad.Left + v.shape.W + v.pad.Right) * v.shape.C }
+// row is the number of floats from one row to the next.
+func (v *value) row() int { return (v.pad.Left + v.shape.W + v.pad.Right) * v.shape.C }
 
-func (v *value) size() int { return (v.pad.Top + v.shape.H + v.pad.Bottom) * v.stride() }
+func (v *value) size() int { return (v.pad.Top + v.shape.H + v.pad.Bottom) * v.row() }
 
-// flat reports that the rows follow each other without a gap.
-func (v *value) flat() bool { return v.pad == arch.Pad{} }
-
-// padded is the memory of v in f, zeros around the rows included.
-func (v *value) padded(f *frame) []float32 {
+// memory is all of v in f, zeros around the rows included.
+func (v *value) memory(f *frame) []float32 {
 	if v.image {
 		return f.x
 	}
 	return f.arena[v.offset:][:v.size()]
 }
 
-// rows is the memory of v from the first pixel of row r on.
-func (v *value) rows(f *frame, r int) []float32 {
-	return v.padded(f)[(v.pad.Top+r)*v.stride()+v.pad.Left*v.shape.C:]
+// from is the memory of v from the first pixel of row r on.
+func (v *value) from(f *frame, r int) []float32 {
+	return v.memory(f)[(v.pad.Top+r)*v.row()+v.pad.Left*v.shape.C:]
 }
 
 // use extends the life of v to a step.

@@ -11,7 +11,7 @@ import (
 // state is the memory of one run, kept by its plan for the next.
 type state struct {
 	plan    *Plan
-	frames  []frame     // per worker; the first also serves runs by bands
+	frames  []frame     // per worker; the first also serves runs by items
 	scratch [][]float32 // per worker
 
 	x    []float32   // the images [n, H, W, C]
@@ -19,9 +19,9 @@ type state struct {
 	done <-chan struct{}
 	quit atomic.Bool // done was seen closed
 
-	step  *step // of the loop over bands
+	step  *step // of the loop over items
 	image func(worker, i int)
-	band  func(worker, i int)
+	item  func(worker, i int)
 }
 
 // frame is the memory of one image in flight.
@@ -45,7 +45,7 @@ func (p *Plan) acquire() *state {
 		scratch: make([][]float32, threads),
 		dst:     make([][]float32, len(p.outputs)),
 	}
-	s.image, s.band = s.runImage, s.runBand
+	s.image, s.item = s.runImage, s.runItem
 	return s
 }
 
@@ -62,7 +62,7 @@ func (p *Plan) release(s *state) {
 
 // run computes all outputs unless ctx ends. Images that keep most workers busy
 // are done one a worker, which needs no barriers and keeps an image in one
-// core's cache; of the few left over, all workers share the bands, as they do
+// core's cache; of the few left over, all workers share the items, as they do
 // of all images when the time of each step is to be added to times.
 func (s *state) run(ctx context.Context, pool *par.Pool, x []float32, n int, times []time.Duration) {
 	s.x, s.done = x, ctx.Done()
@@ -85,7 +85,7 @@ func (s *state) run(ctx context.Context, pool *par.Pool, x []float32, n int, tim
 			for w := range s.scratch[:pool.Threads()] {
 				s.needScratch(w)
 			}
-			pool.Do(st.bands, s.band)
+			pool.Do(st.items, s.item)
 			if times != nil {
 				times[j] += time.Since(start)
 			}
@@ -98,7 +98,7 @@ func (s *state) run(ctx context.Context, pool *par.Pool, x []float32, n int, tim
 func (s *state) begin(worker, i int) *frame {
 	f := &s.frames[worker]
 	if f.arena == nil {
-		f.arena = make([]float32, s.plan.arena)
+		f.arena = aligned(s.plan.arena)
 	}
 	e := s.plan.in.Elems()
 	f.x = s.x[i*e:][:e]
@@ -107,7 +107,7 @@ func (s *state) begin(worker, i int) *frame {
 
 func (s *state) needScratch(worker int) []float32 {
 	if s.scratch[worker] == nil {
-		s.scratch[worker] = make([]float32, s.plan.scratch)
+		s.scratch[worker] = aligned(s.plan.scratch)
 	}
 	return s.scratch[worker]
 }
@@ -115,21 +115,14 @@ func (s *state) needScratch(worker int) []float32 {
 func (s *state) runImage(worker, i int) {
 	f, scratch := s.begin(worker, i), s.needScratch(worker)
 	for _, st := range s.plan.steps {
-		for b := range st.bands {
-			if s.cancelled() {
-				return
-			}
-			st.run(s.plan.kernel, f, scratch, b)
+		for i := range st.items {
+			st.run(s, f, scratch, i)
 		}
 	}
 	s.end(worker, i)
 }
 
-func (s *state) runBand(worker, b int) {
-	if !s.cancelled() {
-		s.step.run(s.plan.kernel, &s.frames[0], s.scratch[worker], b)
-	}
-}
+func (s *state) runItem(worker, i int) { s.step.run(s, &s.frames[0], s.scratch[worker], i) }
 
 // end copies the outputs of image i out of its frame.
 func (s *state) end(worker, i int) {
@@ -138,7 +131,7 @@ func (s *state) end(worker, i int) {
 		e := v.shape.Elems()
 		out, row := s.dst[o][i*e:][:e], v.shape.W*v.shape.C
 		for r := range v.shape.H {
-			copy(out[r*row:][:row], v.rows(f, r))
+			copy(out[r*row:][:row], v.from(f, r))
 		}
 	}
 }

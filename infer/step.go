@@ -5,260 +5,331 @@ import (
 	"effnet/internal/kernel"
 )
 
-// producer is how a step makes a band of rows from its input, before the
-// epilogue.
-type producer uint8
-
-const (
-	pass      producer = iota // the input itself
-	pointwise                 // 1x1 convolution, stride 1: a matrix product on the rows as they lie
-	dense                     // any other full convolution: patches are gathered, then as pointwise
-	depthwise                 // one filter per channel, on an input stored with its padding
-	maxPool                   // largest of each window
-	reduce                    // sum of the partial sums of a pooled value
-)
-
-var producerNames = [...]string{"pass", "pointwise", "dense", "depthwise", "max pool", "pool"}
-
-// step is one pass over an image:
+// step is one or several layers, each the only reader of the one before, of
+// which only the value of the last is kept: stored in out, summed over pixels
+// in sums, or both. What lies between stays in a cache, because the step works
+// through its layers part by part:
 //
-//	y = last(act(scale * producer(in * gate) + shift) + residual)
+//   - by rows: a band of rows of the last layer, for which the layers before
+//     make the rows that are missing in buffers that slide down the image;
+//   - by channels: a panel of the channels, of a convolution or of one and the
+//     depthwise convolution that follows. For small images with many channels:
+//     the weights are read once, and a channel's whole image fits a cache.
 //
-// band by band, where each of gate, scale and shift, act, residual and last
-// may be missing. The band of y is stored in out, its sum over pixels in sums, or
-// both.
+// Every element is computed in the same way however the parts are cut, and the
+// cut of sums depends on the shape alone.
 type step struct {
-	name     string // of the op it starts with
-	producer producer
-	in       *value
-	gate     *value    // [1,1,C], times each pixel of in
-	zeros    []float32 // [C], of a gated step
+	name   string // of the op it starts with
+	in     *value
+	layers []*layer
+	keep   bool   // the value is stored
+	pool   bool   // the value is summed
+	out    *value // where it is stored
+	sums   *value // [parts,1,C] by rows, [1,1,C] by channels
 
-	kernel, stride int // of a convolution or pool
-	pad            arch.Pad
-	weight         []float32 // [k*k*Cin, Cout], or [k*k, C] of a depthwise one
+	byChannels bool
+	part       int // rows or channels of a part, fewer in the last
+	parts      int
+	items      int // of the loop that the workers share: each some parts in a row
 
-	scale, shift []float32 // per channel; both or neither
-	act          kernel.Act
-	residual     *value
-	last         kernel.Act // only with a residual
-
-	shape arch.Shape // of y
-	out   *value
-	sums  *value // [bands,1,C]
-
-	band  int // rows of y in a band, fewer in the last
-	bands int
+	line []int // by rows: floats of a row of the buffer of each layer but the last
+	deep []int // and its rows
 }
 
-// Bands are cut so that what one reads and writes stays in a core's cache, and
-// that a large map has enough of them to share; but no smaller than a matrix
-// product needs to be efficient.
+func (st *step) end() *layer { return st.layers[len(st.layers)-1] }
+
 const (
-	bandFloats = 1 << 16
-	minBands   = 8
-	minPixels  = 14
+	cacheFloats = 1 << 16 // what a part should not exceed: a good share of a core's second-level cache
+	minPixels   = 28      // of a part by rows, for the matrix product to be efficient
+	itemWork    = 1 << 19 // products that pay for waking a worker
 )
 
-func (st *step) cut() {
-	h, w := st.shape.H, st.shape.W
-	perRow := w*st.shape.C + st.gathered(1)
-	if st.producer == depthwise || st.producer == pointwise || st.producer == maxPool {
-		perRow += st.stride * w * st.in.shape.C
+// cut decides how the step is done on the given number of threads.
+func (st *step) cut(k *kernel.Impl, threads int) {
+	st.chooseWay(k)
+	if st.byChannels {
+		st.part = k.Panel
+		st.parts = (st.end().shape.C + st.part - 1) / st.part
+	} else {
+		st.cutRows(threads)
 	}
-	st.band = min((h+minBands-1)/minBands, max(1, bandFloats/perRow))
-	st.band = min(h, max(st.band, (minPixels+w-1)/w))
-	st.bands = (h + st.band - 1) / st.band
+	work := 0
+	for _, l := range st.layers {
+		work += l.shape.Elems() * max(1, l.patch())
+	}
+	st.items = 1
+	if threads > 1 {
+		st.items = max(1, min(4*threads, st.parts, work/itemWork))
+		if len(st.layers) > 1 && !st.byChannels { // rows at the edge of an item are made twice
+			st.items = min(st.items, 2*threads)
+		}
+	}
 }
 
-// gathered is the number of floats of the rewritten input of some rows of y:
-// patches, or gated pixels.
-func (st *step) gathered(rows int) int {
-	switch {
-	case st.producer == dense:
-		return rows * st.shape.W * st.kernel * st.kernel * st.in.shape.C
-	case st.gate != nil:
-		return rows * st.shape.W * st.in.shape.C
+func (st *step) chooseWay(k *kernel.Impl) {
+	l := st.layers[0]
+	if l.kind != conv || l.scaled != nil || st.in.pad != l.pad {
+		return
 	}
-	return 0
+	pixels := l.shape.H * l.shape.W
+	switch len(st.layers) {
+	case 1: // the kernel wants y and the residual alike
+		st.byChannels = preferChannels(l) && (st.keep || l.residual == nil)
+	case 2:
+		if d := st.layers[1]; d.kind == depthwise && d.residual == nil && l.residual == nil && st.keep && pixels*l.patch() <= 4*cacheFloats {
+			image := (l.shape.H + d.pad.Top + d.pad.Bottom) * (l.shape.W + d.pad.Left + d.pad.Right) * k.Panel
+			row := d.kernel * (l.shape.W + d.pad.Left + d.pad.Right) * l.shape.C
+			st.byChannels = image <= max(3*cacheFloats/4, row)
+		}
+	}
 }
 
-// inPlace reports that the producer writes where y is stored.
-func (st *step) inPlace() bool { return st.out != nil && st.out.flat() }
+// preferChannels reports that a convolution is better done by channels: its
+// weight is large, its input small.
+func preferChannels(l *layer) bool {
+	pixels := l.shape.H * l.shape.W
+	return l.shape.C >= pixels && pixels*l.patch() <= cacheFloats
+}
 
-// scratch is the number of floats that a band needs besides its values.
+func (st *step) cutRows(threads int) {
+	h, w := st.end().shape.H, st.end().shape.W
+	rows := func(limit int) int {
+		n := 1
+		for n < h && st.floats(n+1) <= limit {
+			n++
+		}
+		return min(h, max(n, (minPixels+w-1)/w))
+	}
+	st.part = rows(cacheFloats)
+	if threads > 1 || st.pool || len(st.layers) > 1 {
+		st.part = min(st.part, max((h+7)/8, (minPixels+w-1)/w))
+	}
+	st.parts = (h + st.part - 1) / st.part
+	st.line, st.deep = nil, nil
+	lo, hi := 0, st.part
+	for i := len(st.layers) - 1; i > 0; i-- {
+		l := st.layers[i]
+		lo, hi = l.needs(lo, hi)
+		st.line = append(st.line, (l.pad.Left+l.in.W+l.pad.Right)*l.in.C)
+		st.deep = append(st.deep, hi-lo)
+	}
+	for i, j := 0, len(st.line)-1; i < j; i, j = i+1, j-1 {
+		st.line[i], st.line[j] = st.line[j], st.line[i]
+		st.deep[i], st.deep[j] = st.deep[j], st.deep[i]
+	}
+}
+
+// floats is how many floats a part of n rows reads and writes.
+func (st *step) floats(n int) int {
+	total := n * st.end().shape.W * st.end().shape.C
+	lo, hi := 0, n
+	for i := len(st.layers) - 1; i >= 0; i-- {
+		l := st.layers[i]
+		lo, hi = l.needs(lo, hi)
+		total += (hi - lo) * (l.pad.Left + l.in.W + l.pad.Right) * l.in.C
+	}
+	return total
+}
+
+// scratch is the number of floats that a part needs besides the values.
 func (st *step) scratch() int {
-	n := st.gathered(st.band)
-	if !st.inPlace() {
-		n += st.band * st.shape.W * st.shape.C
+	if st.byChannels {
+		l, c := st.layers[0], st.part
+		if len(st.layers) == 2 {
+			d := st.layers[1]
+			return (l.shape.H + d.pad.Top + d.pad.Bottom) * (l.shape.W + d.pad.Left + d.pad.Right) * c
+		}
+		if !st.keep {
+			return l.shape.H * l.shape.W * c
+		}
+		return 0
+	}
+	n := 0
+	for i := range st.line {
+		n += st.line[i] * st.deep[i]
+	}
+	if !st.keep {
+		n += st.part * st.end().shape.W * st.end().shape.C
 	}
 	return n
 }
 
-// run computes band b.
-func (st *step) run(k *kernel.Impl, f *frame, scratch []float32, b int) {
-	r0 := b * st.band
-	rows := min(st.band, st.shape.H-r0)
-	row := st.shape.W * st.shape.C
-	gathered, y := scratch[:st.gathered(rows)], scratch[st.gathered(rows):]
-	if st.inPlace() {
-		y = st.out.rows(f, r0)
-	}
-	stride := row
-	switch st.producer {
-	case pass:
-		switch {
-		case st.gate != nil:
-			st.applyGate(k, f, gathered, r0, rows)
-			y = gathered
-		case st.out != nil:
-			y, stride = st.in.rows(f, r0), st.in.stride()
-		default: // the epilogue works in place, which must not be the input
-			for r := range rows {
-				copy(y[r*row:][:row], st.in.rows(f, r0+r))
-			}
+// run computes an item.
+func (st *step) run(s *state, f *frame, scratch []float32, item int) {
+	first, end := item*st.parts/st.items, (item+1)*st.parts/st.items
+	if st.byChannels {
+		for p := first; p < end && !s.cancelled(); p++ {
+			st.channels(s.plan.kernel, f, scratch, p*st.part, min((p+1)*st.part, st.end().shape.C))
 		}
-	case pointwise:
-		a := st.in.rows(f, r0)
-		if st.gate != nil {
-			st.applyGate(k, f, gathered, r0, rows)
-			a = gathered
-		}
-		cin := st.in.shape.C
-		k.Gemm(rows*st.shape.W, st.shape.C, cin, a, cin, 1, st.weight, st.shape.C, y, st.shape.C, false)
-	case dense:
-		st.gather(f, gathered, r0, rows)
-		patch := st.kernel * st.kernel * st.in.shape.C
-		k.Gemm(rows*st.shape.W, st.shape.C, patch, gathered, patch, 1, st.weight, st.shape.C, y, st.shape.C, false)
-	case depthwise:
-		k.DWForward(kernel.DW{
-			C: st.shape.C, K: st.kernel, Stride: st.stride,
-			InH: (rows-1)*st.stride + st.kernel, InW: st.pad.Left + st.in.shape.W + st.pad.Right,
-			OutH: rows, OutW: st.shape.W,
-		}, st.in.padded(f)[r0*st.stride*st.in.stride():], st.weight, y)
-	case maxPool:
-		kernel.MaxPool{
-			C: st.shape.C, K: st.kernel, Stride: st.stride, Top: st.pad.Top, Left: st.pad.Left,
-			InH: st.in.shape.H, InW: st.in.shape.W, XRow: st.in.stride(), OutH: st.shape.H, OutW: st.shape.W,
-		}.Forward(st.in.rows(f, 0), y, r0, r0+rows)
-	case reduce:
-		y = y[:row]
-		clear(y)
-		k.SumRows(st.in.rows(f, 0)[:st.in.size()], y)
-	}
-	st.epilogue(k, f, y, stride, b, r0, rows)
-}
-
-// applyGate computes in*gate of some rows.
-func (st *step) applyGate(k *kernel.Impl, f *frame, dst []float32, r0, rows int) {
-	c := st.in.shape.C
-	gate := st.gate.rows(f, 0)[:c]
-	if st.in.flat() {
-		k.ScaleAct(dst, st.in.rows(f, r0)[:len(dst)], gate, st.zeros, kernel.Identity)
 		return
 	}
-	row := st.in.shape.W * c
-	for r := range rows {
-		k.ScaleAct(dst[r*row:][:row], st.in.rows(f, r0+r)[:row], gate, st.zeros, kernel.Identity)
+	w := slider{st: st, k: s.plan.kernel, f: f}
+	for i := range st.line {
+		n := st.line[i] * st.deep[i]
+		w.buffers[i].mem, scratch = scratch[:n], scratch[n:]
 	}
-}
-
-// gather writes the patch [k, k, Cin] under each pixel of some rows of y.
-func (st *step) gather(f *frame, dst []float32, r0, rows int) {
-	c, k, w := st.in.shape.C, st.kernel, st.in.shape.W
-	patch := k * k * c
-	for r := range rows {
-		for ky := range k {
-			iy := (r0+r)*st.stride - st.pad.Top + ky
-			inside := iy >= 0 && iy < st.in.shape.H
-			var src []float32
-			if inside {
-				src = st.in.rows(f, iy)[:w*c]
-			}
-			for ox := range st.shape.W {
-				line := dst[(r*st.shape.W+ox)*patch+ky*k*c:][:k*c]
-				ix := ox*st.stride - st.pad.Left
-				switch {
-				case !inside || ix >= w || ix+k <= 0:
-					clear(line)
-				case ix >= 0 && ix+k <= w:
-					copy(line, src[ix*c:])
-				default: // across the left or right edge
-					lo, hi := max(0, -ix)*c, min(k, w-ix)*c
-					clear(line[:lo])
-					copy(line[lo:hi], src[ix*c+lo:])
-					clear(line[hi:])
-				}
-			}
+	last := st.end()
+	for p := first; p < end && !s.cancelled(); p++ {
+		lo, hi := p*st.part, min((p+1)*st.part, last.shape.H)
+		dst := rows{scratch, last.shape.W * last.shape.C}
+		if st.out != nil {
+			dst = rows{st.out.from(f, lo), st.out.row()}
+		}
+		var sums []float32
+		if st.sums != nil {
+			sums = st.sums.from(f, p)[:last.shape.C]
+		}
+		w.compute(len(st.layers)-1, lo, hi, dst, sums)
+		if st.out != nil && st.out.pad != (arch.Pad{}) {
+			st.out.clearBorder(f, lo, hi)
 		}
 	}
 }
 
-// epilogue finishes a band: y holds what the producer made, with stride floats
-// from row to row.
-func (st *step) epilogue(k *kernel.Impl, f *frame, y []float32, stride, b, r0, rows int) {
-	row := st.shape.W * st.shape.C
+// slider makes rows of the layers of a step.
+type slider struct {
+	st      *step
+	k       *kernel.Impl
+	f       *frame
+	buffers [maxLayers - 1]buffer
+}
+
+// maxLayers is how many layers a step can have.
+const maxLayers = 4
+
+// buffer holds rows [lo,hi) of the value of a layer, with the padding that the
+// next layer wants.
+type buffer struct {
+	mem    []float32
+	lo, hi int
+}
+
+func (w *slider) compute(i, lo, hi int, dst rows, sums []float32) {
+	l := w.st.layers[i]
+	a, b := l.needs(lo, hi)
+	l.compute(w.k, w.f, w.input(i, a, b), dst, lo, hi, sums)
+}
+
+// input is rows [lo,hi) of the input of layer i, from the padding of its left
+// edge on.
+func (w *slider) input(i, lo, hi int) rows {
+	l := w.st.layers[i]
+	if i == 0 {
+		v := w.st.in
+		if l.kind == maxPool { // sees to its edges itself
+			return rows{v.from(w.f, 0), v.row()}
+		}
+		return rows{v.memory(w.f)[(v.pad.Top+lo)*v.row()+(v.pad.Left-l.pad.Left)*v.shape.C:], v.row()}
+	}
+	b, line := &w.buffers[i-1], w.st.line[i-1]
+	if b.hi <= lo || b.lo > lo { // nothing of use
+		b.hi = lo
+	} else if b.lo < lo {
+		copy(b.mem, b.mem[(lo-b.lo)*line:(b.hi-b.lo)*line])
+	}
+	b.lo = lo
+	if b.hi >= hi {
+		return rows{b.mem, line}
+	}
+	// Rows above and below the image are zeros.
+	from, to := max(b.hi, 0), min(hi, l.in.H)
+	if from >= to {
+		clear(b.mem[(b.hi-lo)*line : (hi-lo)*line])
+	} else {
+		clear(b.mem[(b.hi-lo)*line : (from-lo)*line])
+		clear(b.mem[(to-lo)*line : (hi-lo)*line])
+		left, right := l.pad.Left*l.in.C, l.pad.Right*l.in.C
+		w.compute(i-1, from, to, rows{b.mem[(from-lo)*line+left:], line}, nil)
+		for r := from - lo; r < to-lo; r++ {
+			clear(b.mem[r*line:][:left])
+			clear(b.mem[(r+1)*line-right : (r+1)*line])
+		}
+	}
+	b.hi = hi
+	return rows{b.mem, line}
+}
+
+// channels computes channels [a,b).
+func (st *step) channels(k *kernel.Impl, f *frame, scratch []float32, a, b int) {
+	l := st.layers[0]
+	n := b - a
+	s := l.geometry(st.in.row())
+	s.Rows, s.N = l.shape.H, n
+	if l.shift != nil {
+		s.Shift = l.shift[a:b]
+	}
+	x := st.in.memory(f)
+	weight := l.weight[l.patch()*a:]
 	var sums []float32
 	if st.sums != nil {
-		sums = st.sums.rows(f, b)[:st.shape.C]
+		sums = st.sums.from(f, 0)[a:b]
 		clear(sums)
 	}
-	// As many rows at once as lie together everywhere.
-	n := 1
-	if stride == row && (st.out == nil || st.out.flat()) && (st.residual == nil || st.residual.flat()) {
-		n = rows
+	if len(st.layers) == 2 {
+		d := st.layers[1]
+		line := (d.pad.Left + l.shape.W + d.pad.Right) * n
+		image := scratch[:(d.pad.Top+l.shape.H+d.pad.Bottom)*line]
+		clear(image[:d.pad.Top*line+d.pad.Left*n])
+		for r := d.pad.Top + 1; r < d.pad.Top+l.shape.H; r++ { // right of one row, left of the next
+			clear(image[r*line-d.pad.Right*n : r*line+d.pad.Left*n])
+		}
+		clear(image[(d.pad.Top+l.shape.H)*line-d.pad.Right*n:])
+		s.YRow, s.YCol = line, n
+		k.Conv(s, x, weight, image[d.pad.Top*line+d.pad.Left*n:])
+		dw := d.depthwise(line, n, st.out.row())
+		dw.C, dw.Rows = n, d.shape.H
+		if d.shift != nil {
+			dw.Shift = d.shift[a:b]
+		}
+		k.Depthwise(dw, image, d.weight[a:], st.out.from(f, 0)[a:], sums)
+		return
 	}
-	for r := 0; r < rows; r += n {
-		src := y[r*stride:][:n*row]
-		dst := src
-		if st.out != nil {
-			dst = st.out.rows(f, r0+r)[:n*row]
-		}
-		switch {
-		case st.scale != nil:
-			k.ScaleAct(dst, src, st.scale, st.shift, st.act)
-		case st.act != kernel.Identity:
-			k.Apply(dst, src, st.act)
-		case &dst[0] != &src[0]:
-			copy(dst, src)
-		}
-		if st.residual != nil {
-			k.Add(dst, st.residual.rows(f, r0+r)[:n*row])
-			if st.last != kernel.Identity {
-				k.Apply(dst, dst, st.last)
+	y := scratch
+	if st.out != nil {
+		y = st.out.from(f, 0)[a:]
+		s.YRow, s.YCol = st.out.row(), l.shape.C
+	} else {
+		s.YRow, s.YCol = l.shape.W*n, n
+	}
+	if l.residual != nil {
+		s.Residual, s.RRow = l.residual.from(f, 0)[a:], l.residual.row()
+	}
+	k.Conv(s, x, weight, y)
+	if sums != nil {
+		for r := range l.shape.H {
+			for c := range l.shape.W {
+				k.Add(sums, y[r*s.YRow+c*s.YCol:])
 			}
 		}
-		if sums != nil {
-			k.SumRows(dst, sums)
-		}
-	}
-	if st.out != nil && !st.out.flat() {
-		st.out.clearBorder(f, r0, rows)
 	}
 }
 
-// clearBorder zeroes the padding that belongs to some rows: left and right of
+// clearBorder zeroes the padding that belongs to rows [lo,hi): left and right of
 // them, above the first row and below the last of the image.
-func (v *value) clearBorder(f *frame, r0, rows int) {
-	mem, stride := v.padded(f), v.stride()
+func (v *value) clearBorder(f *frame, lo, hi int) {
+	mem, row := v.memory(f), v.row()
 	left, right := v.pad.Left*v.shape.C, v.pad.Right*v.shape.C
-	for r := v.pad.Top + r0; r < v.pad.Top+r0+rows; r++ {
-		line := mem[r*stride:][:stride]
+	for r := v.pad.Top + lo; r < v.pad.Top+hi; r++ {
+		line := mem[r*row:][:row]
 		clear(line[:left])
-		clear(line[stride-right:])
+		clear(line[row-right:])
 	}
-	if r0 == 0 {
-		clear(mem[:v.pad.Top*stride])
+	if lo == 0 {
+		clear(mem[:v.pad.Top*row])
 	}
-	if r0+rows == v.shape.H {
-		clear(mem[(v.pad.Top+v.shape.H)*stride:])
+	if hi == v.shape.H {
+		clear(mem[(v.pad.Top+v.shape.H)*row:])
 	}
 }
 
 func (st *step) describe() Step {
-	d := Step{Name: st.name, Kind: producerNames[st.producer], In: st.in.shape, Out: st.shape}
-	if st.weight != nil {
-		d.FLOPs = 2 * int64(st.shape.H) * int64(st.shape.W) * int64(len(st.weight))
+	d := Step{Name: st.name, In: st.layers[0].in, Out: st.end().shape}
+	for i, l := range st.layers {
+		if i > 0 {
+			d.Kind += "+"
+		}
+		d.Kind += layerNames[l.kind]
+		d.FLOPs += 2 * int64(l.shape.Elems()) * int64(l.patch())
 	}
 	return d
 }
