@@ -2,43 +2,6 @@
 
 package kernel
 
-// Gemm runs as nested blocks around one assembly call, which computes a column
-// of tiles: up to gemmM rows of C by one or two vectors of columns, over up to
-// gemmK steps. A block of A stays in the second-level cache while the columns
-// of B pass over it.
-const gemmM = 504
-
-func gemmAsm(t isa, m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c []float32, ldc int, acc bool) {
-	if !checkGemm(m, n, k, a, ars, acs, b, ldb, c, ldc, acc) {
-		return
-	}
-	mr, nr := t.gemmTile()
-	for i := 0; i < m; i += gemmM {
-		rows := min(gemmM, m-i)
-		// Tiles of nearly equal height: tall of them one row higher than the rest.
-		tiles := (rows + mr - 1) / mr
-		height, tall := rows/tiles, rows%tiles
-		for p := 0; p < k; p += gemmK {
-			steps := min(gemmK, k-p)
-			more := 0
-			if acc || p > 0 {
-				more = 1
-			}
-			for j := 0; j < n; j += nr {
-				cols := min(nr, n-j)
-				pb := &b[p*ldb+j]
-				if tall > 0 {
-					gemmTiles(t, tall, height+1, cols, steps, &a[i*ars+p*acs], 4*ars, 4*acs, pb, 4*ldb, &c[i*ldc+j], 4*ldc, more)
-				}
-				if tall < tiles {
-					i := i + tall*(height+1)
-					gemmTiles(t, tiles-tall, height, cols, steps, &a[i*ars+p*acs], 4*ars, 4*acs, pb, 4*ldb, &c[i*ldc+j], 4*ldc, more)
-				}
-			}
-		}
-	}
-}
-
 func (t isa) gemmTile() (rows, cols int) {
 	if t == avx512 {
 		return 12, 32
@@ -46,15 +9,14 @@ func (t isa) gemmTile() (rows, cols int) {
 	return 6, 16
 }
 
-func gemmTiles(t isa, tiles, rows, cols, k int, a *float32, ars, acs int, b *float32, ldb int, c *float32, ldc, acc int) {
+// gemmTiles computes tiles of C below each other. Strides are in bytes.
+func (t isa) gemmTiles(tiles, rows, cols, k int, a *float32, ars, acs int, b *float32, ldb int, c *float32, ldc, acc int) {
 	if t == avx512 {
 		gemmAVX512(tiles, rows, cols, k, a, ars, acs, b, ldb, c, ldc, acc)
 	} else {
 		gemmAVX2(tiles, rows, cols, k, a, ars, acs, b, ldb, c, ldc, acc)
 	}
 }
-
-// Strides of these are in bytes.
 
 //go:noescape
 func gemmAVX512(tiles, rows, cols, k int, a *float32, ars, acs int, b *float32, ldb int, c *float32, ldc, acc int)

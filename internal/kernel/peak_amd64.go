@@ -2,11 +2,8 @@
 
 package kernel
 
-// peakVecs and streamVecs are how many vectors the assembly works on at once.
-const (
-	peakVecs   = 12
-	streamVecs = 8
-)
+// peakVecs is how many vectors the assembly works on at once.
+const peakVecs = 12
 
 func peakAsm(t isa, x *[PeakFloats]float32, iterations int) int64 {
 	iterations = max(iterations, 0)
@@ -18,23 +15,12 @@ func peakAsm(t isa, x *[PeakFloats]float32, iterations int) int64 {
 	return 2 * int64(peakVecs*t.lanes()) * int64(iterations)
 }
 
-func streamAsm(t isa, x []float32) float32 {
-	checkStream(x)
-	if len(x) == 0 {
-		return 0
-	}
-	var sums [16]float32
-	blocks := len(x) / (streamVecs * t.lanes())
+func (t isa) stream(x *float32, n int, sums *float32) {
 	if t == avx512 {
-		streamAVX512(&x[0], blocks, &sums[0])
+		streamAVX512(x, n, sums)
 	} else {
-		streamAVX2(&x[0], blocks, &sums[0])
+		streamAVX2(x, n, sums)
 	}
-	var sum float32
-	for _, v := range sums[:t.lanes()] {
-		sum += v
-	}
-	return sum
 }
 
 //go:noescape
