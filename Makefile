@@ -4,7 +4,7 @@ BIN     := bin/effnet
 DEMO    := run-demo
 export CGO_ENABLED := 0
 
-.PHONY: all build demo test check test-purego test-avx2 test-arm64 kill bench clean data
+.PHONY: all build demo test check test-purego test-avx2 test-arm64 kill fuzz bench clean data
 
 all: build
 
@@ -41,6 +41,11 @@ test-arm64:
 kill: build data
 	sh scripts/kill-train.sh
 	sh scripts/kill-search.sh
+
+# Every fuzz target for TIME, one core each. The seeds alone run in make test.
+TIME ?= 10m
+fuzz:
+	sh scripts/fuzz.sh $(TIME)
 
 clean:
 	rm -rf bin $(DEMO)

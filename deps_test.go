@@ -24,6 +24,7 @@ var allowed = map[string]struct{ inside, outside []string }{
 	"effnet/search":                 {[]string{"arch", "internal/atomicfile", "internal/lockfile"}, []string{"gonum.org/v1/gonum"}},
 	"effnet/report":                 {[]string{"arch", "search", "internal/atomicfile"}, []string{"gonum.org/v1/plot", "gonum.org/v1/gonum"}},
 	"effnet/internal/atomicfile":    {nil, nil},
+	"effnet/internal/alloctest":     {nil, nil},
 	"effnet/internal/lockfile":      {nil, []string{"golang.org/x/sys"}},
 	"effnet/internal/jpeg":          {nil, nil},
 	"effnet/internal/imagenet":      {nil, nil},

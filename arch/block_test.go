@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"effnet/internal/alloctest"
 )
 
 func TestParseStage(t *testing.T) {
@@ -113,7 +115,9 @@ func FuzzParseStage(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		st, err := ParseStage(s)
+		var st Stage
+		var err error
+		alloctest.Bounded(t, len(s), func() { st, err = ParseStage(s) })
 		if err != nil {
 			var be *BlockError
 			if !errors.As(err, &be) || be.Column < 1 || be.Column > len(s)+1 || strings.ContainsAny(err.Error(), "\n\r") || len(err.Error()) > 2000 {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"effnet/internal/alloctest"
 )
 
 // Text round-trips exactly, both ways.
@@ -213,7 +215,9 @@ func FuzzParseSpec(f *testing.F) {
 	f.Add([]byte("? {a: [}\n"))
 	f.Add([]byte("name: x\nblocks:\n  - |\n    ds\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s, err := ParseSpec("f.yaml", data)
+		var s Spec
+		var err error
+		alloctest.Bounded(t, len(data), func() { s, err = ParseSpec("f.yaml", data) })
 		if err != nil {
 			var se *SpecError
 			if !errors.As(err, &se) || se.Line < 1 || se.Column < 1 || strings.ContainsAny(err.Error(), "\n\r") || len(err.Error()) > 600 {

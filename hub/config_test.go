@@ -13,6 +13,7 @@ import (
 	"effnet/arch"
 	"effnet/hub"
 	"effnet/hub/hubtest"
+	"effnet/internal/alloctest"
 )
 
 // TestConfig reads what timm itself writes; see scripts/golden/weights_hub.py.
@@ -139,7 +140,9 @@ func FuzzParseConfig(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := hub.ParseConfig(b)
+		var c *hub.Config
+		var err error
+		alloctest.Bounded(t, len(b), func() { c, err = hub.ParseConfig(b) })
 		if err != nil {
 			return
 		}

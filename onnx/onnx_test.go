@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"effnet/arch"
+	"effnet/internal/alloctest"
 	"effnet/internal/ref"
 	"effnet/internal/ref/golden"
 	"effnet/weights"
@@ -457,6 +459,15 @@ func FuzzWrite(f *testing.F) {
 		}
 		opt := everyOption[int(option)%len(everyOption)]
 		m := model(t, s)
+		size := 4 * s.Classes
+		for _, v := range m.Set.Tensors {
+			size += 4 * len(v.Data)
+		}
+		alloctest.Bounded(t, size, func() {
+			if err := Write(io.Discard, m, opt); err != nil {
+				t.Fatal(err)
+			}
+		})
 		p := written(t, m, opt)
 		back, err := arch.ParseSpec(MetaSpec, []byte(p.meta[MetaSpec]))
 		if err != nil || back.Name != s.Name {

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"effnet/internal/alloctest"
 )
 
 // picture is noise on slopes, of the standard library's encoder.
@@ -201,7 +203,8 @@ func FuzzDecode(f *testing.F) {
 		if err != nil || c.W*c.H > 1<<16 {
 			return
 		}
-		im, err := Decode(data)
+		var im *Image
+		alloctest.Bounded(t, len(data), func() { im, err = Decode(data) })
 		if err == nil && (im.W != c.W || im.H != c.H || len(im.Planes) != c.Components) {
 			t.Errorf("%dx%d with %d planes, the header says %v", im.W, im.H, len(im.Planes), c)
 		}

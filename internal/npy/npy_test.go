@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"effnet/internal/alloctest"
 )
 
 func count(n int) []float32 {
@@ -258,11 +260,17 @@ func FuzzReader(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := NewReader(bytes.NewReader(b), int64(len(b)))
-		if err != nil {
+		var r *Reader
+		var err error
+		var x []float32
+		alloctest.Bounded(t, len(b), func() {
+			if r, err = NewReader(bytes.NewReader(b), int64(len(b))); err == nil && r.Len() < 1<<20 {
+				x = readAll(t, r)
+			}
+		})
+		if err != nil || x == nil {
 			return
 		}
-		x := readAll(t, r)
 		head := appendHeader(nil, r.Shape)
 		again, err := NewReader(bytes.NewReader(append(head, make([]byte, 4*len(x))...)), int64(len(head)+4*len(x)))
 		if err != nil || !slices.Equal(again.Shape, r.Shape) {
