@@ -42,8 +42,8 @@ func Open(path string) (*Set, error) {
 	return s, nil
 }
 
-// Read reads a safetensors file of size bytes. Values of other types become
-// float32. The whole header is checked before any tensor is allocated; a
+// Read reads a safetensors file of size bytes. Names are as in the file, less
+// what wrappers put before them; values of other types become float32. The whole header is checked before any tensor is allocated; a
 // broken one gives a [*FormatError], one over the limits of this package an
 // [*UnsupportedError].
 func Read(r io.ReaderAt, size int64) (*Set, error) {
@@ -51,20 +51,22 @@ func Read(r io.ReaderAt, size int64) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range h.entries {
-		if e.dtype.convert == nil && !strings.HasSuffix(e.name, counter) {
+	entries := slices.DeleteFunc(h.entries, func(e entry) bool { return strings.HasSuffix(e.name, counter) })
+	prefix := unwrap(len(entries), func(i int) string { return entries[i].name })
+	entries = slices.DeleteFunc(entries, func(e entry) bool { return !strings.HasPrefix(e.name, prefix) })
+	for i := range entries {
+		e := &entries[i]
+		e.name = e.name[len(prefix):]
+		if e.dtype.convert == nil {
 			return nil, &UnsupportedError{e.name, fmt.Sprintf("has dtype %s, want one of F32 F16 BF16 F64 I64 I32 I16", e.dtype.name)}
 		}
 	}
-	s := &Set{Tensors: make(map[string]Tensor, len(h.entries)), Meta: h.meta}
+	s := &Set{Tensors: make(map[string]Tensor, len(entries)), Meta: h.meta}
 	if s.Meta == nil {
 		s.Meta = map[string]string{}
 	}
 	buf := make([]byte, 1<<16)
-	for _, e := range h.entries {
-		if strings.HasSuffix(e.name, counter) {
-			continue
-		}
+	for _, e := range entries {
 		width := e.dtype.bits / 8
 		t := Tensor{Shape: e.shape, Data: make([]float32, (e.end-e.begin)/int64(width))}
 		at := dataAt + e.begin

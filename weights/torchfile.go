@@ -47,13 +47,29 @@ func readAny(r io.ReaderAt, size int64) (*Set, error) {
 		return len(head) >= at+len(magic) && string(head[at:at+len(magic)]) == magic
 	}
 	switch {
+	case len(head) == 0:
+		return nil, &UnsupportedError{Msg: "the file is empty"}
 	case is(8, "{"): // where a zip file has its method and a legacy file its magic number
-	case is(0, zipLocal), is(0, "\x80\x02"), is(0, "\x80\x04"), is(0, "\x80\x05"):
+	case is(0, zipLocal), is(0, "\x80\x02"), is(0, "\x80\x03"), is(0, "\x80\x04"), is(0, "\x80\x05"):
 		return ReadTorch(r, size)
 	case is(257, "ustar"):
 		return nil, &UnsupportedError{Msg: "a tar file, as PyTorch wrote before 0.2; load and save it again in Python"}
 	case is(0, "\x89HDF\r\n\x1a\n"):
 		return nil, &UnsupportedError{Msg: "an HDF5 file, as Keras writes; convert it with scripts/keras-to-safetensors.py"}
+	case is(4, "TFL3"):
+		return nil, &UnsupportedError{Msg: "a TensorFlow Lite file, want safetensors or what torch.save wrote"}
+	case is(0, "\x93NUMPY"):
+		return nil, &UnsupportedError{Msg: "a NumPy array, want the weights of a network"}
+	case is(0, "\x1f\x8b"):
+		return nil, &UnsupportedError{Msg: "a gzip file; unpack it first"}
+	case is(0, "version https://git-lfs"):
+		return nil, &UnsupportedError{Msg: "a pointer of Git LFS instead of the file itself; 'git lfs pull' fetches it"}
+	case is(0, "<"):
+		return nil, &UnsupportedError{Msg: "a web page, want safetensors or what torch.save wrote"}
+	case len(head) > 3 && head[0] == 8 && head[1] < 32 && head[2]&7 == 2: // version, then a text or message
+		return nil, &UnsupportedError{Msg: "an ONNX file, which is written but not read"}
+	default:
+		return nil, &UnsupportedError{Msg: "neither a safetensors file nor one of torch.save"}
 	}
 	return Read(r, size)
 }
@@ -114,6 +130,9 @@ func stateDict(root any) (*pyDict, map[string]string, error) {
 			}
 		}
 		if inner == nil {
+			inner = d.onlyWeights()
+		}
+		if inner == nil {
 			break
 		}
 		d = inner
@@ -121,8 +140,26 @@ func stateDict(root any) (*pyDict, map[string]string, error) {
 	return d, meta, nil
 }
 
-// sharedPrefixes are what wrappers put before every name.
-var sharedPrefixes = []string{"module.", "_orig_mod.", "model.", "net."}
+// onlyWeights is the one dict with tensors in a dict without; nil if there are
+// more or none.
+func (d *pyDict) onlyWeights() *pyDict {
+	var only *pyDict
+	for _, p := range d.pairs {
+		switch v := p.value.(type) {
+		case *tensorRef:
+			return nil
+		case *pyDict:
+			if !slices.ContainsFunc(v.pairs, func(p pyPair) bool { _, ok := p.value.(*tensorRef); return ok }) {
+				continue
+			}
+			if only != nil {
+				return nil
+			}
+			only = v
+		}
+	}
+	return only
+}
 
 // namedRef is a tensor by its name.
 type namedRef struct {
@@ -159,15 +196,10 @@ func tensors(d *pyDict) ([]namedRef, error) {
 	if len(list) > maxTensors {
 		return nil, &UnsupportedError{Msg: fmt.Sprintf("the file has more than %d tensors", maxTensors)}
 	}
-	for i := 0; i < len(sharedPrefixes); i++ {
-		prefix := sharedPrefixes[i]
-		if slices.ContainsFunc(list, func(t namedRef) bool { return !strings.HasPrefix(t.name, prefix) }) {
-			continue
-		}
-		for j := range list {
-			list[j].name = list[j].name[len(prefix):]
-		}
-		i = -1 // wrappers wrap each other in any order
+	prefix := unwrap(len(list), func(i int) string { return list[i].name })
+	list = slices.DeleteFunc(list, func(t namedRef) bool { return !strings.HasPrefix(t.name, prefix) })
+	for i := range list {
+		list[i].name = list[i].name[len(prefix):]
 	}
 	return list, nil
 }

@@ -172,3 +172,24 @@ func equalBits(a, b []float32) bool {
 func typed(err error) bool {
 	return errors.As(err, new(*FormatError)) || errors.As(err, new(*UnsupportedError)) || errors.As(err, new(*GlobalError))
 }
+
+// TestOtherFiles opens what is not weights: the error says what it is.
+func TestOtherFiles(t *testing.T) {
+	for content, want := range map[string]string{
+		"":                                    "the file is empty",
+		"x":                                   "neither a safetensors file nor one of torch.save",
+		"<!DOCTYPE html>\n<html>":             "a web page",
+		"version https://git-lfs.gith":        "a pointer of Git LFS",
+		"\x1f\x8b\x08\x00":                    "a gzip file",
+		"\x89HDF\r\n\x1a\n":                   "an HDF5 file",
+		"\x1c\x00\x00\x00TFL3":                "a TensorFlow Lite file",
+		"\x93NUMPY\x01\x00":                   "a NumPy array",
+		"\x08\x08\x12\x07pytorch":             "an ONNX file",
+		strings.Repeat("\x00", 257) + "ustar": "a tar file",
+	} {
+		_, err := readAny(strings.NewReader(content), int64(len(content)))
+		if !errors.As(err, new(*UnsupportedError)) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.20q: error is %v, want %q", content, err, want)
+		}
+	}
+}

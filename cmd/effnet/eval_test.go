@@ -217,7 +217,7 @@ func TestEvalErrors(t *testing.T) {
 		{"eval nowhere.safetensors --data synthetic", exitFailure, "nowhere.safetensors: no such file"},
 		{"eval efficientnet_b0 --data synthetic", exitFailure, "network without weights; train it first"},
 		{"eval " + t.TempDir() + " --data synthetic", exitFailure, "no model.safetensors in this folder"},
-		{"eval " + notModel + " --data synthetic", exitFailure, "not a valid safetensors file"},
+		{"eval " + notModel + " --data synthetic", exitFailure, "neither a safetensors file nor one of torch.save"},
 		{"eval " + model + " --data synthetic:classes=4,size=16,channels=1,train=8,test=8,seed=1", exitFailure, "the data has 4 classes, the network 3"},
 		{"eval " + named + " --data " + evalData, exitFailure, "the model only has x, y, z"},
 		{"eval " + model + " --split val --data " + evalData, exitFailure, "has no val images"},
