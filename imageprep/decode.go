@@ -57,7 +57,7 @@ var formats = []format{
 		name:   "WebP",
 		match:  func(d []byte) bool { return len(d) >= 12 && string(d[:4]) == "RIFF" && string(d[8:12]) == "WEBP" },
 		config: fromReader(webp.DecodeConfig),
-		decode: goDecoder(fromReader(webp.Decode)),
+		decode: goDecoder(decodeWebP),
 	},
 	{
 		name:    "BMP",
@@ -107,9 +107,9 @@ func DecodeConfig(data []byte, lim Limits) (Config, error) {
 	return cfg, err
 }
 
-// Decode decodes a JPEG, PNG, GIF (first frame), WebP or BMP image, turned as
-// its EXIF orientation says. C is 1 when the format or the palette knows only
-// grey, else 3.
+// Decode decodes a JPEG, PNG, GIF, WebP or BMP image, of an animation the first
+// frame, turned as its EXIF orientation says. C is 1 when the format or the
+// palette knows only grey, else 3.
 //
 // Alpha is dropped, not blended, as Pillow's convert("RGB") does; CMYK is
 // converted as Pillow does; of 16-bit samples the high byte is taken (Pillow

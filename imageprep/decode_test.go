@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"effnet/internal/alloctest"
 )
 
 // pngHeader is a PNG that claims to be w x h and ends after its header.
@@ -234,6 +236,50 @@ func TestOrientation(t *testing.T) {
 	}
 }
 
+// webpAnimations are two frames of 3x2 pixels each, written by Pillow, and the
+// first frame's pixels.
+var webpAnimations = map[string]struct{ file, pixels string }{
+	"lossless": {
+		"52494646e800000057454250565038580a00000002000000020000010000414e494d06000000000000000000414e" +
+			"4d465c0000000000000000000200000100000a0000025650384c430000002f024000002f4016601ac518ca04f248" +
+			"218788b46da36c68ec424eefeb8a194982e67a8de01a2ccf5aadd6fcc7d9fb682339ee614121db08706af7289cc8" +
+			"45f43fc60b00414e4d46580000000000000000000200000100000a0000005650384c400000002f024000002fa0a8" +
+			"6d23e65b98c53b6ea253cc48121c9ccb62bec3b2304b166022379f19c5924a10fdf31f3f77eb3fe841a03b2848db" +
+			"80c5dd73b288fec77201",
+		"ffe42279f3bd068366a852c1bb9651f3cd18"},
+	"lossy": {
+		"524946464e01000057454250565038580a00000002000000020000010000414e494d06000000000000000000414e" +
+			"4d468e0000000000000000000200000100000a00000256503820760000005001009d012a0300020001402625a800" +
+			"058c0000fef25dfbef97ffed081ee7f9b677ec673b7787ffcd28ff5ff3f3fccbff1ffbd3e7ffdfffec68bfdf459f" +
+			"ff7fffb1a2ff7d167ffdfffec68bfdf4ffff6398effff6399bfffd8e66fffffcc3f10bfe5d7fa7e5af7fbffb948d" +
+			"6c4f75f9f90ae9d4a000414e4d468c0000000000000000000200000100000a00000056503820740000003401009d" +
+			"012a0300020000002625a000037000fb3ff99af7d51ffdd7ff09e7f8c9d50bfffa5bd18ef7ec65bfb7b7ee3ffd2e" +
+			"7caf23c0b3ffe973e5791e059fff4b9f2bc8f07fffcc97f0d2dfff325fc390fff992fe1c87ff7ac62f8fb4beeff5" +
+			"e70cf4fb499dfffcb0617ef67f42be593a000000",
+		"d5d293c9d58d4875178480429aa55dafdc7d"},
+}
+
+func TestWebPAnimation(t *testing.T) {
+	for name, c := range webpAnimations {
+		file, _ := hex.DecodeString(c.file)
+		pixels, _ := hex.DecodeString(c.pixels)
+		got, err := Decode(file, Limits{})
+		if d := cmp.Diff(Image{Pix: pixels, H: 2, W: 3, C: 3}, got); err != nil || d != "" {
+			t.Errorf("%s: %v %s", name, err, d)
+		}
+		at := bytes.Index(file, []byte("ANMF"))
+		part := bytes.Clone(file)
+		part[at+8] = 1 // x/2
+		alone := bytes.Clone(file)
+		copy(alone[at+24:], "VP9 ")
+		for want, file := range map[string][]byte{"does not fill it": part, "no frame": file[:at], "no image": alone} {
+			if _, err := Decode(file, Limits{}); !errors.As(err, new(*FormatError)) || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: error is %v, want %q", name, err, want)
+			}
+		}
+	}
+}
+
 // TestGIFCanvas has a first frame that is smaller than the canvas and a
 // transparent colour, whose colour dropping alpha must show.
 func TestGIFCanvas(t *testing.T) {
@@ -324,16 +370,22 @@ func FuzzDecode(f *testing.F) {
 	f.Add(g.Bytes())
 	f.Add([]byte("BM"))
 	f.Add([]byte("RIFF\x1a\x00\x00\x00WEBPVP8L\x0d\x00\x00\x00\x2f\x00\x00\x00\x10\x07\x10\x11\x11\x88\x88\xfe\x07\x00"))
+	for _, c := range webpAnimations {
+		file, _ := hex.DecodeString(c.file)
+		f.Add(file)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		lim := Limits{MaxBytes: 1 << 20, MaxPixels: 1 << 18, MaxScans: 8}
-		im, err := Decode(data, lim)
+		lim := Limits{MaxBytes: 1 << 20, MaxPixels: 1 << 19, MaxScans: 8}
+		var im Image
+		var err error
+		alloctest.Bounded(t, len(data), func() { im, err = Decode(data, lim) })
 		if err != nil {
 			if !errors.As(err, new(*LimitError)) && !errors.As(err, new(*FormatError)) {
 				t.Fatalf("error is %T: %v", err, err)
 			}
 			return
 		}
-		if im.C != 1 && im.C != 3 || len(im.Pix) != im.H*im.W*im.C || im.H*im.W > 1<<18 {
+		if im.C != 1 && im.C != 3 || len(im.Pix) != im.H*im.W*im.C || im.H*im.W > 1<<19 {
 			t.Fatalf("image is [%d,%d,%d] with %d bytes", im.H, im.W, im.C, len(im.Pix))
 		}
 	})

@@ -1,6 +1,10 @@
 package imageprep
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"io"
+)
 
 // Limits bound the work that one untrusted image may cause. They are checked
 // from the headers, before pixels are allocated. Zero fields mean the default.
@@ -42,6 +46,9 @@ type FormatError struct {
 func (e *FormatError) Error() string {
 	if e.Format == "" {
 		return fmt.Sprintf("imageprep: %v", e.Err)
+	}
+	if errors.Is(e.Err, io.ErrUnexpectedEOF) {
+		return fmt.Sprintf("imageprep: %s: the file ends early", e.Format)
 	}
 	return fmt.Sprintf("imageprep: %s: %v", e.Format, e.Err)
 }

@@ -26,7 +26,7 @@ func orientation(data []byte, format string) int {
 		// The block itself has the layout of a TIFF file. imagemeta's own
 		// search misses it after a chunk of odd length.
 		f = imagemeta.TIFF
-		data = bytes.TrimPrefix(riffChunk(data, "EXIF"), []byte("Exif\x00\x00"))
+		data = bytes.TrimPrefix(riffChunk(data[12:], "EXIF"), []byte("Exif\x00\x00"))
 		if len(data) == 0 {
 			return 1
 		}
@@ -52,10 +52,10 @@ func orientation(data []byte, format string) int {
 	return o
 }
 
-// riffChunk returns the content of the first chunk called id; nil when there
-// is none. Chunks are padded to even lengths.
+// riffChunk returns the content of the first chunk called id in a list of
+// chunks; nil when there is none. Chunks are padded to even lengths.
 func riffChunk(data []byte, id string) []byte {
-	for data = data[min(12, len(data)):]; len(data) >= 8; {
+	for len(data) >= 8 {
 		n := int64(binary.LittleEndian.Uint32(data[4:]))
 		name := string(data[:4])
 		data = data[8:]

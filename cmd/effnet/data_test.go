@@ -44,7 +44,7 @@ func TestDataFolder(t *testing.T) {
 		"2 classes of grey images\n",
 		"sizes     20 to 29 wide, 30 to 30 high, most often ",
 		"note      no test part: 0.2 of every class held out by seed 0\n",
-		"bad       dataset: " + bad + ": imageprep: PNG: unexpected EOF\n",
+		"bad       dataset: " + bad + ": imageprep: PNG: the file ends early\n",
 		"all       16     4\n",
 	} {
 		if !strings.Contains(stdout.String(), want) {
