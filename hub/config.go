@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"effnet/arch"
 )
@@ -194,13 +195,9 @@ func (c *Client) Model(ctx context.Context, r Repo) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := readConfig(path)
+	config, err := readConfig(path)
 	if err != nil {
-		return nil, fmt.Errorf("hub: %w", err)
-	}
-	config, err := ParseConfig(data)
-	if err != nil {
-		return nil, fmt.Errorf("hub: %s: config.json: %w", r, err)
+		return nil, fmt.Errorf("hub: %s: %w", r, err)
 	}
 	m := &Model{Config: *config}
 	// Both files are of one commit, also if another comes meanwhile. The
@@ -224,7 +221,29 @@ func (c *Client) Model(ctx context.Context, r Repo) (*Model, error) {
 	return nil, err
 }
 
-func readConfig(path string) ([]byte, error) {
+// IsFolder reports whether dir holds the files of a repository, as a clone does.
+func IsFolder(dir string) bool {
+	info, err := os.Stat(filepath.Join(dir, "config.json"))
+	return err == nil && info.Mode().IsRegular()
+}
+
+// Folder is Client.Model of a folder that holds the files of a repository.
+func Folder(dir string) (*Model, error) {
+	config, err := readConfig(filepath.Join(dir, "config.json"))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	for _, file := range weightsFiles {
+		path := filepath.Join(dir, file)
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			return &Model{*config, path}, nil
+		}
+	}
+	return nil, fmt.Errorf("%s: a config.json, but no %s", dir, strings.Join(weightsFiles, " or "))
+}
+
+// readConfig reads a config.json.
+func readConfig(path string) (*Config, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -232,7 +251,14 @@ func readConfig(path string) ([]byte, error) {
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
 	if err == nil && len(data) > maxConfig {
-		err = fmt.Errorf("%s is larger than %d bytes", path, maxConfig)
+		err = fmt.Errorf("larger than %d bytes", maxConfig)
 	}
-	return data, err
+	var c *Config
+	if err == nil {
+		c, err = ParseConfig(data)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("config.json: %w", err)
+	}
+	return c, nil
 }

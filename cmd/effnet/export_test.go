@@ -121,6 +121,14 @@ func TestNet(t *testing.T) {
 	if _, b := readArray(t, "z.npy"); slices.Equal(a, b) {
 		t.Error("SAME and symmetric padding give the same logits")
 	}
+	for _, name := range []string{"tf_efficientnet_lite0.in1k", "timm/tf_efficientnet_lite0.in1k"} {
+		if status, _, stderr := effnet("run", "plain.safetensors", "--net", name, "--input", "x.npy", "--output", "z.npy"); status != 0 || !strings.Contains(stderr, "note: images are prepared as for tf_efficientnet_lite0;") {
+			t.Errorf("--net %s: status %d, stderr %q", name, status, stderr)
+		}
+		if _, b := readArray(t, "z.npy"); !slices.Equal(a, b) {
+			t.Errorf("--net %s gives other logits", name)
+		}
+	}
 	status, _, stderr := effnet("run", "plain.safetensors", "--net", "tf_efficientnet_lite2", "--input", "x.npy", "--output", "z.npy")
 	if status != 1 || !strings.Contains(stderr, "file has [") || !strings.Contains(stderr, "network wants [") || !strings.Contains(stderr, "efficientnet_lite0") {
 		t.Errorf("wrong network: status %d, %q; want both shapes and what the file looks like", status, stderr)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"effnet/arch"
+	"effnet/hub"
 	"effnet/internal/imagenet"
 	"effnet/train"
 	"effnet/weights"
@@ -42,13 +43,21 @@ func (m *loadedModel) classNames() []string {
 	return m.Labels
 }
 
-// load loads a MODEL argument: a weights file, a run folder or a name on the hub.
+// load loads a MODEL argument: a weights file, a run folder, or a name on the
+// hub or a folder with its files.
 func (f *modelFlags) load(c *cobra.Command, arg string) (*loadedModel, error) {
-	if r, ok := hubRepo(arg); ok {
+	r, onHub := hubRepo(arg)
+	if onHub || hub.IsFolder(arg) {
 		if f.net != "" {
 			return nil, usagef("%s: %s says itself which network it is; --net does not apply", c.Name(), arg)
 		}
-		m, err := loadHub(c, r)
+		var m *hubModel
+		var err error
+		if onHub {
+			m, err = loadHub(c, r)
+		} else {
+			m, err = loadFolder(arg)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -66,7 +75,14 @@ func (f *modelFlags) load(c *cobra.Command, arg string) (*loadedModel, error) {
 	}
 	spec, err := loadNet(f.net)
 	if err != nil {
-		return nil, err
+		// timm's names of weights: a network's and a tag.
+		name, tag, _ := strings.Cut(strings.TrimPrefix(f.net, "timm/"), ".")
+		s, unknown := arch.Lookup(name)
+		if unknown != nil || tag == "yaml" || tag == "yml" {
+			return nil, err
+		}
+		spec = s
+		fmt.Fprintf(c.ErrOrStderr(), "note: images are prepared as for %s; what the tag %s changes, 'effnet pull' knows\n", name, tag)
 	}
 	if m.Model, err = weights.OpenModelAs(m.Path, spec); err != nil {
 		return nil, err

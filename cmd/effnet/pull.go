@@ -111,7 +111,22 @@ func loadHub(c *cobra.Command, r hub.Repo) (*hubModel, error) {
 		}
 		return nil, err
 	}
+	return openHub(got)
+}
+
+// loadFolder loads a model of the hub from a folder with its files.
+func loadFolder(dir string) (*hubModel, error) {
+	got, err := hub.Folder(dir)
+	if err != nil {
+		return nil, err
+	}
+	return openHub(got)
+}
+
+// openHub loads a model of the hub from its files.
+func openHub(got *hub.Model) (*hubModel, error) {
 	m := &hubModel{loadedModel: loadedModel{Path: got.Weights}, testResolution: got.TestResolution, testCrop: got.TestCrop}
+	var err error
 	if m.Model, err = weights.OpenModelAs(got.Weights, got.Spec); err != nil {
 		return nil, err
 	}

@@ -85,6 +85,22 @@ func TestPull(t *testing.T) {
 		t.Errorf("one.safetensors: %+v, %v", m, err)
 	}
 
+	// So does a folder with the repository's files.
+	os.MkdirAll("clone", 0o755)
+	for _, name := range []string{"config.json", "model.safetensors"} {
+		if err := os.WriteFile(filepath.Join("clone", name), s.Files[name], 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if status, _, stderr := effnet("run", "clone", "--input", "x.npy", "--output", "c.npy"); status != 0 {
+		t.Errorf("run clone: status %d, stderr %q", status, stderr)
+	}
+	if c, err := os.ReadFile("c.npy"); err != nil || !bytes.Equal(a, c) {
+		t.Errorf("the hub's name and a clone differ: %v", err)
+	}
+	os.MkdirAll("half", 0o755)
+	os.WriteFile("half/config.json", s.Files["config.json"], 0o644)
+
 	os.MkdirAll(filepath.Join("runs", "x"), 0o755)
 	t.Setenv("HF_HUB_OFFLINE", "")
 	for _, c := range []struct {
@@ -99,6 +115,8 @@ func TestPull(t *testing.T) {
 		{"pull " + hubName + " -o no/such/x", 1, "no/such"},
 		{"run timm/none --input x.npy --output y.npy", 1, "hub: timm/none: no such model"},
 		{"run " + hubName + " --net b0 --input x.npy --output y.npy", 2, "--net does not apply"},
+		{"run clone --net b0 --input x.npy --output y.npy", 2, "--net does not apply"},
+		{"run half --input x.npy --output y.npy", 1, "half: a config.json, but no model.safetensors or pytorch_model.bin"},
 		{"run runs/y --input x.npy --output y.npy", 1, "runs/y: no such file; want a weights file, a run folder or the name of a model on the hub"},
 		{"run timm/x.pth --input x.npy --output y.npy", 1, "timm/x.pth: no such file"},
 	} {
