@@ -1,0 +1,241 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"effnet/arch"
+	"effnet/internal/kernel"
+	"effnet/internal/npy"
+	"effnet/onnx"
+)
+
+// maxOutputDiff is how far the logits of two engines may be apart, over the
+// largest.
+const maxOutputDiff = 1e-3
+
+// benchReport is the result of a measurement. Its own figures are effnet's.
+type benchReport struct {
+	benchFigures
+	Net        string         `json:"net"`
+	Resolution int            `json:"resolution"`
+	Batch      int            `json:"batch"`
+	Threads    int            `json:"threads"`
+	Kernel     string         `json:"kernel"`
+	MACs       int64          `json:"macs"`                // of one image, forwards
+	Optimizer  string         `json:"optimizer,omitempty"` // in training
+	Data       string         `json:"data,omitempty"`      // in training
+	PeakGFLOPS float64        `json:"peak_gflops"`         // of this machine's multiply-adds at so many threads
+	PeakShare  float64        `json:"peak_share"`          // gflops / peak_gflops
+	Machine    machineInfo    `json:"machine"`
+	Engines    []benchFigures `json:"engines"` // effnet first
+	Ops        []benchOp      `json:"ops,omitempty"`
+	Kinds      []benchKind    `json:"kinds,omitempty"`
+}
+
+func (b *benchCmd) runInfer(impl *kernel.Impl, arg string) error {
+	m, err := b.load(arg)
+	if err != nil {
+		return err
+	}
+	job, err := b.prepare(m)
+	if err != nil {
+		return err
+	}
+	if err := writeInput(job.Input, b.batch, &m.Spec); err != nil {
+		return err
+	}
+	r := b.newReport(&m.Spec)
+	m = nil // its memory is the engines' now
+	r.PeakGFLOPS = measurePeak(impl, b.threads, min(peakTime, b.time()))
+	engines, err := b.startEngines(job)
+	if err != nil {
+		return err
+	}
+	defer engines.close()
+	diffs := make([]float64, len(engines.list))
+	for i, p := range engines.list[1:] {
+		if diffs[1+i], err = outputDiff(b.outputOf(ownEngine), b.outputOf(p.name)); err != nil {
+			return fmt.Errorf("bench: %s: %w", p.name, err)
+		}
+	}
+	series, err := engines.measure(b.rounds, b.time())
+	if err != nil {
+		return err
+	}
+	if b.ops {
+		if r.Ops, err = profileOps(engines.list[0], b.time()); err != nil {
+			return err
+		}
+		r.Kinds = sumKinds(r.Ops)
+	}
+	engines.close()
+	r.PeakGFLOPS = max(r.PeakGFLOPS, measurePeak(impl, b.threads, min(peakTime, b.time())))
+	r.finish(series, 2*float64(r.MACs)*float64(b.batch))
+	for i := range r.Engines[1:] {
+		r.Engines[1+i].OutputDiff = &diffs[1+i]
+	}
+	return b.print(r, "run")
+}
+
+func (b *benchCmd) newReport(s *arch.Spec) *benchReport {
+	r := &benchReport{
+		Net: s.Name, Resolution: s.Resolution, Batch: b.batch, Threads: b.threads, Kernel: b.kernel, Machine: describeMachine(),
+	}
+	if t, err := s.CostAt(s.Resolution); err == nil {
+		r.MACs = t.MACs
+	}
+	return r
+}
+
+// finish fills in the figures of all engines for runs that take flops.
+func (r *benchReport) finish(list []*benchSeries, flops float64) {
+	for _, s := range list {
+		f := s.figures(r.Batch, flops)
+		if s.engine != ownEngine {
+			f.benchRatio = ratioOf(r.Engines[0].Rounds, f.Rounds)
+		}
+		r.Engines = append(r.Engines, f)
+		r.Machine.Versions[s.engine] = s.version
+	}
+	r.benchFigures = r.Engines[0]
+	if r.PeakGFLOPS > 0 {
+		r.PeakShare = r.GFLOPS / r.PeakGFLOPS
+	}
+}
+
+// prepare makes the folder of the engines and writes the model there.
+func (b *benchCmd) prepare(m *loadedModel) (benchJob, error) {
+	var job benchJob
+	if err := b.makeDir(); err != nil {
+		return job, err
+	}
+	job.Net = describeNet(&m.Spec)
+	job.Model, job.Input = filepath.Join(b.dir, "model.safetensors"), filepath.Join(b.dir, "input.npy")
+	if err := m.Write(job.Model); err != nil {
+		return job, err
+	}
+	if slices.Contains(b.compare, "ort") || slices.Contains(b.compare, "openvino") {
+		job.ONNX = filepath.Join(b.dir, "model.onnx")
+		return job, onnx.WriteFile(job.ONNX, m.Model, onnx.Options{})
+	}
+	return job, nil
+}
+
+// writeInput writes n images of noise, the same every time.
+func writeInput(path string, n int, s *arch.Spec) error {
+	rng := rand.New(rand.NewPCG(1, 2))
+	w := npy.Create(path, n, s.Channels, s.Resolution, s.Resolution)
+	defer w.Abort()
+	x := make([]float32, s.Channels*s.Resolution*s.Resolution)
+	for range n {
+		for i := range x {
+			x[i] = float32(rng.NormFloat64())
+		}
+		if err := w.Write(x); err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
+
+// outputDiff is the largest difference of two arrays over the largest value of
+// the first. It is an error if it is above maxOutputDiff.
+func outputDiff(own, other string) (float64, error) {
+	x, err := readFloats(own)
+	if err != nil {
+		return 0, err
+	}
+	y, err := readFloats(other)
+	if err != nil {
+		return 0, err
+	}
+	if len(x) != len(y) {
+		return 0, fmt.Errorf("%d logits, effnet has %d", len(y), len(x))
+	}
+	largest, diff := 0.0, 0.0
+	for i, v := range x {
+		largest = max(largest, math.Abs(float64(v)))
+		diff = max(diff, math.Abs(float64(v)-float64(y[i]))) // NaN stays
+	}
+	if diff /= largest; !(diff <= maxOutputDiff) {
+		return diff, fmt.Errorf("the logits differ from effnet's by %.1e of the largest, want at most %.0e", diff, maxOutputDiff)
+	}
+	return diff, nil
+}
+
+func readFloats(path string) ([]float32, error) {
+	r, err := npy.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	x := make([]float32, r.Len())
+	return x, r.Read(x, 0)
+}
+
+// print writes the report; what names one of the things that were timed.
+func (b *benchCmd) print(r *benchReport, what string) error {
+	if b.json {
+		return writeJSON(b.OutOrStdout(), r)
+	}
+	b.printf("%s at %dx%d, batch %d, %s, kernels %s\n%s\n", r.Net, r.Resolution, r.Resolution, r.Batch, plural(r.Threads, "thread"), r.Kernel, r.Machine.line())
+	if r.Optimizer != "" {
+		b.printf("steps of %s on %s\n", r.Optimizer, r.Data)
+	}
+	b.printf("\n")
+	t := newTable("", "", "")
+	t.add("time of a "+what, milliseconds(r.P50)+" ms", fmt.Sprintf("90 %% below %s, 99 %% below %s, at best %s, of %s", milliseconds(r.P90), milliseconds(r.P99), milliseconds(r.Min), thousands(int64(r.Runs))))
+	t.add("images a second", perSecond(r.ImagesPerS))
+	t.add("arithmetic", fmt.Sprintf("%.1f GFLOP/s", r.GFLOPS), fmt.Sprintf("%.0f %% of the %.1f that this machine's multiply-adds reach", 100*r.PeakShare, r.PeakGFLOPS))
+	t.add("peak memory", fmt.Sprintf("%.1f MB", r.PeakRSSMB))
+	_, rows, _ := strings.Cut(t.String(), "\n") // the headings are empty
+	b.printf("%s", rows)
+	if len(r.Engines) > 1 {
+		b.printf("\nmedians of %s in turns\n%s", plural(b.rounds, "round"), enginesTable(r.Engines))
+	}
+	if len(r.Ops) > 0 {
+		b.printf("\n%s", opsText(r))
+	}
+	return nil
+}
+
+func enginesTable(list []benchFigures) *table {
+	t := newTable("engine", "version", ">p50 ms", ">p90", ">p99", ">images/s", ">peak MB", ">effnet takes", "", ">logits differ by")
+	if list[len(list)-1].OutputDiff == nil {
+		t = newTable("engine", "version", ">p50 ms", ">p90", ">p99", ">images/s", ">peak MB", ">effnet takes", "")
+	}
+	for _, f := range list {
+		row := []string{f.Engine, f.Version, milliseconds(f.P50), milliseconds(f.P90), milliseconds(f.P99), perSecond(f.ImagesPerS), fmt.Sprintf("%.0f", f.PeakRSSMB)}
+		row = append(row, f.cells()...)
+		if f.OutputDiff != nil {
+			row = append(row, fmt.Sprintf("%.0e", *f.OutputDiff))
+		}
+		t.add(row...)
+	}
+	return t
+}
+
+// milliseconds is a time to at least three digits.
+func milliseconds(ms float64) string {
+	switch {
+	case ms >= 100:
+		return fmt.Sprintf("%.0f", ms)
+	case ms >= 10:
+		return fmt.Sprintf("%.1f", ms)
+	case ms >= 1:
+		return fmt.Sprintf("%.2f", ms)
+	}
+	return fmt.Sprintf("%.4f", ms)
+}
+
+func perSecond(x float64) string {
+	if x >= 100 {
+		return thousands(int64(math.Round(x)))
+	}
+	return fmt.Sprintf("%.1f", x)
+}

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"effnet/internal/kernel"
+	"effnet/internal/npy"
+)
+
+// fakePython stands in for a Python that has every engine: it is started with
+// a script and a job, and serves the job with effnet's own engine; or
+// misbehaves as $FAKE_PEER says. The script is not run.
+func fakePython() {
+	if err := fakePeer(os.Args[2], os.Getenv("FAKE_PEER")); err != nil {
+		fmt.Fprintf(os.Stderr, "Traceback: somewhere\n%v\n", err)
+		os.Exit(3)
+	}
+}
+
+func fakePeer(path, fault string) error {
+	for _, name := range []string{"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"} {
+		if _, ok := os.LookupEnv(name); ok {
+			return fmt.Errorf("%s is set", name)
+		}
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var job benchJob
+	if err := json.Unmarshal(text, &job); err != nil {
+		return err
+	}
+	switch fault {
+	case "missing":
+		fmt.Println(`{"missing": "onnxruntime"}`)
+		return nil
+	case "error":
+		fmt.Println(`{"error": "ValueError: not like this"}`)
+		return nil
+	case "garbage":
+		fmt.Println("Loading...")
+		return nil
+	case "early":
+		return fmt.Errorf("out of patience")
+	}
+	if job.Start != nil {
+		var out, errs bytes.Buffer
+		if run([]string{"classify", job.Model, job.Start.Image, "--json", "--top", "1"}, &out, &errs) != 0 {
+			return fmt.Errorf("%s", &errs)
+		}
+		var list []classified
+		if err := json.Unmarshal(out.Bytes(), &list); err != nil {
+			return err
+		}
+		class := list[0].Predictions[0].Class
+		if fault == "disagree" {
+			class++
+		}
+		fmt.Printf("{\"class\": %d, \"version\": \"0.1\"}\n", class)
+		return nil
+	}
+	serve := newInferServer
+	if job.Train != nil {
+		serve = newTrainServer
+	} else if _, err := os.Stat(job.ONNX); err != nil {
+		return err
+	}
+	s, err := serve(context.Background(), &job)
+	if err != nil {
+		return err
+	}
+	switch fault {
+	case "params":
+		s.hello.Params++
+	case "die":
+		s.commands["run"] = func(float64) (any, error) { return nil, fmt.Errorf("out of memory") }
+	case "nothing":
+		s.commands["run"] = func(float64) (any, error) { return benchRuns{}, nil }
+	case "disagree":
+		if job.Train != nil {
+			s.commands["losses"] = func(n float64) (any, error) { return benchLosses{make([]float64, int(n))}, nil }
+			break
+		}
+		x, err := readFloats(job.Output)
+		if err != nil {
+			return err
+		}
+		x[0] += 1
+		if err := npy.WriteFile(job.Output, x, job.Batch, len(x)/job.Batch); err != nil {
+			return err
+		}
+	}
+	return s.serve("0.1", os.Stdin, os.Stdout)
+}
+
+func TestFigures(t *testing.T) {
+	s := &benchSeries{engine: "x", version: "1", peakRSS: 12, rounds: [][]float64{{3, 1, 2}, {4, 4}, {10, 10, 10, 10}}}
+	got := s.figures(2, 8e6)
+	want := benchFigures{
+		Engine: "x", Version: "1", PeakRSSMB: 12,
+		P50: 4, P90: 4, P99: 4, Min: 1, Runs: 9, Rounds: []float64{2, 4, 10},
+		ImagesPerS: 500, GFLOPS: 2,
+	}
+	if d := cmp.Diff(want, got, cmp.AllowUnexported(benchFigures{})); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(benchRatio{Ratio: 0.5, Ratios: []float64{0.5, 1, 0.25}}, ratioOf([]float64{2, 4, 1}, []float64{4, 4, 4})); d != "" {
+		t.Error(d)
+	}
+	for _, c := range []struct{ q, want float64 }{{0, 1}, {0.5, 2.5}, {0.9, 3.7}, {1, 4}} {
+		if got := quantile([]float64{1, 2, 3, 4}, c.q); math.Abs(got-c.want) > 1e-12 {
+			t.Errorf("quantile %g is %g, want %g", c.q, got, c.want)
+		}
+	}
+}
+
+func TestSumKinds(t *testing.T) {
+	ops := []benchOp{
+		{Kind: "a", MFLOP: 2, Us: 10}, {Kind: "b", Us: 30}, {Kind: "a", MFLOP: 4, Us: 10},
+	}
+	want := []benchKind{
+		{Kind: "b", Steps: 1, Us: 30, Share: 0.6},
+		{Kind: "a", Steps: 2, MFLOP: 6, Us: 20, GFLOPS: 300, Share: 0.4},
+	}
+	if d := cmp.Diff(want, sumKinds(ops)); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestTimeRuns(t *testing.T) {
+	n := 0
+	r, err := timeRuns(0.05, func() error { n++; time.Sleep(time.Millisecond); return nil })
+	if err != nil || len(r.Times) == 0 || len(r.Times) >= n {
+		t.Fatalf("%v: %d times of %d runs; the first do not count", err, len(r.Times), n)
+	}
+	for _, ms := range r.Times {
+		if ms < 1 {
+			t.Errorf("a run of 1 ms took %g", ms)
+		}
+	}
+	// A run that fills the time counts at once.
+	n = 0
+	if r, err = timeRuns(1e-6, func() error { n++; time.Sleep(time.Millisecond); return nil }); err != nil || len(r.Times) != 1 || n != 1 {
+		t.Errorf("%v: %d times of %d runs, want 1 of 1", err, len(r.Times), n)
+	}
+	if _, err = timeRuns(1, func() error { return os.ErrClosed }); err != os.ErrClosed {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestOutputDiff(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, x ...float32) string {
+		path := filepath.Join(dir, name)
+		if err := npy.WriteFile(path, x, 1, len(x)); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	nan := float32(math.NaN())
+	own := write("own", 1, -4, 2)
+	for _, c := range []struct {
+		other string
+		err   string
+	}{
+		{write("same", 1, -4, 2), ""},
+		{write("near", 1.002, -4, 2), ""},
+		{write("far", 1.1, -4, 2), "differ from effnet's by 2.5e-02 of the largest"},
+		{write("nan", 1, nan, 2), "differ from effnet's by NaN"},
+		{write("short", 1, -4), "2 logits, effnet has 3"},
+		{filepath.Join(dir, "none"), "none"},
+	} {
+		_, err := outputDiff(own, c.other)
+		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%s: %v, want %q", filepath.Base(c.other), err, c.err)
+		}
+	}
+	if d, err := outputDiff(own, write("near", 1.002, -4, 2)); err != nil || math.Abs(d-0.0005) > 1e-6 {
+		t.Errorf("difference %g, %v, want 0.0005", d, err)
+	}
+}
+
+// TestMachine holds that the machine's figures are of the right order: what
+// any machine reaches, and more than one thread's part of it.
+func TestMachine(t *testing.T) {
+	impl, err := kernel.Lookup("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if peak := measurePeak(impl, 1, 20*time.Millisecond); !(peak > 0.1 && peak < 1e4) {
+		t.Errorf("peak of %g GFLOP/s", peak)
+	}
+	if w := measureBandwidth(impl, 2, 64<<10, 20*time.Millisecond); !(w > 0.1 && w < 1e5) {
+		t.Errorf("bandwidth of %g GB/s", w)
+	}
+	for _, c := range []struct {
+		caches     map[string]int
+		threads    int
+		l2, memory int
+	}{
+		{nil, 1, 256 << 10, 64 << 20},
+		{map[string]int{"l2": 2 << 20, "l3": 32 << 20}, 2, 1 << 20, 64 << 20},
+		{map[string]int{"l2": 2 << 20, "l3": 1 << 30}, 1, 1 << 20, 512 << 20},
+	} {
+		if l2, memory := streamSizes(c.caches, c.threads); l2 != c.l2 || memory != c.memory {
+			t.Errorf("%v, %d threads: %d and %d, want %d and %d", c.caches, c.threads, l2, memory, c.l2, c.memory)
+		}
+	}
+}
