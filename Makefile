@@ -47,5 +47,11 @@ TIME ?= 10m
 fuzz:
 	sh scripts/fuzz.sh $(TIME)
 
+# Inference and training beside other engines, from a Python that is set up on
+# first use; takes a quarter of an hour.
+bench:
+	sh bench/infer.sh
+	sh bench/train.sh
+
 clean:
 	rm -rf bin $(DEMO)

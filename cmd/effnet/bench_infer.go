@@ -189,7 +189,7 @@ func (b *benchCmd) print(r *benchReport, what string) error {
 	}
 	b.printf("\n")
 	t := newTable("", "", "")
-	t.add("time of a "+what, milliseconds(r.P50)+" ms", fmt.Sprintf("90 %% below %s, 99 %% below %s, at best %s, of %s", milliseconds(r.P90), milliseconds(r.P99), milliseconds(r.Min), thousands(int64(r.Runs))))
+	t.add("time of a "+what, msText(r.P50)+" ms", fmt.Sprintf("90 %% below %s, 99 %% below %s, at best %s, of %s", msText(r.P90), msText(r.P99), msText(r.Min), thousands(int64(r.Runs))))
 	t.add("images a second", perSecond(r.ImagesPerS))
 	t.add("arithmetic", fmt.Sprintf("%.1f GFLOP/s", r.GFLOPS), fmt.Sprintf("%.0f %% of the %.1f that this machine's multiply-adds reach", 100*r.PeakShare, r.PeakGFLOPS))
 	t.add("peak memory", fmt.Sprintf("%.1f MB", r.PeakRSSMB))
@@ -210,7 +210,7 @@ func enginesTable(list []benchFigures) *table {
 		t = newTable("engine", "version", ">p50 ms", ">p90", ">p99", ">images/s", ">peak MB", ">effnet takes", "")
 	}
 	for _, f := range list {
-		row := []string{f.Engine, f.Version, milliseconds(f.P50), milliseconds(f.P90), milliseconds(f.P99), perSecond(f.ImagesPerS), fmt.Sprintf("%.0f", f.PeakRSSMB)}
+		row := []string{f.Engine, f.Version, msText(f.P50), msText(f.P90), msText(f.P99), perSecond(f.ImagesPerS), fmt.Sprintf("%.0f", f.PeakRSSMB)}
 		row = append(row, f.cells()...)
 		if f.OutputDiff != nil {
 			row = append(row, fmt.Sprintf("%.0e", *f.OutputDiff))
@@ -220,8 +220,8 @@ func enginesTable(list []benchFigures) *table {
 	return t
 }
 
-// milliseconds is a time to at least three digits.
-func milliseconds(ms float64) string {
+// msText is a time to at least three digits.
+func msText(ms float64) string {
 	switch {
 	case ms >= 100:
 		return fmt.Sprintf("%.0f", ms)

@@ -203,7 +203,7 @@ func (b *benchCmd) printStart(r *startReport) error {
 		r.Net, r.Resolution, r.Resolution, plural(r.Threads, "thread"), r.Kernel, r.Machine.line(), filepath.Base(r.Image), plural(b.rounds, "round"))
 	t := newTable("engine", "version", ">ms", ">at best", ">effnet takes", "")
 	for _, f := range r.Engines {
-		t.add(append([]string{f.Engine, f.Version, milliseconds(f.P50), milliseconds(f.Min)}, f.cells()...)...)
+		t.add(append([]string{f.Engine, f.Version, msText(f.P50), msText(f.Min)}, f.cells()...)...)
 	}
 	b.printf("%s", t)
 	return nil
