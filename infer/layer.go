@@ -150,11 +150,12 @@ func (l *layer) depthwise(row, col, yRow int) kernel.Depthwise {
 	}
 }
 
+// packed is the packed weight, with those of the layers that follow behind it.
 func (l *layer) packed(f *frame) []float32 {
 	if l.scaled != nil {
-		return l.scaled.from(f, 0)
+		return l.scaled.memory(f)
 	}
-	return l.weight
+	return l.weight[:cap(l.weight)]
 }
 
 // epilogue computes n rows of dst, the first of which is row lo of y, from what

@@ -28,6 +28,8 @@ type lowering struct {
 	sums   []*value    // of each op, where a step sums it over pixels
 	gates  map[int]int // pointwise convolution -> the gate whose factors its weight takes
 
+	slab []float32 // room for the packed weights, which lie in the order of their use
+
 	open   *step // the last one, which may still grow
 	at     int   // the op whose value it makes
 	steps  []*step
@@ -55,6 +57,13 @@ func lower(g *arch.Graph, w *weights.Set, k *kernel.Impl, threads int, outputs [
 			l.readers[in] = append(l.readers[in], i)
 		}
 	}
+	size := 0
+	for i := range g.Ops {
+		if op := &g.Ops[i]; op.Kind == arch.OpConv || op.Kind == arch.OpLinear {
+			size += k.PackedSize(l.layer(i).patch(), op.Shape.C)
+		}
+	}
+	l.slab = aligned(size)
 	for _, o := range outputs {
 		if o < 0 || o >= n {
 			return nil, nil, nil, fmt.Errorf("infer: op %d is tapped, the graph has %d", o, n)
@@ -169,28 +178,39 @@ func (l *lowering) gate(i int) {
 	l.close()
 }
 
+// layer is the convolution or linear layer of op i without its weight.
+func (l *lowering) layer(i int) *layer {
+	op := &l.g.Ops[i]
+	a := &layer{
+		kind: conv, in: l.g.Ops[l.input(i, 0)].Shape, shape: op.Shape,
+		kernel: max(1, op.Kernel), stride: max(1, op.Stride), pad: op.Pad,
+	}
+	if op.Depthwise() {
+		a.kind = depthwise
+	}
+	return a
+}
+
 // conv makes a layer of a convolution or linear layer and the batch norm that
 // follows it.
 func (l *lowering) conv(i int) error {
 	op := &l.g.Ops[i]
 	x := l.input(i, 0)
-	a := &layer{kind: conv, in: l.g.Ops[x].Shape, shape: op.Shape, kernel: max(1, op.Kernel), stride: max(1, op.Stride), pad: op.Pad}
+	a := l.layer(i)
 	last := i
 	var bn *arch.Op
 	if r := l.onlyReader(i); r >= 0 && l.g.Ops[r].Kind == arch.OpBatchNorm {
 		bn, last = &l.g.Ops[r], r
 		l.taken[r] = true
 	}
-	a.weight, a.shift = fold(op, bn, l.weights)
-	switch {
-	case op.Depthwise():
-		a.kind = depthwise
-	case op.Groups > 1:
+	if a.kind == conv && op.Groups > 1 {
 		return fmt.Errorf("infer: %s: a convolution with %d groups and %d outputs is not supported", op.Name, op.Groups, op.Shape.C)
-	default:
-		packed := aligned(l.kernel.PackedSize(a.patch(), op.Shape.C))
-		l.kernel.Pack(packed, a.patch(), op.Shape.C, a.weight)
-		a.weight = packed
+	}
+	a.weight, a.shift = fold(op, bn, l.weights)
+	if a.kind == conv {
+		n := l.kernel.PackedSize(a.patch(), op.Shape.C)
+		l.kernel.Pack(l.slab, a.patch(), op.Shape.C, a.weight)
+		a.weight, l.slab = l.slab[:n], l.slab[n:]
 	}
 	if gate, ok := l.gates[i]; ok {
 		l.close()

@@ -259,7 +259,7 @@ func (st *step) channels(k *kernel.Impl, f *frame, scratch []float32, a, b int) 
 		s.Shift = l.shift[a:b]
 	}
 	x := st.in.memory(f)
-	weight := l.weight[l.patch()*a:]
+	weight := l.packed(f)[l.patch()*a:]
 	var sums []float32
 	if st.sums != nil {
 		sums = st.sums.from(f, 0)[a:b]

@@ -1,4 +1,4 @@
-//go:build amd64 && !purego
+//go:build (amd64 || arm64) && !purego
 
 package kernel
 
@@ -13,7 +13,7 @@ type convArgs struct {
 	segs, k                  int
 	xRow, xCol, xSkip        int // xSkip: from the end of a run to the next
 	yRow, yCol, rRow         int
-	next                     int // from a row of the panel to that of the next panel
+	ahead, pace              int // from w to what to fetch into the cache; how far to go on every four steps
 	flags                    int
 	lo, hi                   float32
 }
@@ -86,10 +86,11 @@ func convAsm(t isa, g Conv, x, w, y []float32) {
 		if a.lanes < lanes {
 			a.flags |= convCut
 		}
-		if j+cols < g.N {
-			a.next = 4 * patch * a.vectors * lanes
-		} else {
-			a.next = 0
+		// While the few tiles of a small image use this panel, they fetch the next.
+		panel := 4 * patch * a.vectors * lanes
+		steps := g.Rows * tiles * g.Segs * (g.K / 4)
+		if a.ahead, a.pace = 0, 0; g.Rows*tiles <= 16 && steps > 0 && len(w)-patch*j > panel/4 {
+			a.ahead, a.pace = panel, panel/steps
 		}
 		switch {
 		case g.Shift == nil:
@@ -110,6 +111,7 @@ func convAsm(t isa, g Conv, x, w, y []float32) {
 				a.residual = &g.Residual[part.first*g.YCol+j]
 			}
 			t.conv(&a)
+			a.ahead += a.pace * (g.Rows * part.tiles * g.Segs * (g.K / 4))
 		}
 	}
 	if late {

@@ -49,7 +49,8 @@ type Impl struct {
 
 	// Conv computes a convolution with a weight packed by Pack, whose panels are
 	// Panel columns wide, of Lanes to a vector. As in Gemm, an element does not
-	// depend on where it stands. Any panels can be computed alone.
+	// depend on where it stands. Any panels can be computed alone; what follows
+	// them in w is taken as what will be needed next.
 	Conv         func(s Conv, x, w, y []float32)
 	Panel, Lanes int
 	// ScaleRows computes dst = scale*src for the len(scale) rows of dst and src.

@@ -37,7 +37,7 @@ const convUnroll = 4 // steps of the loop over a run
 // The sums of a tile stay in registers over the whole patch: a step loads a row
 // of the weight and multiplies it by a broadcast element of every pixel.
 func conv(a *asm) {
-	a.fn("conv", []string{"args"}, []string{"x", "y", "delta", "lines", "segs", "tiles", "mask"})
+	a.fn("conv", []string{"args"}, []string{"x", "y", "delta", "lines", "segs", "tiles", "ahead", "mask"})
 	a.ins("MOVQ", a.arg("args"), "R12")
 	a.ins("MOVQ", "convArgs_lanes(R12)", "CX")
 	if a.kmask {
@@ -54,6 +54,9 @@ func conv(a *asm) {
 	a.ins("MOVQ", "convArgs_residual(R12)", "AX")
 	a.ins("SUBQ", "convArgs_y(R12)", "AX")
 	a.ins("MOVQ", "AX", a.local("delta"))
+	a.ins("MOVQ", "convArgs_w(R12)", "AX")
+	a.ins("ADDQ", "convArgs_ahead(R12)", "AX")
+	a.ins("MOVQ", "AX", a.local("ahead"))
 	a.ins("MOVQ", "convArgs_xCol(R12)", "R11")
 	a.ins("MOVQ", "convArgs_yCol(R12)", "BX")
 	a.ins("MOVQ", "convArgs_pixels(R12)", "DI")
@@ -75,7 +78,7 @@ func conv(a *asm) {
 //	AX   x of the tile      SI R8 R9 R10 R14  x of pixels 0, 3, 6, 9, 12 at the step
 //	R11  bytes from pixel to pixel of x       DI  row of the weight at the step
 //	DX   y of the tile      BX  bytes from pixel to pixel of y
-//	CX   steps left         R13 distance of the prefetch from DI
+//	CX   steps left         R13 what will be needed soon
 //	R12  args, and scratch
 func convTiles(a *asm, rows, vecs int) {
 	acc := func(r, v int) vec { return vec(r*vecs + v) }
@@ -90,7 +93,7 @@ func convTiles(a *asm, rows, vecs int) {
 		}
 	}
 
-	line, tile, near := a.label("line"), a.label("tile"), a.label("near")
+	line, tile := a.label("line"), a.label("tile")
 	a.at(line)
 	a.ins("MOVQ", a.local("x"), "AX")
 	a.ins("MOVQ", a.local("y"), "DX")
@@ -105,15 +108,8 @@ func convTiles(a *asm, rows, vecs int) {
 			a.ins("ADDQ", "R11", p)
 		}
 	}
-	// The last tile of the panel fetches the next panel.
 	a.ins("MOVQ", a.arg("args"), "R12")
-	a.ins("XORL", "R13", "R13")
-	a.ins("MOVQ", a.local("lines"), "CX")
-	a.ins("ADDQ", a.local("tiles"), "CX")
-	a.ins("CMPQ", "CX", 2)
-	a.ins("JNE", near)
-	a.ins("MOVQ", "convArgs_next(R12)", "R13")
-	a.at(near)
+	a.ins("MOVQ", a.local("ahead"), "R13")
 	a.ins("MOVQ", "convArgs_segs(R12)", "CX")
 	a.ins("MOVQ", "CX", a.local("segs"))
 	a.ins("MOVQ", "convArgs_shift(R12)", "DI")
@@ -130,7 +126,6 @@ func convTiles(a *asm, rows, vecs int) {
 	step := func(u int) {
 		for v := range vecs {
 			a.ins("VMOVUPS", mem("DI", (u*vecs+v)*a.bytes()), b(v))
-			a.ins("PREFETCHT0", memx("DI", "R13", 1, (u*vecs+v)*a.bytes()))
 		}
 		for r := range rows {
 			x := memx(groups[r/3], "R11", r%3, 4*u)
@@ -160,8 +155,10 @@ func convTiles(a *asm, rows, vecs int) {
 	a.ins("JLT", rest)
 	a.at(some)
 	for u := range convUnroll {
+		a.ins("PREFETCHT1", mem("R13", 64*u))
 		step(u)
 	}
+	a.ins("ADDQ", "convArgs_pace(R12)", "R13")
 	advance(convUnroll)
 	a.ins("SUBQ", convUnroll, "CX")
 	a.ins("JGE", some)
@@ -183,6 +180,7 @@ func convTiles(a *asm, rows, vecs int) {
 	a.ins("JMP", run)
 
 	a.at(sums)
+	a.ins("MOVQ", "R13", a.local("ahead"))
 	a.ins("MOVQ", "convArgs_flags(R12)", "CX")
 	t := func(i int) vec { return vec((spare + i) % a.regs) }
 	noSwish, noResidual, noClamp := a.label("linear"), a.label("alone"), a.label("unclamped")
