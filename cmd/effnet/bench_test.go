@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -217,5 +219,43 @@ func TestMachine(t *testing.T) {
 		if l2, memory := streamSizes(c.caches, c.threads); l2 != c.l2 || memory != c.memory {
 			t.Errorf("%v, %d threads: %d and %d, want %d and %d", c.caches, c.threads, l2, memory, c.l2, c.memory)
 		}
+	}
+}
+
+// TestBenchInterrupted holds that a signal ends the measured process too, and
+// leaves no files.
+func TestBenchInterrupted(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no signals")
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmp := t.TempDir()
+	var stderr bytes.Buffer
+	cmd := exec.Command(exe)
+	cmd.Args = []string{"effnet", "bench", "small_300k", "--seconds", "60"} // see TestMain
+	cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// The logits are written when the process is about to be measured.
+	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		if found, _ := filepath.Glob(filepath.Join(tmp, "*", ownEngine+".npy")); len(found) > 0 {
+			break
+		}
+		if time.Since(began) > time.Minute {
+			t.Fatal("nothing is measured")
+		}
+	}
+	cmd.Process.Signal(os.Interrupt)
+	err = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || stderr.String() != "effnet: interrupted\n" {
+		t.Errorf("status %d (%v), %q; want %d", code, err, &stderr, exitInterrupted)
+	}
+	if left, _ := filepath.Glob(filepath.Join(tmp, "*")); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
 	}
 }
