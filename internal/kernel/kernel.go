@@ -36,7 +36,7 @@ type DW struct {
 // Impl is one implementation of the kernels. All slices may be unaligned and
 // longer than needed; only the elements named by the shapes are read or written.
 type Impl struct {
-	Name   string // "go", "avx2", "avx512"
+	Name   string // "go", "avx2", "avx512", "neon"
 	MR, NR int    // tile of Gemm: multiples of these waste nothing
 
 	// Gemm computes C = A B, or C += A B when acc is set, for C [m,n]:

@@ -19,7 +19,7 @@ type Row struct {
 func Table() []Row { return append(assembly(), Row{&Generic, true}) }
 
 // Env names the environment variable that forces an implementation by name:
-// "avx512", "avx2" or "go".
+// "avx512", "avx2", "neon" or "go".
 const Env = "EFFNET_KERNEL"
 
 // Best is the implementation to use: the one that $EFFNET_KERNEL names, else

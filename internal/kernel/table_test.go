@@ -24,6 +24,9 @@ func TestNoSilentFallback(t *testing.T) {
 			want = "avx2"
 		}
 	}
+	if runtime.GOARCH == "arm64" && !pureGo {
+		want = "neon"
+	}
 	if got := Best().Name; got != want {
 		t.Errorf("Best is %q, want %q", got, want)
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // An isa is one vector instruction set. A kernel is described once and
-// written for each.
+// written for each of amd64.
 type isa struct {
 	name  string // suffix of the function names
 	lanes int    // float32 values in a vector
@@ -93,8 +93,13 @@ func choose[T any](a *asm, reg string, first int, list []T, emit func(x T)) {
 	}
 	half := len(list) / 2
 	upper := a.label("upper")
-	a.ins("CMPQ", reg, first+half)
-	a.ins("JGE", upper)
+	if a.isa == neonISA {
+		a.ins("CMP", first+half, reg)
+		a.ins("BGE", upper)
+	} else {
+		a.ins("CMPQ", reg, first+half)
+		a.ins("JGE", upper)
+	}
 	choose(a, reg, first, list[:half], emit)
 	a.at(upper)
 	choose(a, reg, first+half, list[half:], emit)

@@ -20,7 +20,7 @@ func convRows(s isa) int {
 	return 6
 }
 
-// Bits of convArgs.flags, as in conv_amd64.go.
+// Bits of convArgs.flags, as in conv_asm.go.
 const (
 	convSwish    = 1 << iota // apply swish to the sums
 	convResidual             // then add the residual

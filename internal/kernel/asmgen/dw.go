@@ -57,7 +57,7 @@ func (a *asm) chunks(loops func()) {
 	a.ret()
 }
 
-// Bits of depthwiseArgs.flags, as in dw_amd64.go.
+// Bits of depthwiseArgs.flags, as in dw_asm.go.
 const (
 	dwSwish = 1 << iota // apply swish to the sums of products
 	dwClamp             // cut to [lo, hi]

@@ -1,6 +1,7 @@
 // Asmgen writes the assembly of package kernel. Run it with go generate in
-// that package. A kernel is described once, for vectors of any width, and
-// written for AVX-512 and for AVX2 with FMA.
+// that package. For amd64 a kernel is described once, for vectors of any width,
+// and written for AVX-512 and for AVX2 with FMA; for arm64 there is one more
+// description, for NEON.
 package main
 
 import (
@@ -12,10 +13,15 @@ import (
 func files() map[string][]byte {
 	return map[string][]byte{
 		"conv_amd64.s": convFile(),
+		"conv_arm64.s": neonConvFile(),
 		"dw_amd64.s":   dwFile(),
+		"dw_arm64.s":   neonDWFile(),
 		"gemm_amd64.s": gemmFile(),
+		"gemm_arm64.s": neonGemmFile(),
 		"peak_amd64.s": peakFile(),
+		"peak_arm64.s": neonPeakFile(),
 		"rows_amd64.s": rowsFile(),
+		"rows_arm64.s": neonRowsFile(),
 	}
 }
 
