@@ -65,6 +65,7 @@ func TestClassify(t *testing.T) {
 		writePNG(t, path, 40+7*i, 30+11*i, uint32(i))
 	}
 	writePNG(t, "pics/.hidden/e.png", 9, 9, 9)
+	writePNG(t, "pics/.f.png", 9, 9, 9)
 	if err := os.WriteFile("pics/notes.txt", []byte("no image"), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -49,6 +49,9 @@ func photosAt(arg string) []photo {
 		return []photo{{arg, err}}
 	}
 	matches, err := filepath.Glob(arg)
+	if !strings.HasPrefix(filepath.Base(arg), ".") { // as for a shell
+		matches = slices.DeleteFunc(matches, func(m string) bool { return strings.HasPrefix(filepath.Base(m), ".") })
+	}
 	if err == nil && len(matches) == 0 {
 		err = errors.New("no file matches")
 	}
