@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 )
@@ -14,17 +15,31 @@ type Budget struct {
 	MACs   int64
 	Params int64
 	Memory int64 // bytes of weights and activations at inference of one image, Totals.InferenceBytes
+
+	// Within is any other limit, nil for none. Of networks that grow in depth,
+	// width and resolution it must allow none above one that it refuses.
+	Within func(*Spec) bool
 }
 
-// Fits reports whether t is within b.
-func (b Budget) Fits(t *Totals) bool {
+// limited reports whether b has a limit, none of them negative.
+func (b *Budget) limited() bool {
+	return min(b.MACs, b.Params, b.Memory) >= 0 && (max(b.MACs, b.Params, b.Memory) > 0 || b.Within != nil)
+}
+
+// fits reports whether f is within b.
+func (b *Budget) fits(f *Fitted) bool {
+	return b.Fits(&f.Totals) && (b.Within == nil || b.Within(&f.Spec))
+}
+
+// Fits reports whether t is within the counted limits of b.
+func (b *Budget) Fits(t *Totals) bool {
 	return within(t.MACs, b.MACs) && within(t.Params, b.Params) && within(t.InferenceBytes(), b.Memory)
 }
 
 func within(x, limit int64) bool { return limit == 0 || x <= limit }
 
 // over is what t needs where b allows less.
-func (b Budget) over(t *Totals) string {
+func (b *Budget) over(t *Totals) string {
 	var parts []string
 	add := func(name string, x, limit int64) {
 		if !within(x, limit) {
@@ -55,7 +70,7 @@ type Fitted struct {
 // therefore looks at every network from above the budget down.
 func Fit(base Spec, b Budget, sh Shares) (Fitted, error) {
 	bad := func(format string, args ...any) (Fitted, error) {
-		return Fitted{}, fmt.Errorf("arch: fitting %s: %s", base.Name, fmt.Sprintf(format, args...))
+		return Fitted{}, fmt.Errorf("arch: fitting %s: %w", base.Name, fmt.Errorf(format, args...))
 	}
 	if _, err := base.CostAt(base.Resolution); err != nil {
 		return Fitted{}, err
@@ -64,35 +79,40 @@ func Fit(base Spec, b Budget, sh Shares) (Fitted, error) {
 	if err != nil {
 		return Fitted{}, err
 	}
-	if b == (Budget{}) || b.MACs < 0 || b.Params < 0 || b.Memory < 0 {
+	if !b.limited() {
 		return bad("the budget is %d MACs, %d parameters, %d bytes; want at least one limit above 0 and none below", b.MACs, b.Params, b.Memory)
 	}
 	l := line{base: &base, shares: sh, floor: base.MinResolution()}
 
 	// Double until no larger network can fit.
 	top := 2.0
-	for !l.beyond(top, b) {
+	for !l.beyond(top, &b) {
 		top *= 2
 	}
-	f, err := l.furthest(top, b)
+	f, err := l.furthest(top, &b)
 	// The base is one more network, off the line where its channel counts are
 	// no multiples of the divisor.
-	if own, ownErr := l.at(1); ownErr == nil && b.Fits(&own.Totals) && (errors.Is(err, errNoFit) || err == nil && own.Totals.MACs >= f.Totals.MACs) {
+	if own, ownErr := l.at(1); ownErr == nil && b.fits(&own) && (isNoFit(err) || err == nil && own.Totals.MACs >= f.Totals.MACs) {
 		f, err = own, nil
 	}
 	if err != nil {
-		return bad("%v", err)
+		return bad("%w", err)
 	}
 	f.Spec.Name = scaledName(base, f.Factors)
 	return f, nil
 }
 
 // furthest is the last network below top on the line that fits.
-func (l *line) furthest(top float64, b Budget) (Fitted, error) {
+func (l *line) furthest(top float64, b *Budget) (Fitted, error) {
 	var limit error // why the network just above is none
 	var smallest *Fitted
 	for ; top > minCost; top /= 2 {
-		for _, cost := range slices.Backward(l.places(top/2, top)) {
+		places := l.places(top/2, top)
+		// Of the networks that b.Within refuses only the smallest matters.
+		if n := l.within(places, b); n < len(places) {
+			places = places[:n+1]
+		}
+		for _, cost := range slices.Backward(places) {
 			if l.tooSmall(cost) {
 				return Fitted{}, l.none(smallest, b)
 			}
@@ -100,7 +120,7 @@ func (l *line) furthest(top float64, b Budget) (Fitted, error) {
 			switch {
 			case err != nil:
 				limit = err
-			case !b.Fits(&f.Totals):
+			case !b.fits(&f):
 				smallest, limit = &f, nil
 			case limit != nil:
 				var fe *FieldError
@@ -116,14 +136,46 @@ func (l *line) furthest(top float64, b Budget) (Fitted, error) {
 	return Fitted{}, l.none(smallest, b)
 }
 
-func (l *line) none(smallest *Fitted, b Budget) error {
-	if smallest == nil {
-		return fmt.Errorf("no network on the ratio %s %w", l.shares, errNoFit)
+// within is how many of the networks at places, from the first on, b.Within
+// allows; b.Within may be slow, so that few are tried.
+func (l *line) within(places []float64, b *Budget) int {
+	if b.Within == nil {
+		return len(places)
 	}
-	return fmt.Errorf("no network on the ratio %s %w: the smallest has %s", l.shares, errNoFit, b.over(&smallest.Totals))
+	return sort.Search(len(places), func(i int) bool {
+		f, err := l.at(places[i])
+		return err != nil && !l.tooSmall(places[i]) || err == nil && !b.Within(&f.Spec)
+	})
 }
 
-var errNoFit = errors.New("fits")
+// NoFitError says that even the smallest network is over the budget.
+type NoFitError struct {
+	Shares   Shares
+	Smallest *Fitted // nil where the ratio leads to no network at all
+	over     string
+}
+
+func (e *NoFitError) Error() string {
+	text := fmt.Sprintf("no network on the ratio %s fits", e.Shares)
+	if e.over != "" {
+		text += ": the smallest has " + e.over
+	}
+	return text
+}
+
+func isNoFit(err error) bool {
+	var e *NoFitError
+	return errors.As(err, &e)
+}
+
+func (l *line) none(smallest *Fitted, b *Budget) error {
+	e := &NoFitError{Shares: l.shares, Smallest: smallest}
+	if smallest != nil {
+		smallest.Spec.Name = scaledName(*l.base, smallest.Factors)
+		e.over = b.over(&smallest.Totals)
+	}
+	return e
+}
 
 // minCost is where Fit stops shrinking: every integer is at its least long before.
 const minCost = 1e-15
@@ -156,13 +208,13 @@ func (l *line) at(cost float64) (Fitted, error) {
 // beyond reports whether nothing at cost or above fits. A shortcut that a
 // residual connection keeps alive at most doubles memory, and all else only
 // grows, so twice the memory is beyond.
-func (l *line) beyond(cost float64, b Budget) bool {
+func (l *line) beyond(cost float64, b *Budget) bool {
 	if l.tooSmall(cost) {
 		return false
 	}
 	f, err := l.at(cost)
 	return err != nil || !within(f.Totals.MACs, b.MACs) || !within(f.Totals.Params, b.Params) ||
-		b.Memory > 0 && f.Totals.InferenceBytes()/2 > b.Memory
+		b.Memory > 0 && f.Totals.InferenceBytes()/2 > b.Memory || b.Within != nil && !b.Within(&f.Spec)
 }
 
 // tooSmall reports whether the resolution at cost is below what the strides need.

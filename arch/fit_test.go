@@ -1,6 +1,7 @@
 package arch
 
 import (
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -36,8 +37,18 @@ func TestFitAgainstGrid(t *testing.T) {
 		limit := func(label string, x int64) int64 {
 			return int64(float64(x) * rapid.SampledFrom([]float64{0, 0.3, 0.9, 1, 1.5, 3, 8}).Draw(t, label))
 		}
-		b := Budget{limit("macs", base.MACs), limit("params", base.Params), limit("memory", base.InferenceBytes())}
-		if b == (Budget{}) {
+		b := Budget{MACs: limit("macs", base.MACs), Params: limit("params", base.Params), Memory: limit("memory", base.InferenceBytes())}
+		if rapid.Bool().Draw(t, "as a function") { // the limits' own numbers, by the other way
+			counted := b
+			b = Budget{MACs: b.MACs, Memory: b.Memory, Within: func(s *Spec) bool {
+				c, err := s.CostAt(s.Resolution)
+				return err == nil && within(c.Params, counted.Params)
+			}}
+			if counted.Params == 0 {
+				b.Within = nil
+			}
+		}
+		if !b.limited() {
 			return
 		}
 		got, fitErr := Fit(s, b, sh)
@@ -50,14 +61,14 @@ func TestFitAgainstGrid(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !b.Fits(&c) || c != got.Totals || blocks(again) != blocks(got.Spec) || again.Name != got.Spec.Name {
+			if !b.fits(&Fitted{Spec: again, Totals: c}) || c != got.Totals || blocks(again) != blocks(got.Spec) || again.Name != got.Spec.Name {
 				t.Fatalf("%+v gives %v, Fit says %v within %+v", got.Factors, &c, &got.Totals, b)
 			}
 		}
 		l := line{&s, sh, s.MinResolution()}
 		check := func(cost float64) {
 			f, err := l.at(cost)
-			if err != nil || !b.Fits(&f.Totals) {
+			if err != nil || !b.fits(&f) {
 				return
 			}
 			if fitErr != nil {
@@ -151,6 +162,22 @@ func TestFitErrors(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%+v on %v: got %v, want %s", c.b, c.sh, err, c.want)
 		}
+	}
+}
+
+// A budget that nothing keeps names the smallest network, as far as that is asked for.
+func TestNoFit(t *testing.T) {
+	b0 := MustLookup("b0")
+	_, err := Fit(b0, Budget{MACs: 1 << 30, Within: func(*Spec) bool { return false }}, Shares{D: 1, W: 1, R: 1})
+	var e *NoFitError
+	if !errors.As(err, &e) || e.Smallest == nil {
+		t.Fatalf("got %v, want a NoFitError with the smallest network", err)
+	}
+	if got := e.Smallest.Totals.MACs; got < 100_000 || got > 1_000_000 || e.Smallest.Spec.Name == b0.Name {
+		t.Errorf("the smallest network is %s with %d MACs", e.Smallest.Spec.Name, got)
+	}
+	if want := "arch: fitting efficientnet_b0: no network on the ratio 0.333:0.333:0.333 fits"; err.Error() != want {
+		t.Errorf("got %q, want %q", err, want)
 	}
 }
 

@@ -14,10 +14,11 @@ import (
 
 // fitReport is 'effnet fit --json'.
 type fitReport struct {
-	Cost   float64      `json:"cost_factor"`
-	Ratio  ratioReport  `json:"ratio"`
-	Budget budgetReport `json:"budget"`
-	Used   budgetReport `json:"used"`
+	Cost    float64        `json:"cost_factor"`
+	Ratio   ratioReport    `json:"ratio"`
+	Budget  budgetReport   `json:"budget"`
+	Used    budgetReport   `json:"used"`
+	Latency *latencyReport `json:"latency,omitempty"`
 	scaleReport
 }
 
@@ -38,6 +39,9 @@ type budgetReport struct {
 type fitCmd struct {
 	*cobra.Command
 	macs, params, memory amount
+	latency              latencyLimit
+	threads, batch       int
+	remeasure            bool
 	ratio                string
 	out                  string
 	name                 netName
@@ -47,7 +51,7 @@ type fitCmd struct {
 func newFitCmd() *cobra.Command {
 	f := &fitCmd{macs: amount{base: 1000}, params: amount{base: 1000}, memory: amount{base: 1024}}
 	f.Command = &cobra.Command{
-		Use:   "fit NET {--max-macs N | --max-params N | --max-memory N}... [--ratio D:W:R]",
+		Use:   "fit NET {--max-macs N | --max-params N | --max-memory N | --max-latency T}... [--ratio D:W:R]",
 		Short: "Find the largest network within a budget",
 		Long: `Fit scales NET along a ratio of depth, width and resolution to the largest
 network within every limit given, by real cost after rounding; down, where NET is
@@ -58,9 +62,16 @@ cost factor, 1:0:0 grows depth alone. The default is EfficientNet's own.
 
 Limits take the suffixes K, M and G: powers of 1000 for MACs and parameters, of
 1024 for memory. Memory is what classifying one image takes in float32: weights
-and the most activations alive at once.`,
+and the most activations alive at once.
+
+Latency is the median time that one run takes on this machine, now: the network
+found has been run and timed, and so have some around it. What other networks
+took is kept in the user's cache folder for the next fit of NET with the same
+program, threads and batch; --remeasure starts afresh. Nothing else should keep
+the machine busy meanwhile.`,
 		Example: `  effnet fit small_1m --max-macs 4M --max-params 200K
-  effnet fit b0 --max-memory 64M --ratio 1:8:1 -o net.yaml`,
+  effnet fit b0 --max-memory 64M --ratio 1:8:1 -o net.yaml
+  effnet fit b0 --max-latency 12ms --threads 1 --max-params 10M`,
 		Args:              exactly("NET"),
 		ValidArgsFunction: completeNet,
 		RunE:              func(_ *cobra.Command, args []string) error { return f.run(args[0]) },
@@ -70,6 +81,10 @@ and the most activations alive at once.`,
 	fs.Var(&f.macs, "max-macs", "most multiply-accumulates")
 	fs.Var(&f.params, "max-params", "most parameters")
 	fs.Var(&f.memory, "max-memory", "most bytes of weights and activations")
+	fs.Var(&f.latency, "max-latency", "most time of one run, measured on this machine")
+	fs.IntVar(&f.threads, "threads", 0, "threads that --max-latency holds for (default: all)")
+	fs.IntVar(&f.batch, "batch", 1, "images of one run that --max-latency holds for")
+	fs.BoolVar(&f.remeasure, "remeasure", false, "use no measurements from before")
 	fs.StringVar(&f.ratio, "ratio", "", "shares of growth as `depth:width:resolution` (default: EfficientNet's, 0.28:0.29:0.43)")
 	fs.StringVarP(&f.out, "output", "o", "", "write the network to this spec `file`")
 	fs.Var(&f.name, "name", "what to call the network (default: made from the factors)")
@@ -79,8 +94,19 @@ and the most activations alive at once.`,
 
 func (f *fitCmd) run(arg string) error {
 	budget := arch.Budget{MACs: f.macs.n, Params: f.params.n, Memory: f.memory.n}
-	if budget == (arch.Budget{}) {
-		return usagef("fit: say what may be used, with --max-macs, --max-params or --max-memory; see 'effnet fit --help'")
+	if max(budget.MACs, budget.Params, budget.Memory) == 0 && f.latency == 0 {
+		return usagef("fit: say what may be used, with --max-macs, --max-params, --max-memory or --max-latency; see 'effnet fit --help'")
+	}
+	for _, name := range []string{"threads", "batch", "remeasure"} {
+		if f.latency == 0 && f.Flags().Changed(name) {
+			return usagef("fit: --%s belongs to --max-latency, which is not given", name)
+		}
+	}
+	switch {
+	case f.threads < 0:
+		return usagef("fit: --threads cannot be negative")
+	case f.batch < 1 || f.batch > maxFitBatch:
+		return usagef("fit: --batch is %d, want 1 to %d", f.batch, maxFitBatch)
 	}
 	shares, err := arch.B0Compound.Shares()
 	if f.Flags().Changed("ratio") {
@@ -93,7 +119,13 @@ func (f *fitCmd) run(arg string) error {
 	if err != nil {
 		return err
 	}
-	fit, err := arch.Fit(base, budget, shares)
+	var fit arch.Fitted
+	var times *latencyReport
+	if f.latency > 0 {
+		fit, times, err = f.byLatency(base, budget, shares)
+	} else {
+		fit, err = arch.Fit(base, budget, shares)
+	}
 	if err != nil {
 		return err
 	}
@@ -111,9 +143,10 @@ func (f *fitCmd) run(arg string) error {
 	d := &comparison{base: g0, scaled: g1, factors: fit.Factors}
 	used := budgetReport{fit.Totals.MACs, fit.Totals.Params, fit.Totals.InferenceBytes()}
 	if f.json {
-		err = writeJSON(f.OutOrStdout(), fitReport{fit.Cost, ratioReport{shares.D, shares.W, shares.R}, budgetReport(budget), used, d.report()})
+		allowed := budgetReport{budget.MACs, budget.Params, budget.Memory}
+		err = writeJSON(f.OutOrStdout(), fitReport{fit.Cost, ratioReport{shares.D, shares.W, shares.R}, allowed, used, times, d.report()})
 	} else {
-		_, err = io.WriteString(f.OutOrStdout(), d.text("fitted")+"\n"+f.budgetText(&fit, shares, used)+"same as: "+f.command(arg, &base, &fit)+"\n")
+		_, err = io.WriteString(f.OutOrStdout(), d.text("fitted")+"\n"+f.budgetText(&fit, shares, used, times)+"same as: "+f.command(arg, &base, &fit)+"\n")
 	}
 	if err != nil || f.out == "" {
 		return err
@@ -121,8 +154,11 @@ func (f *fitCmd) run(arg string) error {
 	return writeSpec(f.Command, f.out, d, "fitted")
 }
 
+// maxFitBatch keeps the memory of a batch within reason.
+const maxFitBatch = 1024
+
 // budgetText is what was allowed and what is used.
-func (f *fitCmd) budgetText(fit *arch.Fitted, shares arch.Shares, used budgetReport) string {
+func (f *fitCmd) budgetText(fit *arch.Fitted, shares arch.Shares, used budgetReport, times *latencyReport) string {
 	tab := newTable("budget", ">allowed", ">used", ">")
 	add := func(name string, limit amount, used int64) {
 		if limit.n > 0 {
@@ -132,8 +168,15 @@ func (f *fitCmd) budgetText(fit *arch.Fitted, shares arch.Shares, used budgetRep
 	add("MACs", f.macs, used.MACs)
 	add("parameters", f.params, used.Params)
 	add("memory bytes", f.memory, used.Memory)
+	if times != nil {
+		median := times.found.Measured.Median
+		tab.add("latency", milliseconds(times.allowed), milliseconds(median), percent(int64(median), int64(times.allowed)))
+	}
 	var b strings.Builder
 	b.WriteString(tab.String() + "\n")
+	if times != nil {
+		b.WriteString(times.text() + "\n")
+	}
 	fmt.Fprintf(&b, "ratio %s, cost factor %s\n", shares, short4(fit.Cost))
 	return b.String()
 }
