@@ -23,6 +23,7 @@ import (
 type classifyCmd struct {
 	*cobra.Command
 	model modelFlags
+	prep  prepFlags
 
 	labels       string
 	top, threads int
@@ -61,6 +62,7 @@ without names are ImageNet's.`,
 	fs.BoolVar(&k.json, "json", false, "print JSON: a list with an object for each image")
 	fs.StringVar(&k.labels, "labels", "", "names of the classes, a `file` with one a line, or a JSON list")
 	k.model.register(fs)
+	k.prep.register(fs)
 	fs.IntVar(&k.threads, "threads", 0, "threads (default: all); does not change the result")
 	return k.Command
 }
@@ -96,6 +98,9 @@ func (k *classifyCmd) run(arg string, args []string) error {
 	}
 	m, err := k.model.load(k.Command, arg)
 	if err != nil {
+		return err
+	}
+	if err := k.prep.apply("classify", &m.Spec); err != nil {
 		return err
 	}
 	names := m.classNames()

@@ -274,6 +274,31 @@ func TestLabels(t *testing.T) {
 	}
 }
 
+// TestClassifyPrep holds --resolution and --crop against a model that says the
+// same itself.
+func TestClassifyPrep(t *testing.T) {
+	t.Chdir(t.TempDir())
+	m := colourModel(t)
+	m.Spec.Resolution, m.Spec.Prep.Crop = 40, 0.6
+	if err := m.Write("other.safetensors"); err != nil {
+		t.Fatal(err)
+	}
+	writePNG(t, "a.png", 70, 50, 1)
+	want := classifyJSON(t, "other.safetensors", "a.png")
+	got := classifyJSON(t, "m.safetensors", "a.png", "--resolution", "40", "--crop", "0.6")
+	if string(mustJSON(t, got)) != string(mustJSON(t, want)) {
+		t.Errorf("got %s, want %s", mustJSON(t, got), mustJSON(t, want))
+	}
+	plain := classifyJSON(t, "m.safetensors", "a.png")
+	if string(mustJSON(t, got)) == string(mustJSON(t, plain)) {
+		t.Error("the flags change nothing")
+	}
+	mustEffnet(t, "features", "m.safetensors", "a.png", "--resolution", "40", "-o", "maps")
+	if shape, _ := readArray(t, "maps/reduction_1.npy"); shape[2] != 20 {
+		t.Errorf("reduction_1 of 40 pixels is %v", shape)
+	}
+}
+
 func TestClassifyErrors(t *testing.T) {
 	t.Chdir(t.TempDir())
 	colourModel(t)
@@ -286,6 +311,8 @@ func TestClassifyErrors(t *testing.T) {
 		{"classify m.safetensors", 2, "got 1 argument(s)"},
 		{"classify m.safetensors x.png --top 0", 2, "--top is 0, want at least 1"},
 		{"classify m.safetensors x.png --threads -1", 2, "--threads cannot be negative"},
+		{"classify m.safetensors x.png --crop 1.5", 2, "--crop is 1.5, want above 0, at most 1"},
+		{"classify m.safetensors x.png --resolution 1", 2, "--resolution 1: arch: "},
 		{"classify none.safetensors x.png", 1, "none.safetensors: no such file"},
 		{"classify b0 x.png", 1, "b0 is a network without weights"},
 		{"classify . x.png", 1, "no model.safetensors in this folder"},

@@ -15,6 +15,7 @@ import (
 type featuresCmd struct {
 	*cobra.Command
 	model modelFlags
+	prep  prepFlags
 
 	input, out string
 	layout     layout
@@ -52,6 +53,7 @@ is the order of dimensions of both the input and the maps.`,
 	fs.StringVarP(&f.out, "out", "o", "", "`folder` to write to")
 	fs.Var(&f.layout, "layout", "order of dimensions")
 	f.model.register(fs)
+	f.prep.register(fs)
 	fs.IntVar(&f.threads, "threads", 0, "threads (default: all); does not change the result")
 	return f.Command
 }
@@ -64,6 +66,8 @@ func (f *featuresCmd) run(arg string, images []string) error {
 		return usagef("features: give images, or an array with --input X.npy")
 	case f.input != "" && len(images) > 0:
 		return usagef("features: --input and images exclude each other")
+	case f.input != "" && f.prep != prepFlags{}:
+		return usagef("features: --resolution and --crop are for images, an array goes in as it is")
 	case f.threads < 0:
 		return usagef("features: --threads cannot be negative")
 	}
@@ -71,8 +75,7 @@ func (f *featuresCmd) run(arg string, images []string) error {
 	if err != nil {
 		return err
 	}
-	h, w := m.Spec.Resolution, m.Spec.Resolution
-	var n int
+	var h, w, n int
 	var fill func(x []float32, first int) error
 	if f.input != "" {
 		in, err := openImages(f.input, f.layout, m.Spec.Channels)
@@ -82,6 +85,10 @@ func (f *featuresCmd) run(arg string, images []string) error {
 		defer in.Close()
 		h, w, n, fill = in.h, in.w, in.n, in.read
 	} else {
+		if err := f.prep.apply("features", &m.Spec); err != nil {
+			return err
+		}
+		h, w = m.Spec.Resolution, m.Spec.Resolution
 		prep, err := newPreparer(&m.Spec)
 		if err != nil {
 			return err

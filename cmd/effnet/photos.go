@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/spf13/pflag"
 
 	"effnet/arch"
 	"effnet/imageprep"
@@ -109,6 +112,34 @@ func (p photo) read(stdin io.Reader) (imageprep.Image, error) {
 		err = fmt.Errorf("standard input: %w", err)
 	}
 	return im, err
+}
+
+// prepFlags change how images are prepared.
+type prepFlags struct {
+	resolution int
+	crop       float64
+}
+
+func (f *prepFlags) register(fs *pflag.FlagSet) {
+	fs.IntVar(&f.resolution, "resolution", 0, "`pixels` a side that the network sees (default: the network's)")
+	fs.Float64Var(&f.crop, "crop", 0, "`share` of an image's short side that is kept (default: the network's)")
+}
+
+// apply changes s as the flags of a command say.
+func (f *prepFlags) apply(command string, s *arch.Spec) error {
+	if f.crop < 0 || f.crop > 1 || math.IsNaN(f.crop) {
+		return usagef("%s: --crop is %g, want above 0, at most 1", command, f.crop)
+	}
+	if f.crop > 0 {
+		s.Prep.Crop = f.crop
+	}
+	if f.resolution != 0 {
+		s.Resolution = f.resolution
+		if _, err := s.CostAt(f.resolution); err != nil {
+			return usagef("%s: --resolution %d: %w", command, f.resolution, err)
+		}
+	}
+	return nil
 }
 
 // preparer brings images to what a network expects.

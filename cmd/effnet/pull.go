@@ -50,7 +50,7 @@ HF_TOKEN, HF_HUB_OFFLINE, HF_HOME, HF_HUB_CACHE.`,
 			}
 			fmt.Fprintf(c.ErrOrStderr(), "%s is %s, %dx%d pixels, %d classes\n", r, m.Spec.Name, m.Spec.Resolution, m.Spec.Resolution, m.Spec.Classes)
 			if m.testResolution > 0 {
-				fmt.Fprintf(c.ErrOrStderr(), "its authors measured it at %dx%d pixels, crop %g\n", m.testResolution, m.testResolution, m.testCrop)
+				fmt.Fprintf(c.ErrOrStderr(), "its authors measured it with --resolution %d --crop %g\n", m.testResolution, m.testCrop)
 			}
 			fmt.Fprintln(c.OutOrStdout(), path)
 			return nil

@@ -56,7 +56,7 @@ func TestPull(t *testing.T) {
 		t.Fatalf("status %d, stdout %q, stderr %q", status, stdout, stderr)
 	}
 	want := "download config.json\ndownload model.safetensors\n" +
-		hubName + " is tinynet_e, 32x32 pixels, 3 classes\nits authors measured it at 64x64 pixels, crop 1\n"
+		hubName + " is tinynet_e, 32x32 pixels, 3 classes\nits authors measured it with --resolution 64 --crop 1\n"
 	if stderr != want {
 		t.Errorf("stderr is %q, want %q", stderr, want)
 	}
