@@ -16,6 +16,8 @@ type Step struct {
 	In    arch.Shape // of what it reads
 	Out   arch.Shape // of what it makes
 	FLOPs int64      // of one image: two for each product of a convolution
+	Bytes int64      // of one image: weights, input and output, once each
+	Swish int64      // of one image: values that swish makes
 }
 
 // Steps lists the steps of the plan in their order.

@@ -324,12 +324,30 @@ func (v *value) clearBorder(f *frame, lo, hi int) {
 
 func (st *step) describe() Step {
 	d := Step{Name: st.name, In: st.layers[0].in, Out: st.end().shape}
+	floats := 0
+	touch := func(values ...*value) {
+		for _, v := range values {
+			if v != nil {
+				floats += v.shape.Elems()
+			}
+		}
+	}
+	touch(st.in, st.out, st.sums)
 	for i, l := range st.layers {
 		if i > 0 {
 			d.Kind += "+"
 		}
 		d.Kind += layerNames[l.kind]
 		d.FLOPs += 2 * int64(l.shape.Elems()) * int64(l.patch())
+		touch(l.scaled, l.gate, l.residual)
+		floats += len(l.scale) + len(l.shift)
+		if l.scaled == nil {
+			floats += len(l.weight)
+		}
+		if l.act == kernel.Swish {
+			d.Swish += int64(l.shape.Elems())
+		}
 	}
+	d.Bytes = 4 * int64(floats)
 	return d
 }
