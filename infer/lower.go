@@ -219,7 +219,7 @@ func (l *lowering) conv(i int) error {
 		l.start(op.Name, l.stored[x], a, last)
 		return nil
 	}
-	if l.open != nil && l.onlyReader(l.at) == i && l.open.joins(a) {
+	if l.open != nil && l.onlyReader(l.at) == i && l.open.joins(l.kernel, a) {
 		l.open.layers = append(l.open.layers, a)
 		l.grow(last)
 		return nil
@@ -255,7 +255,7 @@ func (l *lowering) scaled(a *layer, name string, factors *value) *value {
 
 // joins reports whether the convolution a, which alone reads the value of st, is
 // worth being made from it part by part.
-func (st *step) joins(a *layer) bool {
+func (st *step) joins(k *kernel.Impl, a *layer) bool {
 	b := st.end()
 	if len(st.layers) == maxLayers || b.kind != conv && b.kind != depthwise || b.residual != nil {
 		return false
@@ -267,7 +267,10 @@ func (st *step) joins(a *layer) bool {
 		return false
 	}
 	// A product reads its input many times: a small one had better be whole.
-	return b.shape.Elems() > cacheFloats
+	st.keep = true
+	st.chooseWay(k)
+	st.keep = false
+	return !st.byChannels && b.shape.Elems() > cacheFloats
 }
 
 // absorb makes op i, which reads the value that a makes so far, of op cur, part

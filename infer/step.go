@@ -67,6 +67,7 @@ func (st *step) cut(k *kernel.Impl, threads int) {
 }
 
 func (st *step) chooseWay(k *kernel.Impl) {
+	st.byChannels = false
 	l := st.layers[0]
 	if l.kind != conv || l.scaled != nil || st.in.pad != l.pad {
 		return
@@ -295,7 +296,11 @@ func (st *step) channels(k *kernel.Impl, f *frame, scratch []float32, a, b int) 
 		s.Residual, s.RRow = l.residual.from(f, 0)[a:], l.residual.row()
 	}
 	k.Conv(s, x, weight, y)
-	if sums != nil {
+	switch {
+	case sums == nil:
+	case !st.keep: // without gaps
+		k.SumRows(y[:l.shape.H*s.YRow], sums)
+	default:
 		for r := range l.shape.H {
 			for c := range l.shape.W {
 				k.Add(sums, y[r*s.YRow+c*s.YCol:])

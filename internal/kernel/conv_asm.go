@@ -23,6 +23,7 @@ const (
 	convResidual
 	convClamp
 	convCut
+	convDivide
 )
 
 // epilogue says how conv applies the parts of s: those in late are left to
@@ -47,6 +48,9 @@ func (s *Conv) epilogue() (flags int, lo, hi float32, late bool) {
 	switch {
 	case s.Act == Swish:
 		flags = convSwish
+		if divides {
+			flags |= convDivide
+		}
 	case s.Residual == nil && last == Identity:
 		last = s.Act
 	case s.Act != Identity:

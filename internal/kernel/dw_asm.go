@@ -29,6 +29,7 @@ const (
 	dwSwish = 1 << iota
 	dwClamp
 	dwSums
+	dwDivide
 )
 
 func depthwiseAsm(t isa, s Depthwise, x, w, y, sums []float32) {
@@ -57,7 +58,8 @@ func depthwiseAsm(t isa, s Depthwise, x, w, y, sums []float32) {
 	for r := 0; r < s.Rows; r += rows {
 		a.rows = min(rows, s.Rows-r)
 		a.x, a.y = &x[r*s.Stride*s.XRow], &y[r*s.YRow]
-		t.vectors(s.C, dwWork/(a.rows*s.Cols*s.K*s.K), func(t isa, off, chunks, lanes int) {
+		// All with t: its swish may round in its own way.
+		t.vectors(s.C, dwWork/(a.rows*s.Cols*s.K*s.K), func(_ isa, off, chunks, lanes int) {
 			a.off, a.chunks, a.lanes = off, chunks, lanes
 			block := t.depthwiseBlock(s.K, lanes)
 			n := (s.Cols + block - 1) / block
@@ -86,6 +88,9 @@ func (s *Depthwise) epilogue() (flags int, lo, hi float32, late bool) {
 	case Identity:
 	case Swish:
 		flags = dwSwish
+		if divides {
+			flags |= dwDivide
+		}
 	case ReLU:
 		flags, hi = dwClamp, float32(math.Inf(1))
 	case ReLU6:

@@ -14,3 +14,5 @@ func (t isa) lanes() int { return 4 }
 func assembly() []Row { return []Row{{&asmNEON, true}} }
 
 var asmNEON = asmImpl(neon, "neon")
+
+const divides = false // there is one kind of swish

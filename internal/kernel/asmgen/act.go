@@ -10,6 +10,7 @@ const (
 	hardSwish
 	hardSigmoid
 	acts
+	swishDivide // swish of AVX-512 with a division
 )
 
 // The exponential is exp(-z) = 2^n 2^f with n the integer nearest to
@@ -71,22 +72,45 @@ func (a *asm) clamp(z, low, both, tmp vec) {
 	a.ins("VMINPS", low, a.kreg(expMax, tmp), both)
 }
 
-// sigmoid512 computes s = 1/(1 + exp(-z)) and cuts z to what is not below
-// expMin512. z, s, f and n are different.
-func (a *asm) sigmoid512(z, s, f, n vec) {
+// den512 cuts z to what is not below expMin512 and computes d = 1 + exp(-z).
+// z, d, f and n are different.
+func (a *asm) den512(z, d, f, n vec) {
 	const below = 1 // rounding towards minus infinity
 	a.ins("VMAXPS", z, a.kreg(expMin512, n), z)
 	a.ins("VMULPS", a.k(-log2eHi), z, n)
 	a.ins("VREDUCEPS", below, n, f)
-	a.ins("VMOVUPS", a.k(exp2Poly512[5]), s)
+	a.ins("VMOVUPS", a.k(exp2Poly512[5]), d)
 	for i := 4; i >= 0; i-- {
-		a.ins("VFMADD213PS", a.k(exp2Poly512[i]), f, s)
+		a.ins("VFMADD213PS", a.k(exp2Poly512[i]), f, d)
 	}
-	a.ins("VSCALEFPS", n, s, f)
-	a.ins("VADDPS", a.k(1), f, f)
+	a.ins("VSCALEFPS", n, d, d)
+	a.ins("VADDPS", a.k(1), d, d)
+}
+
+// sigmoid512 computes s = 1/(1 + exp(-z)) as den512 does, with a step of
+// Newton's in place of a division.
+func (a *asm) sigmoid512(z, s, f, n vec) {
+	a.den512(z, f, s, n)
 	a.ins("VRCP14PS", f, s)
 	a.ins("VFNMADD213PS", a.k(1), s, f)
 	a.ins("VFMADD231PS", f, s, s)
+}
+
+// swishes writes the code of swish, or that of both kinds, of which the bit
+// divide of CX chooses one.
+func (a *asm) swishes(divide int, emit func(act int)) {
+	if !a.kmask {
+		emit(swish)
+		return
+	}
+	newton, done := a.label("newton"), a.label("done")
+	a.ins("TESTL", divide, "CX")
+	a.ins("JZ", newton)
+	emit(swishDivide)
+	a.ins("JMP", done)
+	a.at(newton)
+	emit(swish)
+	a.at(done)
 }
 
 // act replaces z by its activation.
@@ -97,6 +121,9 @@ func (a *asm) act(act int, z vec, t [4]vec) {
 		if act == relu6 {
 			a.ins("VMINPS", z, a.kreg(6, t[0]), z)
 		}
+	case swishDivide:
+		a.den512(z, t[0], t[1], t[2])
+		a.ins("VDIVPS", t[0], z, z)
 	case swish, sigmoid:
 		if a.kmask {
 			a.sigmoid512(z, t[0], t[1], t[2])

@@ -11,6 +11,21 @@ func convFile() []byte {
 	return a.finish()
 }
 
+// vendorFile writes the function that asks for the maker of the processor.
+//
+//	func vendor() (b, c, d uint32)
+func vendorFile() []byte {
+	a := newAsm()
+	a.buf.WriteString("\nTEXT ·vendor(SB), NOSPLIT, $0-12\n")
+	a.ins("XORL", "AX", "AX")
+	a.ins("CPUID")
+	a.ins("MOVL", "BX", "b+0(FP)")
+	a.ins("MOVL", "CX", "c+4(FP)")
+	a.ins("MOVL", "DX", "d+8(FP)")
+	a.ins("RET")
+	return a.finish()
+}
+
 // convRows is the number of pixels of the largest tile, which is two vectors of
 // channels wide: 28 of 32 registers for AVX-512, 12 of 16 for AVX2 hold its sums.
 func convRows(s isa) int {
@@ -26,6 +41,7 @@ const (
 	convResidual             // then add the residual
 	convClamp                // then cut to [lo, hi]
 	convCut                  // the last vector is not whole
+	convDivide               // swish with a division, where it is quick
 )
 
 const convUnroll = 4 // steps of the loop over a run
@@ -186,7 +202,9 @@ func convTiles(a *asm, rows, vecs int) {
 	noSwish, noResidual, noClamp := a.label("linear"), a.label("alone"), a.label("unclamped")
 	a.ins("TESTL", convSwish, "CX")
 	a.ins("JZ", noSwish)
-	each(func(r, v int) { a.act(swish, acc(r, v), [4]vec{t(0), t(1), t(2), t(3)}) })
+	a.swishes(convDivide, func(act int) {
+		each(func(r, v int) { a.act(act, acc(r, v), [4]vec{t(0), t(1), t(2), t(3)}) })
+	})
 	a.at(noSwish)
 	wholeOrCut := func(access func(cut tail)) {
 		done, some := a.label("done"), a.label("cut")

@@ -59,9 +59,10 @@ func (a *asm) chunks(loops func()) {
 
 // Bits of depthwiseArgs.flags, as in dw_asm.go.
 const (
-	dwSwish = 1 << iota // apply swish to the sums of products
-	dwClamp             // cut to [lo, hi]
-	dwSums              // add to the sums over pixels
+	dwSwish  = 1 << iota // apply swish to the sums of products
+	dwClamp              // cut to [lo, hi]
+	dwSums               // add to the sums over pixels
+	dwDivide             // swish with a division, where it is quick
 )
 
 // depthwise writes the convolution.
@@ -263,9 +264,11 @@ func depthwiseEnd(a *asm, cut tail, u int) {
 	a.ins("MOVQ", "depthwiseArgs_flags(R14)", "CX")
 	a.ins("TESTL", dwSwish, "CX")
 	a.ins("JZ", linear)
-	for i := range u {
-		a.act(swish, acc(i), t)
-	}
+	a.swishes(dwDivide, func(act int) {
+		for i := range u {
+			a.act(act, acc(i), t)
+		}
+	})
 	a.at(linear)
 	a.ins("TESTL", dwClamp, "CX")
 	a.ins("JZ", unclamped)
