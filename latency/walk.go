@@ -125,7 +125,13 @@ func (w *walk) propose(lo, hi int) (*arch.Fitted, error) {
 	}
 	// Latency grows by a step above lo. Whatever comes next:
 	if hi < 0 {
-		return next(func(x *Features) bool { return w.model.fit.predict(x) <= 1.2*limit })
+		for step := 1.2; step < 4; step *= 1.2 {
+			f, err := next(func(x *Features) bool { return w.model.fit.predict(x) <= step*limit })
+			if f != nil || err != nil {
+				return f, err
+			}
+		}
+		return nil, nil
 	}
 	a, b := w.points[lo].Features.macs(), w.points[hi].Features.macs()
 	for part := 0.5; part < 0.999; part = (1 + part) / 2 {
