@@ -92,7 +92,7 @@ func genSpec(t *rapid.T) Spec {
 		Prep: Prep{
 			Crop:   rapid.SampledFrom([]float64{1, 0.875}).Draw(t, "crop"),
 			Squash: rapid.Bool().Draw(t, "squash"),
-			Filter: rapid.SampledFrom([]Filter{Bilinear, Bicubic}).Draw(t, "filter"),
+			Filter: rapid.SampledFrom([]Filter{Bilinear, Bicubic, TFBicubic}).Draw(t, "filter"),
 			Mean:   floats("mean", -1, 1),
 			Std:    floats("std", 1e-3, 2),
 		},

@@ -162,4 +162,5 @@ type Filter uint8
 const (
 	Bilinear Filter = iota + 1
 	Bicubic
+	TFBicubic // of TensorFlow 1, whose evaluation cuts the centre out before it resizes
 )

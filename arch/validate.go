@@ -109,7 +109,7 @@ func (s *Spec) validatePrep(bad func(field, format string, args ...any) error) e
 	switch {
 	case !(p.Crop >= 0 && p.Crop <= 1):
 		return bad("preprocessing.crop", "crop is %v, want above 0, at most 1", p.Crop)
-	case p.Filter > Bicubic:
+	case p.Filter > TFBicubic:
 		return bad("preprocessing.filter", "filter is not known")
 	case len(p.Mean) != 0 && len(p.Mean) != s.Channels:
 		return bad("preprocessing.mean", "mean has %d numbers, want one for each of %d channels", len(p.Mean), s.Channels)

@@ -21,7 +21,7 @@ var (
 	paddingWords  = []word[PaddingRule]{{PadSame, "same"}, {PadSymmetric, "symmetric"}}
 	squeezeWords  = []word[bool]{{false, "input"}, {true, "expanded"}}
 	roundingWords = []word[Rounding]{{RoundUp, "ceil"}, {RoundNearest, "round"}}
-	filterWords   = []word[Filter]{{Bicubic, "bicubic"}, {Bilinear, "bilinear"}}
+	filterWords   = []word[Filter]{{Bicubic, "bicubic"}, {Bilinear, "bilinear"}, {TFBicubic, "tf_bicubic"}}
 	boolWords     = []word[bool]{{true, "true"}, {false, "false"}}
 )
 

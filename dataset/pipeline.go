@@ -95,7 +95,7 @@ func (p *Pipeline) check() error {
 		return fmt.Errorf("dataset: pipeline: %d channels, want 1 or 3", p.Channels)
 	case p.Mean != nil && len(p.Mean) != p.Channels, p.Std != nil && len(p.Std) != p.Channels:
 		return fmt.Errorf("dataset: pipeline: %d means and %d standard deviations for %d channels", len(p.Mean), len(p.Std), p.Channels)
-	case p.Filter > imageprep.Bicubic:
+	case p.Filter > imageprep.TFBicubic:
 		return fmt.Errorf("dataset: pipeline: no such filter: %v", p.Filter)
 	case !(p.Crop >= 0 && p.Crop <= 1):
 		return fmt.Errorf("dataset: pipeline: crop is %g, want a fraction of the short side", p.Crop)

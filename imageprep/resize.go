@@ -7,13 +7,14 @@ import (
 	"sync"
 )
 
-// Filter is an interpolation kernel. Both are widened by the scale when
+// Filter is an interpolation kernel. Pillow's are widened by the scale when
 // shrinking (antialiased).
 type Filter uint8
 
 const (
-	Bilinear Filter = iota + 1 // triangle, support 1
-	Bicubic                    // cubic convolution with a = -0.5, support 2
+	Bilinear  Filter = iota + 1 // triangle, support 1
+	Bicubic                     // cubic convolution with a = -0.5, support 2
+	TFBicubic                   // of TensorFlow 1: a = -0.75, not widened, corners aligned
 )
 
 func (f Filter) String() string {
@@ -22,6 +23,8 @@ func (f Filter) String() string {
 		return "bilinear"
 	case Bicubic:
 		return "bicubic"
+	case TFBicubic:
+		return "tf_bicubic"
 	}
 	return fmt.Sprintf("filter(%d)", uint8(f))
 }
@@ -36,12 +39,16 @@ const (
 // Resize returns src resized to h x w: two passes in fixed point, each rounded
 // and clipped to 8 bits, as Image.resize of Pillow 13 does it. The horizontal
 // pass comes first unless the height shrinks by more than twice what the width
-// does (older Pillows never swap).
+// does (older Pillows never swap). TFBicubic is TensorFlow's.
 func Resize(dst []byte, src Image, h, w int, f Filter) Image {
 	if src.H <= 0 || src.W <= 0 || h <= 0 || w <= 0 {
 		panic(fmt.Sprintf("imageprep: Resize: %dx%d to %dx%d", src.H, src.W, h, w))
 	}
 	out := reuse(dst, h, w, src.C)
+	if f == TFBicubic {
+		resizeTF(out, src)
+		return out
+	}
 	horizontal, vertical := w != src.W, h != src.H
 	switch {
 	case !horizontal && !vertical:

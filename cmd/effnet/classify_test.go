@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"effnet/arch"
 	"effnet/internal/imagenet"
 )
 
@@ -274,18 +275,18 @@ func TestLabels(t *testing.T) {
 	}
 }
 
-// TestClassifyPrep holds --resolution and --crop against a model that says the
+// TestClassifyPrep holds --resolution, --crop and --filter against a model that says the
 // same itself.
 func TestClassifyPrep(t *testing.T) {
 	t.Chdir(t.TempDir())
 	m := colourModel(t)
-	m.Spec.Resolution, m.Spec.Prep.Crop = 40, 0.6
+	m.Spec.Resolution, m.Spec.Prep.Crop, m.Spec.Prep.Filter = 40, 0.6, arch.TFBicubic
 	if err := m.Write("other.safetensors"); err != nil {
 		t.Fatal(err)
 	}
 	writePNG(t, "a.png", 70, 50, 1)
 	want := classifyJSON(t, "other.safetensors", "a.png")
-	got := classifyJSON(t, "m.safetensors", "a.png", "--resolution", "40", "--crop", "0.6")
+	got := classifyJSON(t, "m.safetensors", "a.png", "--resolution", "40", "--crop", "0.6", "--filter", "tf_bicubic")
 	if string(mustJSON(t, got)) != string(mustJSON(t, want)) {
 		t.Errorf("got %s, want %s", mustJSON(t, got), mustJSON(t, want))
 	}
@@ -312,6 +313,7 @@ func TestClassifyErrors(t *testing.T) {
 		{"classify m.safetensors x.png --top 0", 2, "--top is 0, want at least 1"},
 		{"classify m.safetensors x.png --threads -1", 2, "--threads cannot be negative"},
 		{"classify m.safetensors x.png --crop 1.5", 2, "--crop is 1.5, want above 0, at most 1"},
+		{"classify m.safetensors x.png --filter cubic", 2, "want bilinear, bicubic or tf_bicubic"},
 		{"classify m.safetensors x.png --resolution 1", 2, "--resolution 1: arch: "},
 		{"classify none.safetensors x.png", 1, "none.safetensors: no such file"},
 		{"classify b0 x.png", 1, "b0 is a network without weights"},

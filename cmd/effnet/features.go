@@ -67,7 +67,7 @@ func (f *featuresCmd) run(arg string, images []string) error {
 	case f.input != "" && len(images) > 0:
 		return usagef("features: --input and images exclude each other")
 	case f.input != "" && f.prep != prepFlags{}:
-		return usagef("features: --resolution and --crop are for images, an array goes in as it is")
+		return usagef("features: --resolution, --crop and --filter are for images, an array goes in as it is")
 	case f.threads < 0:
 		return usagef("features: --threads cannot be negative")
 	}

@@ -118,11 +118,35 @@ func (p photo) read(stdin io.Reader) (imageprep.Image, error) {
 type prepFlags struct {
 	resolution int
 	crop       float64
+	filter     filterFlag
+}
+
+// filterFlag is the value of --filter; 0 for none.
+type filterFlag arch.Filter
+
+func (f *filterFlag) Type() string { return "name" }
+
+func (f *filterFlag) String() string {
+	if *f == 0 {
+		return ""
+	}
+	return arch.Filter(*f).String()
+}
+
+func (f *filterFlag) Set(text string) error {
+	for known := arch.Bilinear; known <= arch.TFBicubic; known++ {
+		if text == known.String() {
+			*f = filterFlag(known)
+			return nil
+		}
+	}
+	return errors.New("want bilinear, bicubic or tf_bicubic")
 }
 
 func (f *prepFlags) register(fs *pflag.FlagSet) {
 	fs.IntVar(&f.resolution, "resolution", 0, "`pixels` a side that the network sees (default: the network's)")
 	fs.Float64Var(&f.crop, "crop", 0, "`share` of an image's short side that is kept (default: the network's)")
+	fs.Var(&f.filter, "filter", "how images are resized: bilinear, bicubic or tf_bicubic (default: the network's)")
 }
 
 // apply changes s as the flags of a command say.
@@ -133,6 +157,9 @@ func (f *prepFlags) apply(command string, s *arch.Spec) error {
 	if f.crop > 0 {
 		s.Prep.Crop = f.crop
 	}
+	if f.filter != 0 {
+		s.Prep.Filter = arch.Filter(f.filter)
+	}
 	if f.resolution != 0 {
 		s.Resolution = f.resolution
 		if _, err := s.CostAt(f.resolution); err != nil {
@@ -140,6 +167,18 @@ func (f *prepFlags) apply(command string, s *arch.Spec) error {
 		}
 	}
 	return nil
+}
+
+// filterOf is a spec's filter as package imageprep has it; bicubic where a spec
+// says none.
+func filterOf(f arch.Filter) imageprep.Filter {
+	switch f {
+	case arch.Bilinear:
+		return imageprep.Bilinear
+	case arch.TFBicubic:
+		return imageprep.TFBicubic
+	}
+	return imageprep.Bicubic
 }
 
 // preparer brings images to what a network expects.
@@ -156,10 +195,7 @@ func newPreparer(s *arch.Spec) (*preparer, error) {
 	if len(s.Prep.Mean) == 0 || len(s.Prep.Std) == 0 {
 		return nil, fmt.Errorf("%s does not say how to normalise pixels: no preprocessing in its spec", s.Name)
 	}
-	p := &preparer{fit: imageprep.Fit{Size: s.Resolution, Crop: s.Prep.Crop, Squash: s.Prep.Squash, Filter: imageprep.Bicubic}, channels: s.Channels}
-	if s.Prep.Filter == arch.Bilinear {
-		p.fit.Filter = imageprep.Bilinear
-	}
+	p := &preparer{fit: imageprep.Fit{Size: s.Resolution, Crop: s.Prep.Crop, Squash: s.Prep.Squash, Filter: filterOf(s.Prep.Filter)}, channels: s.Channels}
 	if p.fit.Crop == 0 {
 		p.fit.Crop = 1
 	}

@@ -239,7 +239,7 @@ func TestTensorErrors(t *testing.T) {
 		{"features m.safetensors -o out", 2, "give images, or an array with --input"},
 		{"features m.safetensors --input x.npy", 2, "say where to with -o DIR"},
 		{"features m.safetensors x.png --input x.npy -o out", 2, "--input and images exclude each other"},
-		{"features m.safetensors --input x.npy -o out --crop 1", 2, "--resolution and --crop are for images"},
+		{"features m.safetensors --input x.npy -o out --crop 1", 2, "--resolution, --crop and --filter are for images"},
 		{"features m.safetensors x.npy -o out", 1, "x.npy: imageprep: not a JPEG, PNG, GIF, WebP or BMP image"},
 		{"features m.safetensors --input flat.npy -o out", 1, "want 4 dimensions"},
 		{"features m.safetensors --input x.npy -o x.npy", 1, "x.npy"},

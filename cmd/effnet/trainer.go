@@ -11,7 +11,6 @@ import (
 
 	"effnet/arch"
 	"effnet/dataset"
-	"effnet/imageprep"
 	"effnet/infer"
 	"effnet/internal/kernel"
 	"effnet/train"
@@ -226,10 +225,7 @@ func commonSide(set dataset.Set) (int, error) {
 
 // pipelineOf feeds images to a network, not augmented.
 func pipelineOf(s *arch.Spec, set dataset.Set) *dataset.Pipeline {
-	p := &dataset.Pipeline{Set: set, Resolution: s.Resolution, Channels: s.Channels, Filter: imageprep.Bicubic, Crop: s.Prep.Crop, Squash: s.Prep.Squash}
-	if s.Prep.Filter == arch.Bilinear {
-		p.Filter = imageprep.Bilinear
-	}
+	p := &dataset.Pipeline{Set: set, Resolution: s.Resolution, Channels: s.Channels, Filter: filterOf(s.Prep.Filter), Crop: s.Prep.Crop, Squash: s.Prep.Squash}
 	for i := range s.Prep.Mean {
 		p.Mean = append(p.Mean, float32(s.Prep.Mean[i]))
 		p.Std = append(p.Std, float32(s.Prep.Std[i]))
