@@ -7,37 +7,56 @@ import (
 	"effnet/weights"
 )
 
-// fold lays out the weight of a convolution or linear layer for the kernels,
+// fold reads the weight of a convolution or linear layer as the kernels have it,
 // output channel innermost ([k*k*Cin, Cout], [k*k, C] of a depthwise one), and
 // multiplies the batch norm that follows into it. Everything is float64 until
-// one rounding at the end. shift is nil if there is neither bias nor batch norm.
-func fold(op, bn *arch.Op, w *weights.Set) (weight, shift []float32) {
+// one rounding at the end. The weight is made in dst, if that is large enough.
+// shift is nil if there is neither bias nor batch norm.
+func fold(op, bn *arch.Op, w weights.Source, dst []float32) (weight, shift []float32, err error) {
 	cout := op.Shape.C
 	scale, sum := make([]float64, cout), make([]float64, cout)
 	for c := range scale {
 		scale[c] = 1
 	}
 	if bn != nil {
-		scale, sum = w.Affine(bn)
+		if scale, sum, err = weights.Affine(w, bn); err != nil {
+			return nil, nil, err
+		}
 	}
-	for c, b := range w.Of(op, arch.BiasVector) {
+	bias, err := weights.Values(w, op, arch.BiasVector)
+	if err != nil {
+		return nil, nil, err
+	}
+	for c, b := range bias {
 		sum[c] += float64(b) * scale[c]
 	}
 	if bn != nil || op.Bias {
 		shift = round(sum)
 	}
-	from := w.Of(op, arch.ConvWeight, arch.DepthwiseWeight, arch.LinearWeight) // [Cout, Cin, k, k]
+	from, err := weights.Values(w, op, arch.ConvWeight, arch.DepthwiseWeight, arch.LinearWeight) // [Cout, Cin, k, k]
+	if err != nil {
+		return nil, nil, err
+	}
 	taps := max(1, op.Kernel*op.Kernel)
 	cin := len(from) / cout / taps
-	weight = make([]float32, len(from))
-	for o := range cout {
+	if weight = dst; len(dst) < len(from) {
+		weight = make([]float32, len(from))
+	}
+	weight = weight[:len(from)]
+	// Some output channels at a time, so that what is written to stays in a cache.
+	const block = 16
+	for first := 0; first < cout; first += block {
+		end := min(first+block, cout)
 		for i := range cin {
 			for t := range taps {
-				weight[(t*cin+i)*cout+o] = float32(float64(from[(o*cin+i)*taps+t]) * scale[o])
+				row := weight[(t*cin+i)*cout:][:cout]
+				for o := first; o < end; o++ {
+					row[o] = float32(float64(from[(o*cin+i)*taps+t]) * scale[o])
+				}
 			}
 		}
 	}
-	return weight, shift
+	return weight, shift, nil
 }
 
 // aligned makes room for n floats that begins at a cache line.

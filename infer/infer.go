@@ -52,8 +52,8 @@ type Plan struct {
 }
 
 // Compile makes a plan of g with the tensors of w, which it does not keep.
-// The weights must fit: see [weights.Set.Check].
-func Compile(g *arch.Graph, w *weights.Set, opt Options) (*Plan, error) {
+// The weights must fit: see [weights.Source].
+func Compile(g *arch.Graph, w weights.Source, opt Options) (*Plan, error) {
 	if err := w.Check(g); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package infer
 
 import (
+	"cmp"
 	"fmt"
 
 	"effnet/arch"
@@ -16,7 +17,7 @@ import (
 // been made so far.
 type lowering struct {
 	g       *arch.Graph
-	weights *weights.Set
+	weights weights.Source
 	kernel  *kernel.Impl
 	threads int
 
@@ -28,7 +29,10 @@ type lowering struct {
 	sums   []*value    // of each op, where a step sums it over pixels
 	gates  map[int]int // pointwise convolution -> the gate whose factors its weight takes
 
-	slab []float32 // room for the packed weights, which lie in the order of their use
+	slab   []float32 // room for the packed weights, which lie in the order of their use
+	folded []float32 // a weight before it is packed
+
+	err error // in reading a batch norm
 
 	open   *step // the last one, which may still grow
 	at     int   // the op whose value it makes
@@ -37,7 +41,7 @@ type lowering struct {
 }
 
 // lower makes the steps of g, the values they use, and the values of outputs.
-func lower(g *arch.Graph, w *weights.Set, k *kernel.Impl, threads int, outputs []int) (steps []*step, values, results []*value, err error) {
+func lower(g *arch.Graph, w weights.Source, k *kernel.Impl, threads int, outputs []int) (steps []*step, values, results []*value, err error) {
 	n := len(g.Ops)
 	l := &lowering{
 		g: g, weights: w, kernel: k, threads: threads,
@@ -76,6 +80,9 @@ func lower(g *arch.Graph, w *weights.Set, k *kernel.Impl, threads int, outputs [
 				return nil, nil, nil, err
 			}
 		}
+	}
+	if l.err != nil {
+		return nil, nil, nil, l.err
 	}
 	l.close()
 	for _, o := range outputs {
@@ -206,11 +213,19 @@ func (l *lowering) conv(i int) error {
 	if a.kind == conv && op.Groups > 1 {
 		return fmt.Errorf("infer: %s: a convolution with %d groups and %d outputs is not supported", op.Name, op.Groups, op.Shape.C)
 	}
-	a.weight, a.shift = fold(op, bn, l.weights)
-	if a.kind == conv {
+	var err error
+	if a.kind == depthwise {
+		a.weight, a.shift, err = fold(op, bn, l.weights, aligned(a.patch()*op.Shape.C))
+	} else {
 		n := l.kernel.PackedSize(a.patch(), op.Shape.C)
-		l.kernel.Pack(l.slab, a.patch(), op.Shape.C, a.weight)
-		a.weight, l.slab = l.slab[:n], l.slab[n:]
+		l.folded, a.shift, err = fold(op, bn, l.weights, l.folded[:cap(l.folded)])
+		if err == nil {
+			l.kernel.Pack(l.slab, a.patch(), op.Shape.C, l.folded)
+			a.weight, l.slab = l.slab[:n], l.slab[n:]
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("infer: %s: %w", op.Name, err)
 	}
 	if gate, ok := l.gates[i]; ok {
 		l.close()
@@ -285,7 +300,10 @@ func (l *lowering) absorb(a *layer, i, cur int) bool {
 		}
 		return false
 	case op.Kind == arch.OpBatchNorm && a.kind != conv && a.kind != depthwise && a.scale == nil && a.act == kernel.Identity:
-		scale, shift := l.weights.Affine(op)
+		scale, shift, err := weights.Affine(l.weights, op)
+		if err != nil {
+			l.err = cmp.Or(l.err, fmt.Errorf("infer: %s: %w", op.Name, err))
+		}
 		a.scale, a.shift = round(scale), round(shift)
 		return true
 	case op.Kind == arch.OpActivation && a.act == kernel.Identity:

@@ -42,17 +42,25 @@ func OpenModel(path string) (*Model, error) {
 }
 
 func modelOf(s *Set, path string) (*Model, error) {
-	text, ok := s.Meta[MetaSpec]
-	if !ok {
+	if _, ok := s.Meta[MetaSpec]; !ok {
 		spec, err := SpecOf(s)
 		if err != nil {
 			return nil, err
 		}
 		return modelAs(s, spec)
 	}
+	m, err := describedModel(s)
+	if err != nil {
+		return nil, err
+	}
+	return m, m.check()
+}
+
+// describedModel is the model of a set whose metadata says what it is.
+func describedModel(s *Set) (*Model, error) {
 	m := &Model{Set: s}
 	var err error
-	if m.Spec, err = arch.ParseSpec(MetaSpec, []byte(text)); err != nil {
+	if m.Spec, err = arch.ParseSpec(MetaSpec, []byte(s.Meta[MetaSpec])); err != nil {
 		return nil, err
 	}
 	if text, ok := s.Meta[MetaLabels]; ok {
@@ -60,7 +68,7 @@ func modelOf(s *Set, path string) (*Model, error) {
 			return nil, fmt.Errorf("%s: want a JSON list of strings: %v", MetaLabels, err)
 		}
 	}
-	return m, m.check()
+	return m, m.labelled()
 }
 
 // Write writes m as one safetensors file, whole or not at all. Metadata of the
@@ -86,9 +94,17 @@ func (m *Model) Write(path string) error {
 	return (&Set{Tensors: m.Set.Tensors, Meta: meta}).WriteFile(path)
 }
 
-func (m *Model) check() error {
+// labelled checks that there is a label for each class, or none.
+func (m *Model) labelled() error {
 	if m.Labels != nil && len(m.Labels) != m.Spec.Classes {
 		return fmt.Errorf("%d labels, network %s has %d classes", len(m.Labels), m.Spec.Name, m.Spec.Classes)
+	}
+	return nil
+}
+
+func (m *Model) check() error {
+	if err := m.labelled(); err != nil {
+		return err
 	}
 	g, err := m.Spec.Graph()
 	if err != nil {

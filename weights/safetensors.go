@@ -51,7 +51,7 @@ func Read(r io.ReaderAt, size int64) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries := slices.DeleteFunc(h.entries, func(e entry) bool { return strings.HasSuffix(e.name, counter) })
+	entries := slices.DeleteFunc(h.entries, func(e entry) bool { return isCounter(e.name) })
 	prefix := unwrap(len(entries), func(i int) string { return entries[i].name })
 	entries = slices.DeleteFunc(entries, func(e entry) bool { return !strings.HasPrefix(e.name, prefix) })
 	for i := range entries {
@@ -67,22 +67,31 @@ func Read(r io.ReaderAt, size int64) (*Set, error) {
 	}
 	buf := make([]byte, 1<<16)
 	for _, e := range entries {
-		width := e.dtype.bits / 8
-		t := Tensor{Shape: e.shape, Data: make([]float32, (e.end-e.begin)/int64(width))}
-		at := dataAt + e.begin
-		for dst := t.Data; len(dst) > 0; {
-			n := min(len(dst), len(buf)/width)
-			chunk := buf[:n*width]
-			if err := readAt(r, chunk, at); err != nil {
-				return nil, err
-			}
-			e.dtype.convert(dst[:n], chunk)
-			dst, at = dst[n:], at+int64(len(chunk))
+		t := Tensor{Shape: e.shape, Data: make([]float32, (e.end-e.begin)/int64(e.dtype.bits/8))}
+		if err := readValues(r, dataAt, e, t.Data, buf); err != nil {
+			return nil, err
 		}
 		s.Tensors[e.name] = t
 	}
 	return s, nil
 }
+
+// readValues reads the tensor e into dst, by way of buf.
+func readValues(r io.ReaderAt, dataAt int64, e entry, dst []float32, buf []byte) error {
+	width := e.dtype.bits / 8
+	for at := dataAt + e.begin; len(dst) > 0; {
+		n := min(len(dst), len(buf)/width)
+		chunk := buf[:n*width]
+		if err := readAt(r, chunk, at); err != nil {
+			return err
+		}
+		e.dtype.convert(dst[:n], chunk)
+		dst, at = dst[n:], at+int64(len(chunk))
+	}
+	return nil
+}
+
+func isCounter(name string) bool { return strings.HasSuffix(name, counter) }
 
 func readHeader(r io.ReaderAt, size int64) (h *header, dataAt int64, err error) {
 	if size < 8 {
