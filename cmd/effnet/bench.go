@@ -23,6 +23,7 @@ type benchCmd struct {
 	resolution     pixels
 	rounds         int
 	json, ops      bool
+	roofline       string // the figure's file
 
 	compare []string
 	python  string
@@ -59,12 +60,17 @@ turns for --seconds each, --rounds times; figures are medians of rounds. Their
 logits must agree with effnet's to 1e-3 of the largest, else the exit status is
 1. Without --compare there is one round.
 
+--ops times the steps of the network, and --roofline draws them: how much
+arithmetic they do with a byte, and how near they come to what the machine's
+multiply-adds and memory can do.
+
 --train measures whole training steps: forward, backward, update. --start
 measures from the start of a process to its first answer. --machine needs no
 network: it measures the machine. EFFNET_KERNEL chooses effnet's kernels: avx512,
-avx2 or go. See docs/bench.md.`,
+avx2, neon (on arm64) or go. See docs/bench.md.`,
 		Example: `  effnet bench efficientnet_b0 --threads 1
   effnet bench model.safetensors --batch 16 --ops
+  effnet bench efficientnet_b0 --roofline roofline.svg
   effnet bench efficientnet_b0 --compare ort,openvino --python venv/bin/python --json
   effnet bench efficientnet_b0 --start cat.jpg --compare ort
   effnet bench --train small_1m --batch 128
@@ -88,6 +94,7 @@ avx2 or go. See docs/bench.md.`,
 	fs.Var(&b.seconds, "seconds", "how long to measure, each round")
 	fs.Var(&b.resolution, "resolution", "image side (default: the network's)")
 	fs.BoolVar(&b.ops, "ops", false, "also the time of every step of the network")
+	fs.StringVar(&b.roofline, "roofline", "", "also draw every step beside the machine's ceilings: a `file`.svg or .png")
 	fs.BoolVar(&b.json, "json", false, "print JSON")
 	fs.StringSliceVar(&b.compare, "compare", nil, "other `engines` to measure in turns: "+strings.Join(peerNames(), ","))
 	fs.StringVar(&b.python, "python", "python3", "the Python that has them, a `program`")
@@ -136,9 +143,9 @@ var benchModes = []struct {
 	on       func(b *benchCmd) bool
 	excludes []string
 }{
-	{"machine", func(b *benchCmd) bool { return b.machine }, []string{"train", "start", "batch", "seconds", "resolution", "ops", "compare", "python", "rounds", "net", "optimizer", "data"}},
-	{"start", func(b *benchCmd) bool { return b.start != "" }, []string{"train", "batch", "seconds", "ops", "optimizer", "data"}},
-	{"train", func(b *benchCmd) bool { return b.train }, []string{"ops"}},
+	{"machine", func(b *benchCmd) bool { return b.machine }, []string{"train", "start", "batch", "seconds", "resolution", "ops", "roofline", "compare", "python", "rounds", "net", "optimizer", "data"}},
+	{"start", func(b *benchCmd) bool { return b.start != "" }, []string{"train", "batch", "seconds", "ops", "roofline", "optimizer", "data"}},
+	{"train", func(b *benchCmd) bool { return b.train }, []string{"ops", "roofline"}},
 	{"", func(*benchCmd) bool { return true }, []string{"optimizer", "data"}},
 }
 
@@ -189,6 +196,11 @@ func (b *benchCmd) check() (*kernel.Impl, error) {
 		b.batch = 1
 		if b.train {
 			b.batch = 32
+		}
+	}
+	if b.roofline != "" {
+		if err := checkRoofline(b.roofline); err != nil {
+			return nil, err
 		}
 	}
 	impl, err := kernel.Lookup("")

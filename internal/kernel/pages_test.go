@@ -61,6 +61,16 @@ func TestPages(t *testing.T) {
 				for _, c := range dwEdges() {
 					run(func() { testDW(t, impl, c, rng) })
 				}
+				for i, c := range convEdges() {
+					if i%4 == 0 {
+						run(func() { testConv(t, impl, c, rng) })
+					}
+				}
+				for i, c := range depthwiseEdges() {
+					if i%3 == 0 {
+						run(func() { testDepthwise(t, impl, c, i%2 == 0, rng) })
+					}
+				}
 				for i, k := range rowKernels() {
 					for j, c := range rowCases {
 						if (i+j)%3 == 0 {
