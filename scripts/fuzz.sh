@@ -39,6 +39,8 @@ for target in $targets; do
 	if go test "./${target%.*}" -run '^$' -fuzz "^${target##*.}\$" -fuzztime "$time" \
 		-fuzzminimizetime 30s -parallel "${FUZZ_PARALLEL:-1}" >"$log" 2>&1; then
 		result=ok
+	elif grep -q '^    context deadline exceeded$' "$log" && ! grep -q 'Failing input' "$log"; then
+		result=ok # go test takes the end of its own time for a failure now and then
 	else
 		result=FAILED status=1
 	fi
