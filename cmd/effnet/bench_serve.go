@@ -86,11 +86,15 @@ func (job *benchJob) open() (*weights.Model, *arch.Graph, error) {
 
 // newInferServer runs the model on the input.
 func newInferServer(ctx context.Context, job *benchJob) (*benchServer, error) {
-	m, g, err := job.open()
+	m := &loadedModel{Path: job.Model}
+	if !(&modelFlags{running: true}).open(m, nil) {
+		return nil, fmt.Errorf("bench: %s is not a model of effnet's", job.Model)
+	}
+	g, err := m.Spec.Graph()
 	if err != nil {
 		return nil, err
 	}
-	plan, err := infer.Compile(g, m.Set, infer.Options{Threads: job.Threads})
+	plan, err := infer.Compile(g, m.source(), infer.Options{Threads: job.Threads})
 	if err != nil {
 		return nil, err
 	}
@@ -152,18 +156,26 @@ func timeRuns(seconds float64, run func() error) (*benchRuns, error) {
 // profile times the steps of a plan for so many seconds.
 func profile(ctx context.Context, plan *infer.Plan, x []float32, n int, logits []float32, seconds float64) (*benchSteps, error) {
 	steps := plan.Steps()
-	times := make([]time.Duration, len(steps))
+	sums, least, times := make([]time.Duration, len(steps)), make([]time.Duration, len(steps)), make([]time.Duration, len(steps))
 	images := 0
 	for begin := time.Now(); images == 0 || time.Since(begin).Seconds() < seconds; images += n {
+		clear(times)
 		if err := plan.Profile(ctx, x, n, logits, times); err != nil {
 			return nil, err
+		}
+		for i, t := range times {
+			sums[i] += t
+			if images == 0 || t < least[i] {
+				least[i] = t
+			}
 		}
 	}
 	a := &benchSteps{}
 	for i, s := range steps {
 		a.Steps = append(a.Steps, benchOp{
 			Name: s.Name, Kind: s.Kind, In: shapeOf(s.In), Out: shapeOf(s.Out),
-			MFLOP: float64(s.FLOPs) / 1e6, Us: times[i].Seconds() * 1e6 / float64(images),
+			MFLOP: float64(s.FLOPs) / 1e6, Bytes: s.Bytes, Swish: s.Swish,
+			Us: sums[i].Seconds() * 1e6 / float64(images), MinUs: least[i].Seconds() * 1e6 / float64(n),
 		})
 	}
 	return a, nil

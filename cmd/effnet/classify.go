@@ -61,6 +61,7 @@ without names are ImageNet's.`,
 	fs.IntVar(&k.top, "top", 5, "classes to print of each image")
 	fs.BoolVar(&k.json, "json", false, "print JSON: a list with an object for each image")
 	fs.StringVar(&k.labels, "labels", "", "names of the classes, a `file` with one a line, or a JSON list")
+	k.model.running = true
 	k.model.register(fs)
 	k.prep.register(fs)
 	fs.IntVar(&k.threads, "threads", 0, "threads (default: all); does not change the result")

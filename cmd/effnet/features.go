@@ -52,6 +52,7 @@ is the order of dimensions of both the input and the maps.`,
 	fs.StringVar(&f.input, "input", "", "array of images instead of IMAGE, a .npy `file`")
 	fs.StringVarP(&f.out, "out", "o", "", "`folder` to write to")
 	fs.Var(&f.layout, "layout", "order of dimensions")
+	f.model.running = true
 	f.model.register(fs)
 	f.prep.register(fs)
 	fs.IntVar(&f.threads, "threads", 0, "threads (default: all); does not change the result")

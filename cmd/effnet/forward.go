@@ -35,7 +35,7 @@ func newForward(c *cobra.Command, m *loadedModel, h, w, threads int, taps func(g
 	if taps != nil {
 		f.taps = taps(g)
 	}
-	f.Plan, err = infer.Compile(g, m.Set, infer.Options{Threads: threads, Taps: f.taps})
+	f.Plan, err = infer.Compile(g, m.source(), infer.Options{Threads: threads, Taps: f.taps})
 	return f, err
 }
 

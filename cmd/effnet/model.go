@@ -20,7 +20,8 @@ import (
 
 // modelFlags are what a command needs beside its MODEL argument to load it.
 type modelFlags struct {
-	net string
+	net     string
+	running bool // the model is only run: its tensors need not be in memory together
 }
 
 func (f *modelFlags) register(fs *pflag.FlagSet) {
@@ -31,7 +32,16 @@ func (f *modelFlags) register(fs *pflag.FlagSet) {
 type loadedModel struct {
 	*weights.Model
 	Path string           // the weights file; "" for random weights
+	file *weights.File    // of a model that is only run, where that can be: its Set has shapes alone
 	Run  *train.RunConfig // nil unless the argument is a run folder
+}
+
+// source is where a plan gets the tensors.
+func (m *loadedModel) source() weights.Source {
+	if m.file != nil {
+		return m.file
+	}
+	return m.Set
 }
 
 // classNames are the names of the model's classes. Those of a network of 1000
@@ -54,9 +64,9 @@ func (f *modelFlags) load(c *cobra.Command, arg string) (*loadedModel, error) {
 		var m *hubModel
 		var err error
 		if onHub {
-			m, err = loadHub(c, r)
+			m, err = loadHub(c, r, f)
 		} else {
-			m, err = loadFolder(arg)
+			m, err = loadFolder(arg, f)
 		}
 		if err != nil {
 			return nil, err
@@ -68,6 +78,9 @@ func (f *modelFlags) load(c *cobra.Command, arg string) (*loadedModel, error) {
 		return nil, err
 	}
 	if f.net == "" {
+		if f.open(m, nil) {
+			return m, nil
+		}
 		if m.Model, err = weights.OpenModel(m.Path); errors.Is(err, weights.ErrNoSpec) {
 			err = fmt.Errorf("%w; say which it is with --net NAME", err)
 		}
@@ -84,6 +97,9 @@ func (f *modelFlags) load(c *cobra.Command, arg string) (*loadedModel, error) {
 		spec = s
 		fmt.Fprintf(c.ErrOrStderr(), "note: images are prepared as for %s; what the tag %s changes, 'effnet pull' knows\n", name, tag)
 	}
+	if f.open(m, &spec) {
+		return m, nil
+	}
 	if m.Model, err = weights.OpenModelAs(m.Path, spec); err != nil {
 		return nil, err
 	}
@@ -95,6 +111,17 @@ func (f *modelFlags) load(c *cobra.Command, arg string) (*loadedModel, error) {
 			m.Path, m.Spec.Name, m.Spec.Padding, m.Spec.BN.Eps)
 	}
 	return m, nil
+}
+
+// open opens a model that is only run, if its file allows that.
+func (f *modelFlags) open(m *loadedModel, spec *arch.Spec) (ok bool) {
+	if f.running {
+		var opened *weights.Model
+		if opened, m.file, ok = weights.OpenFile(m.Path, spec); ok {
+			m.Model = opened
+		}
+	}
+	return ok
 }
 
 // loadOrInit is load of a MODEL or a NET; the latter has random weights.

@@ -37,7 +37,7 @@ HF_TOKEN, HF_HUB_OFFLINE, HF_HOME, HF_HUB_CACHE.`,
 			if err != nil {
 				return usagef("pull: %w", err)
 			}
-			m, err := loadHub(c, r)
+			m, err := loadHub(c, r, &modelFlags{})
 			if err != nil {
 				return err
 			}
@@ -87,7 +87,7 @@ func hubRepo(arg string) (hub.Repo, bool) {
 }
 
 // loadHub fetches a model of the hub, as far as the cache lacks it, and loads it.
-func loadHub(c *cobra.Command, r hub.Repo) (*hubModel, error) {
+func loadHub(c *cobra.Command, r hub.Repo, f *modelFlags) (*hubModel, error) {
 	client, err := hub.FromEnv()
 	if err != nil {
 		return nil, err
@@ -111,24 +111,26 @@ func loadHub(c *cobra.Command, r hub.Repo) (*hubModel, error) {
 		}
 		return nil, err
 	}
-	return openHub(got)
+	return openHub(got, f)
 }
 
 // loadFolder loads a model of the hub from a folder with its files.
-func loadFolder(dir string) (*hubModel, error) {
+func loadFolder(dir string, f *modelFlags) (*hubModel, error) {
 	got, err := hub.Folder(dir)
 	if err != nil {
 		return nil, err
 	}
-	return openHub(got)
+	return openHub(got, f)
 }
 
 // openHub loads a model of the hub from its files.
-func openHub(got *hub.Model) (*hubModel, error) {
+func openHub(got *hub.Model, f *modelFlags) (*hubModel, error) {
 	m := &hubModel{loadedModel: loadedModel{Path: got.Weights}, testResolution: got.TestResolution, testCrop: got.TestCrop}
-	var err error
-	if m.Model, err = weights.OpenModelAs(got.Weights, got.Spec); err != nil {
-		return nil, err
+	if !f.open(&m.loadedModel, &got.Spec) {
+		var err error
+		if m.Model, err = weights.OpenModelAs(got.Weights, got.Spec); err != nil {
+			return nil, err
+		}
 	}
 	if m.Labels == nil {
 		m.Labels = got.Labels

@@ -39,6 +39,7 @@ and booleans of every width are read.`,
 	fs.StringVar(&r.input, "input", "", "array of images to read, a .npy `file`")
 	fs.StringVar(&r.output, "output", "", "array of logits to write, a .npy `file`")
 	fs.Var(&r.layout, "layout", "order of the input's dimensions")
+	r.model.running = true
 	r.model.register(fs)
 	fs.IntVar(&r.threads, "threads", 0, "threads (default: all); does not change the result")
 	return r.Command
