@@ -181,21 +181,27 @@ func wellFormed(t *testing.T, name, text string) {
 func TestTextFits(t *testing.T) {
 	a := fixture(t, t.TempDir(), nil)
 	for _, f := range append(figures(a), figure{name: "overview", draw: overview}) {
-		s := f.draw(a)
-		for _, it := range s.items {
-			if it.kind != shapeText {
-				for _, p := range it.pts {
-					if p.x < -it.r || p.x > s.w+it.r || p.y < -it.r || p.y > s.h+it.r {
-						t.Errorf("%s: a shape reaches %v in %v x %v", f.name, p, s.w, s.h)
-					}
+		fits(t, f.name, f.draw(a))
+	}
+}
+
+func fits(t interface{ Errorf(string, ...any) }, name string, s *scene) {
+	for _, it := range s.items {
+		if it.kind != shapeText {
+			for _, p := range it.pts {
+				if p.x < -it.r || p.x > s.w+it.r || p.y < -it.r || p.y > s.h+it.r {
+					t.Errorf("%s: a shape reaches %v in %v x %v", name, p, s.w, s.h)
 				}
-				continue
 			}
-			w := textWidth(it.text, it.size, it.bold)
-			x := it.pts[0].x - w*float64(it.anchor)/2
-			if x < 0 || x+w > s.w || it.pts[0].y-0.8*it.size < 0 || it.pts[0].y+0.25*it.size > s.h {
-				t.Errorf("%s: %q reaches from %.0f to %.0f at %.0f, the figure has %v x %v", f.name, it.text, x, x+w, it.pts[0].y, s.w, s.h)
-			}
+			continue
+		}
+		if it.turn != 0 {
+			continue
+		}
+		w := textWidth(it.text, it.size, it.bold)
+		x := it.pts[0].x - w*float64(it.anchor)/2
+		if x < 0 || x+w > s.w || it.pts[0].y-0.8*it.size < 0 || it.pts[0].y+0.25*it.size > s.h {
+			t.Errorf("%s: %q reaches from %.0f to %.0f at %.0f, the figure has %v x %v", name, it.text, x, x+w, it.pts[0].y, s.w, s.h)
 		}
 	}
 }

@@ -35,6 +35,7 @@ type benchReport struct {
 	Engines    []benchFigures `json:"engines"` // effnet first
 	Ops        []benchOp      `json:"ops,omitempty"`
 	Kinds      []benchKind    `json:"kinds,omitempty"`
+	Ceilings   *ceilings      `json:"ceilings,omitempty"` // with --roofline
 }
 
 func (b *benchCmd) runInfer(impl *kernel.Impl, arg string) error {
@@ -51,7 +52,11 @@ func (b *benchCmd) runInfer(impl *kernel.Impl, arg string) error {
 	}
 	r := b.newReport(&m.Spec)
 	m = nil // its memory is the engines' now
-	r.PeakGFLOPS = measurePeak(impl, b.threads, min(peakTime, b.time()))
+	each := min(peakTime, b.time())
+	r.PeakGFLOPS = measurePeak(impl, b.threads, each)
+	if b.roofline != "" {
+		r.Ceilings = measureCeilings(impl, b.threads, each)
+	}
 	engines, err := b.startEngines(job)
 	if err != nil {
 		return err
@@ -67,17 +72,25 @@ func (b *benchCmd) runInfer(impl *kernel.Impl, arg string) error {
 	if err != nil {
 		return err
 	}
-	if b.ops {
+	if b.ops || b.roofline != "" {
 		if r.Ops, err = profileOps(engines.list[0], b.time()); err != nil {
 			return err
 		}
 		r.Kinds = sumKinds(r.Ops)
 	}
 	engines.close()
-	r.PeakGFLOPS = max(r.PeakGFLOPS, measurePeak(impl, b.threads, min(peakTime, b.time())))
+	r.PeakGFLOPS = max(r.PeakGFLOPS, measurePeak(impl, b.threads, each))
+	if b.roofline != "" {
+		r.Ceilings.raise(measureCeilings(impl, b.threads, each))
+	}
 	r.finish(series, 2*float64(r.MACs)*float64(b.batch))
 	for i := range r.Engines[1:] {
 		r.Engines[1+i].OutputDiff = &diffs[1+i]
+	}
+	if b.roofline != "" {
+		if err := r.roofline().Write(b.roofline); err != nil {
+			return err
+		}
 	}
 	return b.print(r, "run")
 }
@@ -198,8 +211,11 @@ func (b *benchCmd) print(r *benchReport, what string) error {
 	if len(r.Engines) > 1 {
 		b.printf("\nmedians of %s in turns\n%s", plural(b.rounds, "round"), enginesTable(r.Engines))
 	}
-	if len(r.Ops) > 0 {
+	if b.ops {
 		b.printf("\n%s", opsText(r))
+	}
+	if b.roofline != "" {
+		b.printf("\nroofline in %s\n", b.roofline)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ type machineInfo struct {
 
 // bandwidth is how fast all threads together read memory over and over.
 type bandwidth struct {
-	Level string  `json:"level"` // "l2" or "memory": where the data is
+	Level string  `json:"level"` // "l2", "l3" or "memory": where the data is
 	Bytes int     `json:"bytes"` // of each thread
 	GBs   float64 `json:"gb_per_s"`
 }
@@ -46,11 +46,7 @@ const peakTime = 200 * time.Millisecond
 func (b *benchCmd) runMachine(impl *kernel.Impl) error {
 	r := machineReport{machineInfo: describeMachine(), Threads: b.threads, Kernel: impl.Name}
 	r.PeakGFLOPS = measurePeak(impl, b.threads, peakTime)
-	l2, memory := streamSizes(r.Caches, b.threads)
-	r.Bandwidth = []bandwidth{
-		{"l2", l2, measureBandwidth(impl, b.threads, l2, peakTime)},
-		{"memory", memory, measureBandwidth(impl, b.threads, memory, peakTime)},
-	}
+	r.Bandwidth = measureReads(impl, b.threads, peakTime)
 	if b.json {
 		return writeJSON(b.OutOrStdout(), r)
 	}
@@ -140,18 +136,36 @@ func cacheSizes() map[string]int {
 	return sizes
 }
 
-// streamSizes are how much each thread reads of a cache of the second level,
-// and, to reach memory, of four times what the last level holds, but no more
-// than 512 MiB in all.
-func streamSizes(caches map[string]int, threads int) (l2, memory int) {
-	const block = 4 * kernel.StreamBlock
-	l2 = 512 << 10
+// streamSizes are how much each thread reads: half of a cache of the second
+// level; a quarter of the last, so that it is there in spite of others, unless
+// that is hardly more than the second holds; and, to reach memory, four times
+// what the last level holds, but no more than 512 MiB in all.
+func streamSizes(caches map[string]int, threads int) []bandwidth {
+	l2 := 512 << 10
 	if n := caches["l2"]; n > 0 {
 		l2 = n
 	}
+	list := []bandwidth{{Level: "l2", Bytes: l2 / 2}}
+	if n := caches["l3"] / 4 / threads; n >= 2*l2 {
+		list = append(list, bandwidth{Level: "l3", Bytes: n})
+	}
 	last := max(caches["l3"], l2, 16<<20)
-	l2, memory = l2/2, min(4*last, 512<<20)/threads
-	return max(l2/block, 1) * block, max(memory/block, 1) * block
+	list = append(list, bandwidth{Level: "memory", Bytes: min(4*last, 512<<20) / threads})
+	const block = 4 * kernel.StreamBlock
+	for i := range list {
+		list[i].Bytes = max(list[i].Bytes/block, 1) * block
+	}
+	return list
+}
+
+// measureReads measures how fast all threads together read from each level, for
+// d each.
+func measureReads(impl *kernel.Impl, threads int, d time.Duration) []bandwidth {
+	list := streamSizes(cacheSizes(), threads)
+	for i := range list {
+		list[i].GBs = measureBandwidth(impl, threads, list[i].Bytes, d)
+	}
+	return list
 }
 
 // peakWindow is one measurement of what a machine can do. Of several the best
@@ -184,6 +198,24 @@ func measureBandwidth(impl *kernel.Impl, threads, bytes int, d time.Duration) fl
 				rest = x
 			}
 			return int64(4 * n)
+		}
+	}) / 1e9
+}
+
+// measureSwish measures, in 10^9 a second, the values of swish that all threads
+// make from what lies in the first cache.
+func measureSwish(impl *kernel.Impl, threads int, d time.Duration) float64 {
+	return measureBest(threads, d, func() func() int64 {
+		src, dst := make([]float32, 2048), make([]float32, 2048)
+		for i := range src {
+			src[i] = float32(i%64)/16 - 2
+		}
+		return func() int64 {
+			const calls = 16
+			for range calls {
+				impl.Apply(dst, src, kernel.Swish)
+			}
+			return int64(calls * len(dst))
 		}
 	}) / 1e9
 }

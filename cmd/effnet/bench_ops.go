@@ -16,7 +16,10 @@ type benchOp struct {
 	In     [3]int  `json:"in"`  // height, width, channels
 	Out    [3]int  `json:"out"` // likewise
 	MFLOP  float64 `json:"mflop"`
+	Bytes  int64   `json:"bytes"`   // weights, input and output, once each
+	Swish  int64   `json:"swishes"` // values that swish makes
 	Us     float64 `json:"us"`
+	MinUs  float64 `json:"min_us"` // the quickest of all runs
 	GFLOPS float64 `json:"gflops"`
 	Share  float64 `json:"share"` // of the time of all steps
 }

@@ -208,17 +208,21 @@ func TestMachine(t *testing.T) {
 		t.Errorf("bandwidth of %g GB/s", w)
 	}
 	for _, c := range []struct {
-		caches     map[string]int
-		threads    int
-		l2, memory int
+		caches  map[string]int
+		threads int
+		want    []bandwidth
 	}{
-		{nil, 1, 256 << 10, 64 << 20},
-		{map[string]int{"l2": 2 << 20, "l3": 32 << 20}, 2, 1 << 20, 64 << 20},
-		{map[string]int{"l2": 2 << 20, "l3": 1 << 30}, 1, 1 << 20, 512 << 20},
+		{nil, 1, []bandwidth{{Level: "l2", Bytes: 256 << 10}, {Level: "memory", Bytes: 64 << 20}}},
+		{map[string]int{"l2": 1 << 20, "l3": 32 << 20}, 2, []bandwidth{{Level: "l2", Bytes: 512 << 10}, {Level: "l3", Bytes: 4 << 20}, {Level: "memory", Bytes: 64 << 20}}},
+		{map[string]int{"l2": 2 << 20, "l3": 32 << 20}, 4, []bandwidth{{Level: "l2", Bytes: 1 << 20}, {Level: "memory", Bytes: 32 << 20}}},
+		{map[string]int{"l2": 2 << 20, "l3": 1 << 30}, 1, []bandwidth{{Level: "l2", Bytes: 1 << 20}, {Level: "l3", Bytes: 256 << 20}, {Level: "memory", Bytes: 512 << 20}}},
 	} {
-		if l2, memory := streamSizes(c.caches, c.threads); l2 != c.l2 || memory != c.memory {
-			t.Errorf("%v, %d threads: %d and %d, want %d and %d", c.caches, c.threads, l2, memory, c.l2, c.memory)
+		if d := cmp.Diff(c.want, streamSizes(c.caches, c.threads)); d != "" {
+			t.Errorf("%v, %d threads: %s", c.caches, c.threads, d)
 		}
+	}
+	if s := measureSwish(impl, 1, 20*time.Millisecond); !(s > 1e-3 && s < 1e3) {
+		t.Errorf("%g values of swish a nanosecond", s)
 	}
 }
 
