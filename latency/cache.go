@@ -40,7 +40,7 @@ func ConditionsOf(opt Options) (Conditions, error) {
 		return Conditions{}, fmt.Errorf("latency: reading the program for its checksum: %w", err)
 	}
 	host, _ := os.Hostname()
-	machine := fmt.Sprintf("%s: %s, %d threads", host, processor(), runtime.NumCPU())
+	machine := fmt.Sprintf("%s: %s, %d threads", host, Processor(), runtime.NumCPU())
 	return Conditions{machine, impl.Name, binary, opt.Threads, opt.Batch}, nil
 }
 
@@ -61,8 +61,9 @@ func programChecksum() (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// processor is the processor's name where the system tells it.
-func processor() string {
+// Processor is the name that the processor gives itself; the architecture's
+// where the system does not say.
+func Processor() string {
 	text, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(text)) {
 		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {

@@ -236,19 +236,6 @@ func enginesTable(list []benchFigures) *table {
 	return t
 }
 
-// msText is a time to at least three digits.
-func msText(ms float64) string {
-	switch {
-	case ms >= 100:
-		return fmt.Sprintf("%.0f", ms)
-	case ms >= 10:
-		return fmt.Sprintf("%.1f", ms)
-	case ms >= 1:
-		return fmt.Sprintf("%.2f", ms)
-	}
-	return fmt.Sprintf("%.4f", ms)
-}
-
 func perSecond(x float64) string {
 	if x >= 100 {
 		return thousands(int64(math.Round(x)))

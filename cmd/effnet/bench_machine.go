@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"effnet/internal/kernel"
+	"effnet/latency"
 )
 
 // machineReport is what the machine can do at best.
@@ -73,7 +74,7 @@ func (m *machineInfo) line() string {
 
 func describeMachine() machineInfo {
 	return machineInfo{
-		CPU: cpuName(), Arch: runtime.GOARCH, Cores: runtime.NumCPU(), Caches: cacheSizes(),
+		CPU: latency.Processor(), Arch: runtime.GOARCH, Cores: runtime.NumCPU(), Caches: cacheSizes(),
 		Versions: map[string]string{"effnet": version(), "go": runtime.Version()},
 	}
 }
@@ -95,21 +96,6 @@ func version() string {
 		}
 	}
 	return revision + modified
-}
-
-// cpuName is the name that the CPU gives itself; the architecture's where the
-// system does not say.
-func cpuName() string {
-	data, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return runtime.GOARCH
-	}
-	for line := range strings.Lines(string(data)) {
-		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return runtime.GOARCH
 }
 
 // cacheSizes are the sizes of the first core's data caches, as far as the

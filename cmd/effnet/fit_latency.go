@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"strings"
 	"time"
 
@@ -40,15 +39,8 @@ func (l *latencyLimit) Set(s string) error {
 // shortTime is d without zero minutes and seconds.
 func shortTime(d time.Duration) string { return strings.TrimSuffix(d.String(), "0s") }
 
-// milliseconds is d in three or more digits: 0.0187 ms, 11.9 ms.
-func milliseconds(d time.Duration) string {
-	x := ms(d)
-	digits := 2
-	if x > 0 && x < 10 {
-		digits = 2 - int(math.Floor(math.Log10(x)))
-	}
-	return fmt.Sprintf("%.*f ms", digits, x)
-}
+// milliseconds is d with its unit.
+func milliseconds(d time.Duration) string { return msText(ms(d)) + " ms" }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 

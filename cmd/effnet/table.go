@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -103,6 +104,18 @@ func factor(x float64) string {
 		return fmt.Sprintf("%.1f", x)
 	}
 	return fmt.Sprintf("%.2f", x)
+}
+
+// msText is a time in ms to three digits or more: 0.0187, 4.60, 11.93, 242.1.
+func msText(ms float64) string {
+	digits := 2
+	switch {
+	case ms >= 100:
+		digits = 1
+	case ms > 0 && ms < 10:
+		digits -= int(math.Floor(math.Log10(ms)))
+	}
+	return fmt.Sprintf("%.*f", digits, ms)
 }
 
 // parseAmount reads a number with an optional suffix K, M or G, each base

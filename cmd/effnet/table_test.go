@@ -54,6 +54,17 @@ func TestParseAmount(t *testing.T) {
 	}
 }
 
+func TestMsText(t *testing.T) {
+	for _, c := range []struct {
+		ms   float64
+		want string
+	}{{0, "0.00"}, {0.002, "0.00200"}, {0.01874, "0.0187"}, {0.4, "0.400"}, {4.6, "4.60"}, {11.934, "11.93"}, {242.12, "242.1"}} {
+		if got := msText(c.ms); got != c.want {
+			t.Errorf("%v: %q, want %q", c.ms, got, c.want)
+		}
+	}
+}
+
 func TestTable(t *testing.T) {
 	tab := newTable("name", ">n", "note")
 	tab.add("é", "1", "x")
