@@ -1,6 +1,7 @@
 // Package report draws a search: figures as SVG and PNG, and one HTML page
 // that needs nothing but itself. Everything comes from the analysis of a
-// ledger, so that a report can be made again at any time.
+// ledger, so that a report can be made again at any time. It also draws how
+// fast a network runs: see [Roofline].
 package report
 
 import (
