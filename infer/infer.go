@@ -73,7 +73,7 @@ func Compile(g *arch.Graph, w weights.Source, opt Options) (*Plan, error) {
 		arena: placeValues(values),
 	}
 	for _, st := range p.steps {
-		p.scratch = max(p.scratch, st.scratch())
+		p.scratch = max(p.scratch, st.scratch(impl))
 	}
 	p.pool, p.alone = pool, par.New(1)
 	return p, nil

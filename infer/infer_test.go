@@ -147,6 +147,10 @@ var networks = []struct {
 		"ds_r1_k7_s3_c8", "ir_r1_k3_s4_e2_c8_se1", "ds_r1_k1_s2_c8"}},
 	{"fused", 40, 3, 24, arch.PadSame, arch.ActSwish, false, []string{
 		"cn_r2_k3_s1_c8_skip", "er_r2_k3_s2_e4_c12", "er_r2_k5_s1_e1_c12_se0.25_fc20", "ir_r2_k3_s2_e4_c16_se0.25"}},
+	{"wide fused, odd", 58, 3, 24, arch.PadSymmetric, arch.ActSwish, false, []string{
+		"cn_r2_k3_s1_c24_skip", "er_r2_k3_s1_e4_c20", "er_r1_k3_s1_e5_c16_nhs", "basic_r2_k3_s1_c17_nre"}},
+	{"wide fused, even", 56, 3, 0, arch.PadSame, arch.ActReLU6, false, []string{
+		"cn_r1_k3_s1_c40", "er_r2_k3_s1_e4_c24_se0.25", "cn_r2_k3_s1_c16_skip"}},
 	{"mobilenet v1, hard", 33, 3, 0, arch.PadSymmetric, arch.ActHardSwish, false, []string{
 		"dsa_r2_k3_s1_c16", "dsa_r2_k3_s2_c24_nr6", "ds_r1_k5_s1_c24_se0.5"}},
 	{"resnet", 41, 3, 0, arch.PadSymmetric, arch.ActReLU, false, []string{
@@ -221,7 +225,7 @@ func TestRandomNetworks(t *testing.T) {
 			if i < 2 {
 				b += pick("stride", "_s1", "_s2", "_s3")
 			}
-			blocks = append(blocks, fmt.Sprintf("%s_c%d", b, rapid.SampledFrom([]int{4, 5, 8, 12, 17}).Draw(t, "width")))
+			blocks = append(blocks, fmt.Sprintf("%s_c%d", b, rapid.SampledFrom([]int{4, 5, 8, 12, 17, 24}).Draw(t, "width")))
 		}
 		s := arch.Spec{
 			Name: "random", Resolution: rapid.IntRange(37, 61).Draw(t, "resolution"),
@@ -280,7 +284,7 @@ func TestRandomNetworks(t *testing.T) {
 }
 
 func bigger(t testing.TB) (*arch.Graph, *weights.Set) {
-	g := graph(t, spec(t, 64, 3, 96, "ds_r1_k3_s1_c16_se0.25", "ir_r2_k5_s2_e6_c24_se0.25", "ir_r2_k3_s2_e6_c40_se0.25"))
+	g := graph(t, spec(t, 64, 3, 96, "ds_r1_k3_s1_c16_se0.25", "cn_r1_k3_s1_c16_skip", "er_r1_k3_s1_e4_c16", "ir_r2_k5_s2_e6_c24_se0.25", "ir_r2_k3_s2_e6_c40_se0.25"))
 	return g, trained(g, 11)
 }
 

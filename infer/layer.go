@@ -30,6 +30,7 @@ type layer struct {
 	in, shape      arch.Shape // of the input and of y
 	kernel, stride int
 	pad            arch.Pad // zeros that a convolution finds around its input in memory
+	winograd       bool     // a convolution in fewer products: see kernel.Winograd
 	weight         []float32
 	scaled         *value // a packed weight made by an earlier step, in place of weight
 	columns        int    // of scaleWeight: columns of the weight
@@ -59,6 +60,9 @@ func (l *layer) patch() int {
 func (l *layer) needs(lo, hi int) (int, int) {
 	switch l.kind {
 	case conv, depthwise:
+		if l.winograd { // in pairs
+			hi = lo + (hi-lo+1)/2*2
+		}
 		return lo*l.stride - l.pad.Top, (hi-1)*l.stride - l.pad.Top + l.kernel
 	case maxPool, reduce, scaleWeight:
 		return 0, l.in.H
@@ -74,12 +78,20 @@ type rows struct {
 }
 
 // compute makes rows [lo,hi) of y in dst from those of its input that it needs.
-// sums, unless nil, is overwritten with the sums of y over its pixels.
-func (l *layer) compute(k *kernel.Impl, f *frame, src, dst rows, lo, hi int, sums []float32) {
+// sums, unless nil, is overwritten with the sums of y over its pixels; tmp has
+// the room that temporary says.
+func (l *layer) compute(k *kernel.Impl, f *frame, src, dst rows, lo, hi int, sums, tmp []float32) {
 	n := hi - lo
 	clear(sums)
 	switch l.kind {
 	case conv:
+		if l.winograd {
+			l.computeWinograd(k, src, dst, n, tmp)
+			if l.residual != nil || sums != nil {
+				l.epilogue(k, f, dst, dst, lo, n, nil, nil, kernel.Identity, sums)
+			}
+			return
+		}
 		s := l.geometry(src.row)
 		s.Rows, s.N, s.YRow, s.YCol, s.Shift = n, l.shape.C, dst.row, l.shape.C, l.shift
 		if l.residual != nil {
@@ -180,6 +192,64 @@ func (l *layer) epilogue(k *kernel.Impl, f *frame, src, dst rows, lo, n int, sca
 		}
 		if sums != nil {
 			k.SumRows(y, sums)
+		}
+	}
+}
+
+// winogradGroup is the number of output channels that are done at once, so that
+// their products and weights stay in a cache.
+func winogradGroup(k *kernel.Impl) int { return 2 * k.Panel }
+
+func (l *layer) tiles() int { return (l.shape.W + 1) / 2 }
+
+// temporary is the number of floats that compute needs for itself.
+func (l *layer) temporary(k *kernel.Impl) int {
+	if !l.winograd {
+		return 0
+	}
+	return 16 * l.tiles() * (l.in.C + min(winogradGroup(k), l.shape.C))
+}
+
+// packWinograd lays out the transform u [16, Cin, Cout] of a weight: for each
+// group of output channels the packed weights of the 16 points.
+func (l *layer) packWinograd(k *kernel.Impl, dst, u []float32) {
+	cin, cout := l.in.C, l.shape.C
+	part := make([]float32, cin*min(winogradGroup(k), cout))
+	for j := 0; j < cout; j += winogradGroup(k) {
+		n := min(winogradGroup(k), cout-j)
+		for p := range 16 {
+			for c := range cin {
+				copy(part[c*n:][:n], u[(p*cin+c)*cout+j:])
+			}
+			k.Pack(dst, cin, n, part)
+			dst = dst[k.PackedSize(cin, n):]
+		}
+	}
+}
+
+// computeWinograd makes n rows of dst, from an even row of y on.
+func (l *layer) computeWinograd(k *kernel.Impl, src, dst rows, n int, tmp []float32) {
+	cin, tiles := l.in.C, l.tiles()
+	v, m := tmp[:16*tiles*cin], tmp[16*tiles*cin:]
+	in := kernel.Winograd{Tiles: tiles, C: cin, XRow: src.row, XCol: cin}
+	product := kernel.Conv{Rows: 1, Cols: tiles, Segs: 1, K: cin, XCol: cin}
+	for r := 0; r < n; r += 2 {
+		k.WinogradInput(in, src.mem[r*src.row:], v)
+		w := l.weight[:cap(l.weight)]
+		for j := 0; j < l.shape.C; j += winogradGroup(k) {
+			group := min(winogradGroup(k), l.shape.C-j)
+			product.N, product.YCol = group, group
+			for p := range 16 {
+				k.Conv(product, v[p*tiles*cin:], w, m[p*tiles*group:])
+				w = w[k.PackedSize(cin, group):]
+			}
+			out := kernel.Winograd{
+				Tiles: tiles, C: group, Rows: min(2, n-r), Cols: l.shape.W, YRow: dst.row, YCol: l.shape.C, Act: l.act,
+			}
+			if l.shift != nil {
+				out.Shift = l.shift[j : j+group]
+			}
+			k.WinogradOutput(out, m, dst.mem[r*dst.row+j:])
 		}
 	}
 }

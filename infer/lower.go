@@ -64,7 +64,7 @@ func lower(g *arch.Graph, w weights.Source, k *kernel.Impl, threads int, outputs
 	size := 0
 	for i := range g.Ops {
 		if op := &g.Ops[i]; op.Kind == arch.OpConv || op.Kind == arch.OpLinear {
-			size += k.PackedSize(l.layer(i).patch(), op.Shape.C)
+			size += l.packedSize(l.layer(i))
 		}
 	}
 	l.slab = aligned(size)
@@ -194,8 +194,26 @@ func (l *lowering) layer(i int) *layer {
 	}
 	if op.Depthwise() {
 		a.kind = depthwise
+		return a
+	}
+	if a.kernel == 3 && a.stride == 1 && a.pad != (arch.Pad{}) && min(a.in.C, a.shape.C) >= l.kernel.MinWinograd &&
+		op.Shape.H*op.Shape.W >= minWinograd && !preferChannels(a) {
+		a.winograd = true
+		a.pad.Right += a.shape.W % 2
 	}
 	return a
+}
+
+// minWinograd is the number of pixels from which a 3x3 convolution is done as
+// kernel.Winograd says.
+const minWinograd = 196
+
+// packedSize is the number of floats of the packed weight of a.
+func (l *lowering) packedSize(a *layer) int {
+	if a.winograd {
+		return 16 * l.kernel.PackedSize(a.in.C, a.shape.C)
+	}
+	return l.kernel.PackedSize(a.patch(), a.shape.C)
 }
 
 // conv makes a layer of a convolution or linear layer and the batch norm that
@@ -217,10 +235,16 @@ func (l *lowering) conv(i int) error {
 	if a.kind == depthwise {
 		a.weight, a.shift, err = fold(op, bn, l.weights, aligned(a.patch()*op.Shape.C))
 	} else {
-		n := l.kernel.PackedSize(a.patch(), op.Shape.C)
+		n := l.packedSize(a)
 		l.folded, a.shift, err = fold(op, bn, l.weights, l.folded[:cap(l.folded)])
 		if err == nil {
-			l.kernel.Pack(l.slab, a.patch(), op.Shape.C, l.folded)
+			if a.winograd {
+				u := make([]float32, 16*len(l.folded)/9)
+				kernel.WinogradWeight(u, l.folded)
+				a.packWinograd(l.kernel, l.slab, u)
+			} else {
+				l.kernel.Pack(l.slab, a.patch(), op.Shape.C, l.folded)
+			}
 			a.weight, l.slab = l.slab[:n], l.slab[n:]
 		}
 	}
@@ -277,7 +301,7 @@ func (st *step) joins(k *kernel.Impl, a *layer) bool {
 	}
 	switch {
 	case a.kind == depthwise:
-		return b.kind == conv && a.kernel > 1
+		return b.kind == conv && a.kernel > 1 && !b.winograd
 	case a.kernel > 1 || a.stride > 1 || b.kind == conv && b.kernel == 1:
 		return false
 	}

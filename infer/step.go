@@ -105,6 +105,11 @@ func (st *step) cutRows(threads int) {
 	if threads > 1 || st.pool || len(st.layers) > 1 {
 		st.part = min(st.part, max((h+7)/8, (minPixels+w-1)/w))
 	}
+	for _, l := range st.layers {
+		if l.winograd {
+			st.part = min(h, (st.part+1)/2*2)
+		}
+	}
 	st.parts = (h + st.part - 1) / st.part
 	st.line, st.deep = nil, nil
 	lo, hi := 0, st.part
@@ -133,7 +138,7 @@ func (st *step) floats(n int) int {
 }
 
 // scratch is the number of floats that a part needs besides the values.
-func (st *step) scratch() int {
+func (st *step) scratch(k *kernel.Impl) int {
 	if st.byChannels {
 		l, c := st.layers[0], st.part
 		if len(st.layers) == 2 {
@@ -146,6 +151,9 @@ func (st *step) scratch() int {
 		return 0
 	}
 	n := 0
+	for _, l := range st.layers {
+		n = max(n, l.temporary(k))
+	}
 	for i := range st.line {
 		n += st.line[i] * st.deep[i]
 	}
@@ -170,10 +178,15 @@ func (st *step) run(s *state, f *frame, scratch []float32, item int) {
 		w.buffers[i].mem, scratch = scratch[:n], scratch[n:]
 	}
 	last := st.end()
+	unkept := rows{scratch, last.shape.W * last.shape.C}
+	if !st.keep {
+		scratch = scratch[st.part*unkept.row:]
+	}
+	w.tmp = scratch
 	for p := first; p < end && !s.cancelled(); p++ {
 		lo, hi := p*st.part, min((p+1)*st.part, last.shape.H)
-		dst := rows{scratch, last.shape.W * last.shape.C}
-		if st.out != nil {
+		dst := unkept
+		if st.keep {
 			dst = rows{st.out.from(f, lo), st.out.row()}
 		}
 		var sums []float32
@@ -193,6 +206,7 @@ type slider struct {
 	k       *kernel.Impl
 	f       *frame
 	buffers [maxLayers - 1]buffer
+	tmp     []float32
 }
 
 // maxLayers is how many layers a step can have.
@@ -208,7 +222,7 @@ type buffer struct {
 func (w *slider) compute(i, lo, hi int, dst rows, sums []float32) {
 	l := w.st.layers[i]
 	a, b := l.needs(lo, hi)
-	l.compute(w.k, w.f, w.input(i, a, b), dst, lo, hi, sums)
+	l.compute(w.k, w.f, w.input(i, a, b), dst, lo, hi, sums, w.tmp)
 }
 
 // input is rows [lo,hi) of the input of layer i, from the padding of its left

@@ -8,6 +8,9 @@ var Generic = Impl{
 	Panel:            convPanelGo,
 	Lanes:            convLanesGo,
 	ScaleRows:        scaleRowsGo,
+	WinogradInput:    winogradInputGo,
+	WinogradOutput:   winogradOutputGo,
+	MinWinograd:      1 << 30, // the transforms cost more than they save
 	Depthwise:        depthwiseGo,
 	DWBackwardInput:  dwBackwardInputGo,
 	DWBackwardWeight: dwBackwardWeightGo,

@@ -32,8 +32,8 @@ func assembly() []Row {
 }
 
 var (
-	asmAVX512 = asmImpl(avx512, "avx512")
-	asmAVX2   = asmImpl(avx2, "avx2")
+	asmAVX512 = withWinograd(avx512, asmImpl(avx512, "avx512"))
+	asmAVX2   = withWinograd(avx2, asmImpl(avx2, "avx2"))
 )
 
 // divides is set where a division of vectors costs less than a step of Newton's,

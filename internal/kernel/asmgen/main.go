@@ -12,17 +12,18 @@ import (
 // files are the assembly files by name.
 func files() map[string][]byte {
 	return map[string][]byte{
-		"conv_amd64.s":   convFile(),
-		"conv_arm64.s":   neonConvFile(),
-		"dw_amd64.s":     dwFile(),
-		"dw_arm64.s":     neonDWFile(),
-		"gemm_amd64.s":   gemmFile(),
-		"gemm_arm64.s":   neonGemmFile(),
-		"peak_amd64.s":   peakFile(),
-		"peak_arm64.s":   neonPeakFile(),
-		"rows_amd64.s":   rowsFile(),
-		"vendor_amd64.s": vendorFile(),
-		"rows_arm64.s":   neonRowsFile(),
+		"conv_amd64.s":     convFile(),
+		"conv_arm64.s":     neonConvFile(),
+		"dw_amd64.s":       dwFile(),
+		"dw_arm64.s":       neonDWFile(),
+		"gemm_amd64.s":     gemmFile(),
+		"gemm_arm64.s":     neonGemmFile(),
+		"peak_amd64.s":     peakFile(),
+		"peak_arm64.s":     neonPeakFile(),
+		"rows_amd64.s":     rowsFile(),
+		"winograd_amd64.s": winogradFile(),
+		"vendor_amd64.s":   vendorFile(),
+		"rows_arm64.s":     neonRowsFile(),
 	}
 }
 
