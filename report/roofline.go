@@ -92,7 +92,7 @@ func (r *Roofline) Write(path string) error {
 }
 
 const (
-	roofLabels  = 16   // steps with their names, at most
+	roofLabels  = 30   // steps with their names, at most
 	roofCovered = 0.99 // the part of the time that the axes must hold
 )
 
@@ -223,8 +223,8 @@ func (d *roofDrawing) axes(order []*RoofStep) {
 		}
 		sum += s.Seconds
 	}
-	for _, b := range d.Reads {
-		left, right = min(left, d.Peak/b.Rate), max(right, d.Peak/b.Rate)
+	for _, b := range d.Reads { // long enough a line
+		left, right = min(left, d.Peak/b.Rate/2.5), max(right, d.Peak/b.Rate)
 	}
 	d.x = scale{lo: left / 1.5, hi: right * 1.5, a: 58, b: 736, log: true}
 	d.y = scale{lo: min(low, d.Peak/10) / 1.5, hi: d.Peak * 1.35, a: 488, b: 62, log: true}
@@ -253,18 +253,26 @@ func (d *roofDrawing) ceilings() {
 	for _, b := range d.Reads {
 		from := max(d.x.lo, d.y.lo/b.Rate)
 		p, q := point{d.x.at(from), d.y.at(from * b.Rate)}, point{d.x.at(d.Peak / b.Rate), d.y.at(d.Peak)}
-		d.line(p.x, p.y, q.x, q.y, inkMuted, 1.5)
-		// Its name stands on its middle.
 		text := fmt.Sprintf("%s, %s GB/s", b.From, trim(b.Rate/1e9))
+		d.add(item{kind: shapeLine, pts: []point{p, q}, stroke: inkMuted, width: 1.5, tip: text})
+		// Its name stands on it where another line's does not.
 		width, long := textWidth(text, size, false), math.Hypot(q.x-p.x, q.y-p.y)
-		if width+10 > long {
-			continue
-		}
 		dx, dy := (q.x-p.x)/long, (q.y-p.y)/long
-		at := point{(p.x+q.x)/2 + 5*dy, (p.y+q.y)/2 - 5*dx}
-		d.add(item{kind: shapeText, pts: []point{at}, text: text, size: size, anchor: anchorMiddle, turn: -math.Atan2(dy, dx) * 180 / math.Pi, fill: inkMuted, halo: true})
-		for along := -width / 2; along < width/2; along += size {
-			d.taken = append(d.taken, box{at.x + along*dx - 2, at.y + along*dy - size, size + 6, size + 2})
+		for _, f := range []float64{0.5, 0.2, 0.8} {
+			if min(f, 1-f)*long < width/2+4 {
+				continue
+			}
+			at := point{p.x + f*(q.x-p.x) + 5*dy, p.y + f*(q.y-p.y) - 5*dx}
+			var room []box
+			for along := -width / 2; along < width/2; along += size {
+				room = append(room, box{at.x + along*dx - 2, at.y + along*dy - size, size + 6, size + 2})
+			}
+			if slices.ContainsFunc(room, func(b box) bool { return slices.ContainsFunc(d.taken, b.meets) }) {
+				continue
+			}
+			d.taken = append(d.taken, room...)
+			d.add(item{kind: shapeText, pts: []point{at}, text: text, size: size, anchor: anchorMiddle, turn: -math.Atan2(dy, dx) * 180 / math.Pi, fill: inkMuted, halo: true})
+			break
 		}
 	}
 	first := d.x.lo // where the peak can be reached from the quickest memory
@@ -364,7 +372,7 @@ func (d *roofDrawing) name(m *roofMark, text string, size, limit float64) {
 			reach := m.r + gap
 			// The nearest point of the text's box lies on the ray.
 			b := box{m.at.x + reach*cos - w*(1-cos)/2, m.at.y + reach*sin - size*(1-sin)/2, w, size}
-			if b.x < d.x.a+4 || b.x+b.w > d.x.b-4 || b.y < d.y.b+2 || b.y+b.h > d.y.a-4 || slices.ContainsFunc(d.taken, b.grown(2).meets) {
+			if b.x < d.x.a+4 || b.x+b.w > d.x.b-4 || b.y < d.y.b+2 || b.y+b.h > d.y.a-4 || slices.ContainsFunc(d.taken, b.grown(4).meets) {
 				continue
 			}
 			end := b.nearest(m.at)
@@ -397,8 +405,10 @@ func (d *roofDrawing) name(m *roofMark, text string, size, limit float64) {
 	}
 	end := best.nearest(m.at)
 	if long := math.Hypot(end.x-m.at.x, end.y-m.at.y); long > m.r+8 {
-		f := m.r / long
-		d.line(m.at.x+f*(end.x-m.at.x), m.at.y+f*(end.y-m.at.y), end.x, end.y, inkMuted, 0.75)
+		d.line(m.at.x+m.r/long*(end.x-m.at.x), m.at.y+m.r/long*(end.y-m.at.y), end.x, end.y, inkMuted, 0.75)
+		for at := m.r; at < long; at += 3 {
+			d.taken = append(d.taken, box{m.at.x + at/long*(end.x-m.at.x), m.at.y + at/long*(end.y-m.at.y), 1, 1})
+		}
 	}
 	d.taken = append(d.taken, best)
 	d.add(item{kind: shapeText, pts: []point{{best.x, best.y + 0.82*size}}, text: text, size: size, bold: bold, fill: inkText, halo: true})
