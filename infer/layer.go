@@ -55,6 +55,14 @@ func (l *layer) patch() int {
 	return 0
 }
 
+// products is the number of products that are done for y.
+func (l *layer) products() int64 {
+	if l.winograd {
+		return 16 * int64((l.shape.H+1)/2*l.tiles()) * int64(l.in.C*l.shape.C)
+	}
+	return int64(l.shape.Elems()) * int64(l.patch())
+}
+
 // needs is the range of rows of the input under rows [lo,hi) of y; with padding
 // it reaches beyond the image.
 func (l *layer) needs(lo, hi int) (int, int) {

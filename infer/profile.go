@@ -16,6 +16,7 @@ type Step struct {
 	In    arch.Shape // of what it reads
 	Out   arch.Shape // of what it makes
 	FLOPs int64      // of one image: two for each product of a convolution
+	Done  int64      // of FLOPs: fewer where a convolution is done in fewer products
 	Bytes int64      // of one image: weights, input and output, once each
 	Swish int64      // of one image: values that swish makes
 }

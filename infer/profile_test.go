@@ -1,9 +1,11 @@
 package infer
 
 import (
+	"slices"
 	"testing"
 
 	"effnet/arch"
+	"effnet/internal/kernel"
 	"effnet/weights"
 )
 
@@ -22,6 +24,9 @@ func TestSteps(t *testing.T) {
 		var stem, classifier Step
 		for _, st := range p.Steps() {
 			flops += st.FLOPs
+			if st.Done != st.FLOPs {
+				t.Errorf("%s does %d of %d FLOPs", st.Name, st.Done, st.FLOPs)
+			}
 			swishes += st.Swish
 			switch st.Name {
 			case "conv_stem":
@@ -52,6 +57,31 @@ func TestSteps(t *testing.T) {
 		// 10 columns are packed as 12.
 		if want := int64(4 * (64 + 64*12 + 10 + 10)); classifier.Bytes != want {
 			t.Errorf("the classifier moves %d bytes, want %d", classifier.Bytes, want)
+		}
+	}
+}
+
+// TestStepsWinograd: tiles of 2x2 pixels take 16 products of 36, and 29 x 29
+// pixels as many tiles as 30 x 30.
+func TestStepsWinograd(t *testing.T) {
+	g := graph(t, spec(t, 58, 3, 0, "cn_r2_k3_s1_c40"))
+	for _, row := range kernel.Table() {
+		if !row.Supported {
+			continue
+		}
+		p, err := Compile(g, weights.Init(g, 1), Options{Threads: 1, Kernel: row.Impl.Name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer p.Close()
+		steps := p.Steps()
+		st := steps[slices.IndexFunc(steps, func(s Step) bool { return s.Name == "blocks.0.1.conv" })]
+		want := st.FLOPs
+		if row.Impl.MinWinograd <= 40 {
+			want = 2 * 16 * 15 * 15 * 40 * 40
+		}
+		if st.FLOPs != 2*29*29*9*40*40 || st.Done != want {
+			t.Errorf("kernels %s: %d of %d FLOPs, want %d", row.Impl.Name, st.Done, st.FLOPs, want)
 		}
 	}
 }

@@ -358,6 +358,7 @@ func (st *step) describe() Step {
 		}
 		d.Kind += layerNames[l.kind]
 		d.FLOPs += 2 * int64(l.shape.Elems()) * int64(l.patch())
+		d.Done += 2 * l.products()
 		touch(l.scaled, l.gate, l.residual)
 		floats += len(l.scale) + len(l.shift)
 		if l.scaled == nil {
