@@ -18,6 +18,7 @@ type Roofline struct {
 	Reads          []RoofRead // quickest first
 	Steps          []RoofStep
 	Seconds        float64 // of one image through the whole network
+	FLOPs          int64   // of that, with all that its steps do in fewer
 }
 
 // RoofRead is how fast data comes from a level of memory.
@@ -29,7 +30,7 @@ type RoofRead struct {
 // RoofStep is one step of a network on one image.
 type RoofStep struct {
 	Name, Kind   string
-	FLOPs, Bytes int64
+	FLOPs, Bytes int64 // FLOPs that are done
 	Swish        int64 // values that swish makes
 	Seconds      float64
 }
@@ -50,6 +51,12 @@ func (r *Roofline) whole() RoofStep {
 		w.Swish += s.Swish
 	}
 	return w
+}
+
+// saves reports that the network's arithmetic is done in less.
+func (r *Roofline) saves() bool {
+	w := r.whole()
+	return float64(r.FLOPs) > 1.001*float64(w.FLOPs)
 }
 
 // Reachable is the FLOP/s of a step whose products run at the peak, one after
@@ -162,7 +169,7 @@ func (r *Roofline) draw() (*scene, error) {
 	})
 	kinds, rest, total := r.kinds()
 	d := &roofDrawing{Roofline: r, total: total, scene: &scene{
-		w: 880, h: 588 + 19*float64((len(kinds)+1)/2), title: "Roofline: arithmetic per byte against arithmetic per second, " + r.Title,
+		w: 880, title: "Roofline: arithmetic per byte against arithmetic per second, " + r.Title,
 	}}
 	d.axes(order)
 	d.ceilings()
@@ -349,7 +356,11 @@ func (d *roofDrawing) names() {
 	if n := len(d.marks) - 1; d.network {
 		steps = d.marks[:n]
 		w := d.marks[n].step
-		d.name(&d.marks[n], fmt.Sprintf("whole network: %s GFLOP/s, %.0f %% of the peak", trim(w.rate()/1e9), 100*w.rate()/d.Peak), 13, math.Inf(1))
+		text := fmt.Sprintf("whole network: %s GFLOP/s, %.0f %% of the peak", trim(w.rate()/1e9), 100*w.rate()/d.Peak)
+		if d.saves() {
+			text += fmt.Sprintf(", in effect %s", trim(float64(d.FLOPs)/w.Seconds/1e9))
+		}
+		d.name(&d.marks[n], text, 13, math.Inf(1))
 	}
 	for i := range steps[:min(len(steps), roofLabels)] {
 		d.name(&steps[i], steps[i].step.Name, 11, tooMuch)
@@ -366,7 +377,7 @@ func (d *roofDrawing) name(m *roofMark, text string, size, limit float64) {
 	const turns = 48
 	bold := limit > tooMuch
 	w, best, least := textWidth(text, size, bold), box{}, limit
-	for _, gap := range []float64{3, 8, 14, 22, 32, 44, 58, 74} {
+	for _, gap := range []float64{3, 8, 14, 22, 32, 44, 58, 74, 100, 130, 170} {
 		for k := range turns {
 			sin, cos := math.Sincos(2 * math.Pi * float64(k) / turns)
 			reach := m.r + gap
@@ -431,17 +442,25 @@ func (d *roofDrawing) legend(kinds []roofKind, rest roofKind, outside int) {
 			y += 19
 		}
 	}
+	note := func(text string) {
+		d.label(d.x.a, y, text, 12, anchorStart, inkMuted)
+		d.h = y + 15
+		y += 19
+	}
 	text := "Areas are shares of the time."
 	if d.ReachableByAll() < d.Peak {
 		text += " The dashed line is the peak with the swishes of the network, the small bar above a step that with its own."
 	}
-	d.label(d.x.a, y, text, 12, anchorStart, inkMuted)
+	note(text)
+	if d.saves() {
+		note("Convolutions that are done in fewer products (Winograd) count with those; in effect counts all.")
+	}
 	if rest.steps > 0 {
 		what := "without products"
 		if outside > 0 {
 			what = "without products or outside the axes"
 		}
-		d.label(d.x.a, y+19, fmt.Sprintf("Not shown: %s %s, %s %% of the time.", steps(rest.steps), what, trim(100*rest.seconds/d.total)), 12, anchorStart, inkMuted)
+		note(fmt.Sprintf("Not shown: %s %s, %s %% of the time.", steps(rest.steps), what, trim(100*rest.seconds/d.total)))
 	}
 }
 

@@ -53,6 +53,16 @@ func TestRoofline(t *testing.T) {
 	}
 	golden(t, "roofline.txt", b.String())
 
+	// A network that takes twice as many products as are done.
+	w := r.whole()
+	r.FLOPs = 2 * w.FLOPs
+	if s, err = r.draw(); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(s.svg(false), []byte(">whole network: 122 GFLOP/s, 61 % of the peak, in effect 244<")) || !bytes.Contains(s.svg(false), []byte("(Winograd)")) {
+		t.Error("products that are saved go unsaid")
+	}
+
 	// What stands above follows from the figures of the machine: the stem takes
 	// 100 us for its products and as long for its swish.
 	if got := r.Reachable(&r.Steps[0]); math.Abs(got-100e9) > 1 {
@@ -114,6 +124,7 @@ func TestRooflineRoom(t *testing.T) {
 			r.Swish = 0
 		}
 		rate := r.Peak * log(0.1, 2, "l2")
+		r.FLOPs = rapid.Int64Range(0, 1<<40).Draw(rt, "flops")
 		for _, from := range []string{"L2 cache", "L3 cache", "memory"} {
 			r.Reads = append(r.Reads, RoofRead{from, rate})
 			rate *= log(0.05, 1, from)

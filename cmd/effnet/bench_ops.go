@@ -16,6 +16,7 @@ type benchOp struct {
 	In     [3]int  `json:"in"`  // height, width, channels
 	Out    [3]int  `json:"out"` // likewise
 	MFLOP  float64 `json:"mflop"`
+	Done   float64 `json:"done_mflop"` // of MFLOP: fewer where a convolution is done in fewer products
 	Bytes  int64   `json:"bytes"`   // weights, input and output, once each
 	Swish  int64   `json:"swishes"` // values that swish makes
 	Us     float64 `json:"us"`

@@ -55,8 +55,9 @@ func (r *benchReport) roofline() *searchreport.Roofline {
 		f.Reads = append(f.Reads, searchreport.RoofRead{From: levelName(b.Level), Rate: 1e9 * b.GBs})
 	}
 	for _, o := range r.Ops {
+		f.FLOPs += int64(math.Round(1e6 * o.MFLOP))
 		f.Steps = append(f.Steps, searchreport.RoofStep{
-			Name: o.Name, Kind: o.Kind, FLOPs: int64(math.Round(1e6 * o.MFLOP)), Bytes: o.Bytes, Swish: o.Swish, Seconds: o.MinUs / 1e6,
+			Name: o.Name, Kind: o.Kind, FLOPs: int64(math.Round(1e6 * o.Done)), Bytes: o.Bytes, Swish: o.Swish, Seconds: o.MinUs / 1e6,
 		})
 	}
 	return f

@@ -174,7 +174,7 @@ func profile(ctx context.Context, plan *infer.Plan, x []float32, n int, logits [
 	for i, s := range steps {
 		a.Steps = append(a.Steps, benchOp{
 			Name: s.Name, Kind: s.Kind, In: shapeOf(s.In), Out: shapeOf(s.Out),
-			MFLOP: float64(s.FLOPs) / 1e6, Bytes: s.Bytes, Swish: s.Swish,
+			MFLOP: float64(s.FLOPs) / 1e6, Done: float64(s.Done) / 1e6, Bytes: s.Bytes, Swish: s.Swish,
 			Us: sums[i].Seconds() * 1e6 / float64(images), MinUs: least[i].Seconds() * 1e6 / float64(n),
 		})
 	}
