@@ -7,56 +7,55 @@ import (
 	"effnet/weights"
 )
 
-// fold reads the weight of a convolution or linear layer as the kernels have it,
-// output channel innermost ([k*k*Cin, Cout], [k*k, C] of a depthwise one), and
-// multiplies the batch norm that follows into it. Everything is float64 until
-// one rounding at the end. The weight is made in dst, if that is large enough.
-// shift is nil if there is neither bias nor batch norm.
-func fold(op, bn *arch.Op, w weights.Source, dst []float32) (weight, shift []float32, err error) {
+// folded is a convolution or linear layer with the batch norm that follows
+// multiplied into it. Everything is float64 until one rounding at the end.
+type folded struct {
+	weight []float32 // of the file, [Cout, Cin, k, k]
+	taps   int       // k*k
+	scale  []float64 // [Cout], to be multiplied with the weight
+	shift  []float32 // [Cout]; nil if there is neither bias nor batch norm
+}
+
+func fold(op, bn *arch.Op, w weights.Source) (f folded, err error) {
 	cout := op.Shape.C
-	scale, sum := make([]float64, cout), make([]float64, cout)
-	for c := range scale {
-		scale[c] = 1
+	f.taps = max(1, op.Kernel*op.Kernel)
+	sum := make([]float64, cout)
+	f.scale = make([]float64, cout)
+	for c := range f.scale {
+		f.scale[c] = 1
 	}
 	if bn != nil {
-		if scale, sum, err = weights.Affine(w, bn); err != nil {
-			return nil, nil, err
+		if f.scale, sum, err = weights.Affine(w, bn); err != nil {
+			return f, err
 		}
 	}
 	bias, err := weights.Values(w, op, arch.BiasVector)
 	if err != nil {
-		return nil, nil, err
+		return f, err
 	}
 	for c, b := range bias {
-		sum[c] += float64(b) * scale[c]
+		sum[c] += float64(b) * f.scale[c]
 	}
 	if bn != nil || op.Bias {
-		shift = round(sum)
+		f.shift = round(sum)
 	}
-	from, err := weights.Values(w, op, arch.ConvWeight, arch.DepthwiseWeight, arch.LinearWeight) // [Cout, Cin, k, k]
-	if err != nil {
-		return nil, nil, err
-	}
-	taps := max(1, op.Kernel*op.Kernel)
-	cin := len(from) / cout / taps
-	if weight = dst; len(dst) < len(from) {
-		weight = make([]float32, len(from))
-	}
-	weight = weight[:len(from)]
-	// Some output channels at a time, so that what is written to stays in a cache.
-	const block = 16
-	for first := 0; first < cout; first += block {
-		end := min(first+block, cout)
-		for i := range cin {
-			for t := range taps {
-				row := weight[(t*cin+i)*cout:][:cout]
-				for o := first; o < end; o++ {
-					row[o] = float32(float64(from[(o*cin+i)*taps+t]) * scale[o])
-				}
+	f.weight, err = weights.Values(w, op, arch.ConvWeight, arch.DepthwiseWeight, arch.LinearWeight)
+	return f, err
+}
+
+// columns writes output channels [j,j+n) as the kernels have them, output
+// channel innermost: [k*k*Cin, n], [k*k, n] of a depthwise convolution.
+func (f *folded) columns(dst []float32, j, n int) {
+	patch := len(f.weight) / len(f.scale)
+	cin := patch / f.taps
+	for i := range cin {
+		for t := range f.taps {
+			row := dst[(t*cin+i)*n:][:n]
+			for o := range row {
+				row[o] = float32(float64(f.weight[(j+o)*patch+i*f.taps+t]) * f.scale[j+o])
 			}
 		}
 	}
-	return weight, shift, nil
 }
 
 // aligned makes room for n floats that begins at a cache line.

@@ -218,19 +218,31 @@ func (l *layer) temporary(k *kernel.Impl) int {
 	return 16 * l.tiles() * (l.in.C + min(winogradGroup(k), l.shape.C))
 }
 
-// packWinograd lays out the transform u [16, Cin, Cout] of a weight: for each
-// group of output channels the packed weights of the 16 points.
-func (l *layer) packWinograd(k *kernel.Impl, dst, u []float32) {
-	cin, cout := l.in.C, l.shape.C
-	part := make([]float32, cin*min(winogradGroup(k), cout))
-	for j := 0; j < cout; j += winogradGroup(k) {
-		n := min(winogradGroup(k), cout-j)
+// pack lays out the weight of a convolution for the kernels, some output
+// channels at a time: a panel, or of a Winograd convolution, a group with the
+// packed weights of the 16 points.
+func (l *layer) pack(k *kernel.Impl, f *folded) {
+	cout, patch, step, dst := l.shape.C, l.patch(), k.Panel, l.weight
+	if l.winograd {
+		step = winogradGroup(k)
+	}
+	part := make([]float32, patch*min(step, cout))
+	var u []float32
+	if l.winograd {
+		u = make([]float32, 16*l.in.C*min(step, cout))
+	}
+	for j := 0; j < cout; j += step {
+		n := min(step, cout-j)
+		f.columns(part, j, n)
+		if !l.winograd {
+			k.Pack(dst[patch*j:], patch, n, part)
+			continue
+		}
+		u := u[:16*l.in.C*n]
+		kernel.WinogradWeight(u, part[:patch*n])
 		for p := range 16 {
-			for c := range cin {
-				copy(part[c*n:][:n], u[(p*cin+c)*cout+j:])
-			}
-			k.Pack(dst, cin, n, part)
-			dst = dst[k.PackedSize(cin, n):]
+			k.Pack(dst, l.in.C, n, u[p*l.in.C*n:])
+			dst = dst[k.PackedSize(l.in.C, n):]
 		}
 	}
 }

@@ -29,8 +29,7 @@ type lowering struct {
 	sums   []*value    // of each op, where a step sums it over pixels
 	gates  map[int]int // pointwise convolution -> the gate whose factors its weight takes
 
-	slab   []float32 // room for the packed weights, which lie in the order of their use
-	folded []float32 // a weight before it is packed
+	slab []float32 // room for the packed weights, which lie in the order of their use
 
 	err error // in reading a batch norm
 
@@ -231,25 +230,18 @@ func (l *lowering) conv(i int) error {
 	if a.kind == conv && op.Groups > 1 {
 		return fmt.Errorf("infer: %s: a convolution with %d groups and %d outputs is not supported", op.Name, op.Groups, op.Shape.C)
 	}
-	var err error
-	if a.kind == depthwise {
-		a.weight, a.shift, err = fold(op, bn, l.weights, aligned(a.patch()*op.Shape.C))
-	} else {
-		n := l.packedSize(a)
-		l.folded, a.shift, err = fold(op, bn, l.weights, l.folded[:cap(l.folded)])
-		if err == nil {
-			if a.winograd {
-				u := make([]float32, 16*len(l.folded)/9)
-				kernel.WinogradWeight(u, l.folded)
-				a.packWinograd(l.kernel, l.slab, u)
-			} else {
-				l.kernel.Pack(l.slab, a.patch(), op.Shape.C, l.folded)
-			}
-			a.weight, l.slab = l.slab[:n], l.slab[n:]
-		}
-	}
+	f, err := fold(op, bn, l.weights)
 	if err != nil {
 		return fmt.Errorf("infer: %s: %w", op.Name, err)
+	}
+	a.shift = f.shift
+	if a.kind == depthwise {
+		a.weight = aligned(a.patch() * op.Shape.C)
+		f.columns(a.weight, 0, op.Shape.C)
+	} else {
+		n := l.packedSize(a)
+		a.weight, l.slab = l.slab[:n], l.slab[n:]
+		a.pack(l.kernel, &f)
 	}
 	if gate, ok := l.gates[i]; ok {
 		l.close()
