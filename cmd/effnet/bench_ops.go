@@ -17,8 +17,8 @@ type benchOp struct {
 	Out    [3]int  `json:"out"` // likewise
 	MFLOP  float64 `json:"mflop"`
 	Done   float64 `json:"done_mflop"` // of MFLOP: fewer where a convolution is done in fewer products
-	Bytes  int64   `json:"bytes"`   // weights, input and output, once each
-	Swish  int64   `json:"swishes"` // values that swish makes
+	Bytes  int64   `json:"bytes"`      // weights, input and output, once each
+	Swish  int64   `json:"swishes"`    // values that swish makes
 	Us     float64 `json:"us"`
 	MinUs  float64 `json:"min_us"` // the quickest of all runs
 	GFLOPS float64 `json:"gflops"`
