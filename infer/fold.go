@@ -1,8 +1,6 @@
 package infer
 
 import (
-	"unsafe"
-
 	"effnet/arch"
 	"effnet/weights"
 )
@@ -56,14 +54,6 @@ func (f *folded) columns(dst []float32, j, n int) {
 			}
 		}
 	}
-}
-
-// aligned makes room for n floats that begins at a cache line.
-func aligned(n int) []float32 {
-	const line = 64
-	x := make([]float32, n+line/4-1)
-	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(x))) % line / 4
-	return x[skip:][:n]
 }
 
 func round(x []float64) []float32 {

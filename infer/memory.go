@@ -3,6 +3,7 @@ package infer
 import (
 	"cmp"
 	"slices"
+	"unsafe"
 
 	"effnet/arch"
 )
@@ -64,4 +65,26 @@ func placeValues(values []*value) int {
 		total = max(total, v.offset+v.size())
 	}
 	return total
+}
+
+const (
+	cacheLine = 64
+	largePage = 2 << 20
+)
+
+// aligned makes room for n floats that begins at a cache line; much of it lies
+// in large pages where the system has them, since a run walks through more
+// memory than the processor has small pages at hand.
+func aligned(n int) []float32 {
+	align := cacheLine
+	if 4*n >= largePage {
+		align = largePage
+	}
+	x := make([]float32, n+align/4-1)
+	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(x))) % uintptr(align) / 4
+	x = x[skip:][:n:n]
+	if align == largePage {
+		adviseLargePages(unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), 4*n/largePage*largePage))
+	}
+	return x
 }

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package infer
+
+func adviseLargePages([]byte) {}
