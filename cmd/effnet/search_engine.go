@@ -2,12 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -17,6 +14,7 @@ import (
 	"effnet/arch"
 	"effnet/dataset"
 	"effnet/infer"
+	"effnet/internal/atomicfile"
 	"effnet/search"
 	"effnet/train"
 	"effnet/weights"
@@ -96,7 +94,7 @@ func (t *searchTrainer) train(ctx context.Context, trial *search.Trial, progress
 	for _, e := range res.Epochs {
 		out.Curve = append(out.Curve, search.Point{Epoch: e.Epoch, Loss: e.TrainLoss, Accuracy: *e.ValAccuracy})
 	}
-	if out.SHA256, err = fileSum(filepath.Join(trial.Dir, train.ModelFile)); err != nil {
+	if out.SHA256, err = atomicfile.SHA256(filepath.Join(trial.Dir, train.ModelFile)); err != nil {
 		return nil, err
 	}
 	if trial.Test {
@@ -183,20 +181,6 @@ func removeCheckpoints(dir string) error {
 		}
 	}
 	return nil
-}
-
-// fileSum is the SHA-256 of a file, in hexadecimal.
-func fileSum(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // recipeText is a recipe as a search's configuration holds it: without epochs
