@@ -136,14 +136,14 @@ func TestSymlinkAndDevice(t *testing.T) {
 
 func TestSHA256(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
-	if err := WriteBytes(path, []byte("abc")); err != nil {
+	if err := atomicfile.WriteBytes(path, []byte("abc")); err != nil {
 		t.Fatal(err)
 	}
 	const want = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-	if got, err := SHA256(path); got != want || err != nil {
+	if got, err := atomicfile.SHA256(path); got != want || err != nil {
 		t.Errorf("SHA256 of abc is %s, %v, want %s", got, err, want)
 	}
-	if _, err := SHA256(path + "x"); err == nil {
+	if _, err := atomicfile.SHA256(path + "x"); err == nil {
 		t.Error("no error without a file")
 	}
 }
