@@ -1,6 +1,8 @@
 package infer
 
 import (
+	"slices"
+
 	"effnet/arch"
 	"effnet/internal/kernel"
 )
@@ -119,10 +121,8 @@ func (st *step) cutRows(threads int) {
 		st.line = append(st.line, (l.pad.Left+l.in.W+l.pad.Right)*l.in.C)
 		st.deep = append(st.deep, hi-lo)
 	}
-	for i, j := 0, len(st.line)-1; i < j; i, j = i+1, j-1 {
-		st.line[i], st.line[j] = st.line[j], st.line[i]
-		st.deep[i], st.deep[j] = st.deep[j], st.deep[i]
-	}
+	slices.Reverse(st.line)
+	slices.Reverse(st.deep)
 }
 
 // floats is how many floats a part of n rows reads and writes.
