@@ -15,6 +15,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"effnet/arch"
@@ -40,8 +41,10 @@ type Plan struct {
 	steps   []*step
 	outputs []*value // the logits, then the taps
 
-	arena   int // floats of one image in flight
-	scratch int // floats of one worker
+	weights []float32 // all that are packed
+	arena   int       // floats of one image in flight
+	scratch int       // floats of one worker
+	settled atomic.Bool
 
 	// A run that finds the workers taken computes alone.
 	workers  sync.Mutex
@@ -62,14 +65,14 @@ func Compile(g *arch.Graph, w weights.Source, opt Options) (*Plan, error) {
 		return nil, err
 	}
 	pool := par.New(opt.Threads)
-	steps, values, outputs, err := lower(g, w, impl, pool.Threads(), append([]int{g.Output()}, opt.Taps...))
+	steps, values, outputs, packed, err := lower(g, w, impl, pool.Threads(), append([]int{g.Output()}, opt.Taps...))
 	if err != nil {
 		pool.Close()
 		return nil, err
 	}
 	p := &Plan{
 		in: g.Ops[0].Shape, out: g.Ops[g.Output()].Shape, kernel: impl,
-		steps: steps, outputs: outputs,
+		steps: steps, outputs: outputs, weights: packed,
 		arena: placeValues(values),
 	}
 	for _, st := range p.steps {

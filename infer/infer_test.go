@@ -398,7 +398,7 @@ func TestErrors(t *testing.T) {
 // that the arena is not much larger than the most that is alive at once.
 func TestPlacement(t *testing.T) {
 	g, w := bigger(t)
-	steps, values, _, err := lower(g, w, kernel.Best(), 2, []int{g.Output()})
+	steps, values, _, _, err := lower(g, w, kernel.Best(), 2, []int{g.Output()})
 	if err != nil {
 		t.Fatal(err)
 	}

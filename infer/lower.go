@@ -39,8 +39,9 @@ type lowering struct {
 	values []*value
 }
 
-// lower makes the steps of g, the values they use, and the values of outputs.
-func lower(g *arch.Graph, w weights.Source, k *kernel.Impl, threads int, outputs []int) (steps []*step, values, results []*value, err error) {
+// lower makes the steps of g, the values they use, the values of outputs, and
+// the memory of the packed weights.
+func lower(g *arch.Graph, w weights.Source, k *kernel.Impl, threads int, outputs []int) (steps []*step, values, results []*value, packed []float32, err error) {
 	n := len(g.Ops)
 	l := &lowering{
 		g: g, weights: w, kernel: k, threads: threads,
@@ -50,7 +51,7 @@ func lower(g *arch.Graph, w weights.Source, k *kernel.Impl, threads int, outputs
 	for i := range g.Ops {
 		op := &g.Ops[i]
 		if _, ok := acts[op.Act]; op.Kind == arch.OpActivation && !ok {
-			return nil, nil, nil, fmt.Errorf("infer: %s: no rule for the activation %v", op.Name, op.Act)
+			return nil, nil, nil, nil, fmt.Errorf("infer: %s: no rule for the activation %v", op.Name, op.Act)
 		}
 		if op.Kind == arch.OpDropout {
 			continue
@@ -66,22 +67,23 @@ func lower(g *arch.Graph, w weights.Source, k *kernel.Impl, threads int, outputs
 			size += l.packedSize(l.layer(i))
 		}
 	}
-	l.slab = aligned(size)
+	packed = aligned(size)
+	l.slab = packed
 	for _, o := range outputs {
 		if o < 0 || o >= n {
-			return nil, nil, nil, fmt.Errorf("infer: op %d is tapped, the graph has %d", o, n)
+			return nil, nil, nil, nil, fmt.Errorf("infer: op %d is tapped, the graph has %d", o, n)
 		}
 		l.kept[l.source(o)] = true
 	}
 	for i := range g.Ops {
 		if !l.taken[i] {
 			if err := l.begin(i); err != nil {
-				return nil, nil, nil, err
+				return nil, nil, nil, nil, err
 			}
 		}
 	}
 	if l.err != nil {
-		return nil, nil, nil, l.err
+		return nil, nil, nil, nil, l.err
 	}
 	l.close()
 	for _, o := range outputs {
@@ -89,7 +91,7 @@ func lower(g *arch.Graph, w weights.Source, k *kernel.Impl, threads int, outputs
 		v.use(len(l.steps))
 		results = append(results, v)
 	}
-	return l.steps, l.values, results, nil
+	return l.steps, l.values, results, packed, nil
 }
 
 // source is the op that makes the value of op i.

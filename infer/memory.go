@@ -72,9 +72,8 @@ const (
 	largePage = 2 << 20
 )
 
-// aligned makes room for n floats that begins at a cache line; much of it lies
-// in large pages where the system has them, since a run walks through more
-// memory than the processor has small pages at hand.
+// aligned makes room for n floats that begins at a cache line, or where it is
+// large at a large page: see settle.
 func aligned(n int) []float32 {
 	align := cacheLine
 	if 4*n >= largePage {
@@ -82,9 +81,20 @@ func aligned(n int) []float32 {
 	}
 	x := make([]float32, n+align/4-1)
 	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(x))) % uintptr(align) / 4
-	x = x[skip:][:n:n]
-	if align == largePage {
-		adviseLargePages(unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), 4*n/largePage*largePage))
+	return x[skip:][:n:n]
+}
+
+// A run walks through more memory than the processor has small pages at hand.
+// Large pages are quicker then, but making them can take long where memory is
+// scattered: a plan that has run this many times can expect to make up for it.
+const settleAfter = 16
+
+// settle moves memory made by aligned into large pages, where the system has
+// them. It may be in use.
+func settle(memory [][]float32) {
+	for _, x := range memory {
+		if n := 4 * len(x) / largePage * largePage; n > 0 {
+			useLargePages(unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), n))
+		}
 	}
-	return x
 }

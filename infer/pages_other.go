@@ -2,4 +2,4 @@
 
 package infer
 
-func adviseLargePages([]byte) {}
+func useLargePages([]byte) {}

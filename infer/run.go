@@ -2,6 +2,7 @@ package infer
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,8 @@ type state struct {
 	dst  [][]float32 // the outputs
 	done <-chan struct{}
 	quit atomic.Bool // done was seen closed
+
+	runs int // so far
 
 	step  *step // of the loop over items
 	image func(worker, i int)
@@ -50,6 +53,16 @@ func (p *Plan) acquire() *state {
 }
 
 func (p *Plan) release(s *state) {
+	if s.runs++; s.runs == settleAfter {
+		memory := slices.Clone(s.scratch)
+		for _, f := range s.frames {
+			memory = append(memory, f.arena)
+		}
+		if p.settled.CompareAndSwap(false, true) {
+			memory = append(memory, p.weights)
+		}
+		go settle(memory)
+	}
 	s.x, s.done, s.step = nil, nil, nil
 	clear(s.dst)
 	for i := range s.frames {
