@@ -1,6 +1,8 @@
 package infer
 
 import (
+	"slices"
+
 	"effnet/arch"
 	"effnet/internal/kernel"
 )
@@ -220,17 +222,17 @@ func (l *layer) temporary(k *kernel.Impl) int {
 
 // pack lays out the weight of a convolution for the kernels, some output
 // channels at a time: a panel, or of a Winograd convolution, a group with the
-// packed weights of the 16 points.
-func (l *layer) pack(k *kernel.Impl, f *folded) {
+// packed weights of the 16 points. It works in tmp, which it returns, larger if
+// need be.
+func (l *layer) pack(k *kernel.Impl, f *folded, tmp []float32) []float32 {
 	cout, patch, step, dst := l.shape.C, l.patch(), k.Panel, l.weight
+	points := 0
 	if l.winograd {
-		step = winogradGroup(k)
+		step, points = winogradGroup(k), 16*l.in.C
 	}
-	part := make([]float32, patch*min(step, cout))
-	var u []float32
-	if l.winograd {
-		u = make([]float32, 16*l.in.C*min(step, cout))
-	}
+	size := patch * min(step, cout)
+	tmp = slices.Grow(tmp[:0], size+points*min(step, cout))
+	part, u := tmp[:size], tmp[size:cap(tmp)]
 	for j := 0; j < cout; j += step {
 		n := min(step, cout-j)
 		f.columns(part, j, n)
@@ -238,13 +240,13 @@ func (l *layer) pack(k *kernel.Impl, f *folded) {
 			k.Pack(dst[patch*j:], patch, n, part)
 			continue
 		}
-		u := u[:16*l.in.C*n]
 		kernel.WinogradWeight(u, part[:patch*n])
 		for p := range 16 {
 			k.Pack(dst, l.in.C, n, u[p*l.in.C*n:])
 			dst = dst[k.PackedSize(l.in.C, n):]
 		}
 	}
+	return tmp
 }
 
 // computeWinograd makes n rows of dst, from an even row of y on.

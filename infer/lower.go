@@ -30,6 +30,7 @@ type lowering struct {
 	gates  map[int]int // pointwise convolution -> the gate whose factors its weight takes
 
 	slab []float32 // room for the packed weights, which lie in the order of their use
+	tmp  []float32 // of packing
 
 	err error // in reading a batch norm
 
@@ -243,7 +244,7 @@ func (l *lowering) conv(i int) error {
 	} else {
 		n := l.packedSize(a)
 		a.weight, l.slab = l.slab[:n], l.slab[n:]
-		a.pack(l.kernel, &f)
+		l.tmp = a.pack(l.kernel, &f, l.tmp)
 	}
 	if gate, ok := l.gates[i]; ok {
 		l.close()

@@ -2,7 +2,6 @@ package infer
 
 import (
 	"context"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -20,7 +19,9 @@ type state struct {
 	done <-chan struct{}
 	quit atomic.Bool // done was seen closed
 
-	runs int // so far
+	runs   int         // so far
+	memory [][]float32 // what settle is given
+	settle func()
 
 	step  *step // of the loop over items
 	image func(worker, i int)
@@ -47,21 +48,23 @@ func (p *Plan) acquire() *state {
 		frames:  make([]frame, threads),
 		scratch: make([][]float32, threads),
 		dst:     make([][]float32, len(p.outputs)),
+		memory:  make([][]float32, 0, 2*threads+1),
 	}
+	s.settle = func() { settle(s.memory) }
 	s.image, s.item = s.runImage, s.runItem
 	return s
 }
 
 func (p *Plan) release(s *state) {
 	if s.runs++; s.runs == settleAfter {
-		memory := slices.Clone(s.scratch)
-		for _, f := range s.frames {
-			memory = append(memory, f.arena)
+		s.memory = append(s.memory, s.scratch...)
+		for i := range s.frames {
+			s.memory = append(s.memory, s.frames[i].arena)
 		}
 		if p.settled.CompareAndSwap(false, true) {
-			memory = append(memory, p.weights)
+			s.memory = append(s.memory, p.weights)
 		}
-		go settle(memory)
+		go s.settle()
 	}
 	s.x, s.done, s.step = nil, nil, nil
 	clear(s.dst)
