@@ -12,7 +12,7 @@ import (
 // except where that is so small that exp(-z) overflows float32: there the
 // absolute error is below 2^-119. Their derivatives are within 2^-19. Assembly
 // may use other polynomials within the same bounds.
-// Infinities give the limits (0 and 1; -0 and +Inf), a NaN gives a NaN.
+// Infinities give the limits (0 and 1; 0 and +Inf) within that, a NaN a NaN.
 const (
 	expMin = -89 // below, exp(-z) is +Inf
 	expMax = 88  // above, 1 + exp(-z) is 1
