@@ -5,8 +5,6 @@ import (
 	"math"
 	"math/bits"
 	"time"
-
-	"effnet/arch"
 )
 
 // Model predicts latency as a sum of amounts of work times non-negative
@@ -76,12 +74,10 @@ func Fit(samples []Sample) (*Model, error) {
 	return m, nil
 }
 
-// Predict estimates the latency of g. The error is made of two parts: how far
-// off predictions of measured networks are when those are left out of the fit,
-// and how much this one depends on any single sample, which grows with the
-// distance from them (the jackknife).
-func (m *Model) Predict(g *arch.Graph) Estimate { return m.predict(FeaturesOf(g)) }
-
+// predict estimates the latency of a network. The error is made of two parts:
+// how far off predictions of measured networks are when those are left out of
+// the fit, and how much this one depends on any single sample, which grows with
+// the distance from them (the jackknife).
 func (m *Model) predict(x Features) Estimate {
 	y := m.fit.predict(&x)
 	var jack float64

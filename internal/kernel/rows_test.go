@@ -288,6 +288,13 @@ func TestActRange(t *testing.T) {
 	xs = append(xs, inf, -inf, float32(math.NaN()), math.MaxFloat32, -math.MaxFloat32, 0, float32(math.Copysign(0, -1)), -88.72, -88.73, -89, 88)
 	eachImpl(t, func(t *testing.T, impl *Impl) {
 		got := make([]float32, len(xs))
+		units := func(float64) float64 { return 2.5 }
+		switch impl.Name {
+		case "avx512": // takes the short way to an exponential
+			units = actUnits
+		case "neon":
+			units = func(float64) float64 { return 3 }
+		}
 		for _, act := range []Act{Swish, Sigmoid, HardSwish, HardSigmoid} {
 			impl.Apply(got, xs, act)
 			worst, at := 0.0, float32(0)
@@ -310,7 +317,7 @@ func TestActRange(t *testing.T) {
 				// A unit in the last place, and what is lost where exp overflows.
 				_, e := math.Frexp(want)
 				ulp := math.Ldexp(1, max(e-24, -149))
-				err := max(0, math.Abs(float64(got[i])-want)-0x1p-119) / ulp / actUnits(float64(x))
+				err := max(0, math.Abs(float64(got[i])-want)-0x1p-119) / ulp / units(float64(x))
 				if !(err <= worst) {
 					worst, at = err, x
 				}
