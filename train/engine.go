@@ -133,13 +133,13 @@ func (e *engine) finishBackward() {
 // scratch grows to what the neediest took, so that later steps allocate nothing.
 func (e *engine) settle() {
 	e.input.store.data, e.labels = nil, nil
-	high := 0
+	most := 0
 	for i := range e.workers {
-		high = max(high, e.workers[i].high)
+		most = max(most, len(e.workers[i].slab))
 	}
 	for i := range e.workers {
-		if w := &e.workers[i]; len(w.slab) < high {
-			w.slab = make([]float32, high)
+		if w := &e.workers[i]; len(w.slab) < most {
+			w.slab = make([]float32, most)
 		}
 	}
 }

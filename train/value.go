@@ -60,8 +60,7 @@ func (t *tile) rows(v *value) (r0, r1 int) {
 type worker struct {
 	k     *kernel.Impl
 	slab  []float32
-	used  int    // of slab, or beyond it in the first steps
-	high  int    // largest used
+	used  int    // of slab
 	memos []memo // of the tile
 	tile  tile
 	zeros []float32 // as many as the widest value has channels
@@ -77,13 +76,13 @@ type memo struct {
 }
 
 // take gives n floats of scratch, not cleared, that live until the worker's
-// used is set back.
+// used is set back. A slab that has become too small is replaced: what was
+// taken before stays where it is.
 func (w *worker) take(n int) []float32 {
 	at := w.used
 	w.used += align(n)
-	w.high = max(w.high, w.used)
 	if w.used > len(w.slab) {
-		return make([]float32, n)
+		w.slab = make([]float32, w.used+w.used/4)
 	}
 	return w.slab[at:][:n:n]
 }
