@@ -29,7 +29,7 @@ type engine struct {
 
 	// The step that runs.
 	step     int64
-	labels   []int32
+	targets  Targets
 	n, lanes int
 	p        *pass
 	last     bool // p is the last pass
@@ -70,10 +70,10 @@ func (e *engine) init(threads int) {
 }
 
 // run computes the loss and all gradients of a batch.
-func (e *engine) run(ctx context.Context, x []float32, labels []int32) (StepStats, error) {
+func (e *engine) run(ctx context.Context, x []float32, y Targets) (StepStats, error) {
 	e.input.store.data = x
-	e.labels = labels
-	e.n = len(labels)
+	e.targets = y
+	e.n = len(y.Labels)
 	e.lanes = min(e.n, maxLanes)
 	e.losses = [maxLanes]lossSum{}
 	defer e.settle()
@@ -132,7 +132,7 @@ func (e *engine) finishBackward() {
 // settle ends a step: the caller's slices are let go, and every worker's
 // scratch grows to what the neediest took, so that later steps allocate nothing.
 func (e *engine) settle() {
-	e.input.store.data, e.labels = nil, nil
+	e.input.store.data, e.targets = nil, Targets{}
 	most := 0
 	for i := range e.workers {
 		most = max(most, len(e.workers[i].slab))

@@ -200,14 +200,14 @@ func TestFailedSteps(t *testing.T) {
 		{"learning rate", context.Background(), x, y, math.NaN(), "the learning rate is NaN"},
 	}
 	for _, c := range cases {
-		_, err := tr.Step(c.ctx, c.x, c.y, c.lr)
+		_, err := tr.Step(c.ctx, c.x, Targets{Labels: c.y}, c.lr)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
 		}
 		sameState(t, c.name, tr.State(), before)
 	}
 	var e *NonFiniteError
-	if _, err := tr.Step(context.Background(), nan, y, 0.1); !errors.As(err, &e) || e.Step != 1 || !math.IsNaN(e.Loss) {
+	if _, err := tr.Step(context.Background(), nan, Targets{Labels: y}, 0.1); !errors.As(err, &e) || e.Step != 1 || !math.IsNaN(e.Loss) {
 		t.Errorf("error %v is not a NonFiniteError of step 1", err)
 	}
 	step(t, tr, x, y, 0.01)
@@ -218,7 +218,7 @@ func TestOneValuePerChannel(t *testing.T) {
 	g := graphOf(t, netSpec(2, 1, "ir_r1_k3_s2_e2_c8"))
 	tr := compileFor(t, g, golden.Weights(g), Config{Batch: 4})
 	x, y := batch(g, 1, 1)
-	_, err := tr.Step(context.Background(), x, y, 0.1)
+	_, err := tr.Step(context.Background(), x, Targets{Labels: y}, 0.1)
 	if err == nil || !strings.Contains(err.Error(), "train: blocks.0.0.bn2: one value per channel has no variance") {
 		t.Errorf("error %v", err)
 	}

@@ -159,7 +159,7 @@ func batch(g *arch.Graph, n int, seed uint64) (x []float32, y []int32) {
 
 func step(t tester, tr *Trainer, x []float32, y []int32, lr float64) StepStats {
 	t.Helper()
-	s, err := tr.Step(context.Background(), x, y, lr)
+	s, err := tr.Step(context.Background(), x, Targets{Labels: y}, lr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,9 +18,9 @@ type Source interface {
 
 // Batches delivers the batches of one epoch in order.
 type Batches interface {
-	// Next returns images x [batch,H,W,C] and labels [batch], valid until the
+	// Next returns images x [batch,H,W,C] and their targets, valid until the
 	// next call.
-	Next() (x []float32, labels []int32, err error)
+	Next() (x []float32, y Targets, err error)
 	Close()
 }
 

@@ -35,13 +35,13 @@ func (s imageSource) Epoch(ctx context.Context, epoch, first int) (Batches, erro
 
 type imageBatches struct{ fakeBatches }
 
-func (b *imageBatches) Next() ([]float32, []int32, error) {
-	few, labels, err := b.fakeBatches.Next()
-	x := make([]float32, len(labels)*8*8*2)
+func (b *imageBatches) Next() ([]float32, Targets, error) {
+	few, y, err := b.fakeBatches.Next()
+	x := make([]float32, len(y.Labels)*8*8*2)
 	for i := range x {
 		x[i] = few[i%len(few)] * float32(1+i%7)
 	}
-	return x, labels, err
+	return x, y, err
 }
 
 // TestResumeEngine is TestResumeEveryStep on the engine proper, with another
@@ -115,7 +115,7 @@ type stopBatches struct {
 	stop stopAfter
 }
 
-func (b *stopBatches) Next() ([]float32, []int32, error) {
+func (b *stopBatches) Next() ([]float32, Targets, error) {
 	if b.next == b.stop.n {
 		b.stop.cancel()
 	}

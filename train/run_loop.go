@@ -14,7 +14,7 @@ import (
 
 // stepper is what the loop needs of a [Trainer].
 type stepper interface {
-	Step(ctx context.Context, x []float32, labels []int32, lr float64) (StepStats, error)
+	Step(ctx context.Context, x []float32, y Targets, lr float64) (StepStats, error)
 	Weights() *weights.Set
 	EMAWeights() *weights.Set
 	State() State
@@ -173,20 +173,21 @@ func (l *loop) trainStep(ctx context.Context) error {
 		}
 		l.batches = b
 	}
-	x, labels, err := l.batches.Next()
+	x, y, err := l.batches.Next()
 	if err != nil {
 		return err
 	}
 	lr := l.schedule.LR(int64(l.step))
-	stats, err := l.engine.Step(ctx, x, labels, lr)
+	stats, err := l.engine.Step(ctx, x, y, lr)
 	if err != nil {
 		return err
 	}
 	l.step++
 	busy := time.Since(began)
-	l.Current.add(len(labels), stats, busy)
-	l.Window.add(len(labels), stats, busy)
-	l.meter.add(len(labels), busy)
+	n := len(y.Labels)
+	l.Current.add(n, stats, busy)
+	l.Window.add(n, stats, busy)
+	l.meter.add(n, busy)
 	l.clock()
 	if l.step%metricsSteps == 0 {
 		w := &l.Window

@@ -27,7 +27,7 @@ type fakeEngine struct {
 	onStep func(step int64) error // before the step that follows step updates
 }
 
-func (e *fakeEngine) Step(ctx context.Context, x []float32, labels []int32, lr float64) (StepStats, error) {
+func (e *fakeEngine) Step(ctx context.Context, x []float32, y Targets, lr float64) (StepStats, error) {
 	if e.onStep != nil {
 		if err := e.onStep(e.step); err != nil {
 			return StepStats{}, err
@@ -39,7 +39,7 @@ func (e *fakeEngine) Step(ctx context.Context, x []float32, labels []int32, lr f
 	var st StepStats
 	for i, v := range x {
 		k := i % 4
-		e.m[k] = 0.9*e.m[k] + v*float32(labels[i%len(labels)]+1)
+		e.m[k] = 0.9*e.m[k] + v*float32(y.Labels[i%len(y.Labels)]+1)
 		e.w[k] -= float32(lr) * e.m[k]
 		st.Loss += float64(v) / float64(len(x))
 	}
@@ -94,9 +94,9 @@ type fakeBatches struct {
 	epoch, next int
 }
 
-func (b *fakeBatches) Next() ([]float32, []int32, error) {
+func (b *fakeBatches) Next() ([]float32, Targets, error) {
 	if b.next >= b.images/b.batch {
-		return nil, nil, errors.New("read past the end of the epoch")
+		return nil, Targets{}, errors.New("read past the end of the epoch")
 	}
 	x, labels := make([]float32, 4*b.batch), make([]int32, b.batch)
 	for i := range x {
@@ -106,7 +106,7 @@ func (b *fakeBatches) Next() ([]float32, []int32, error) {
 		labels[i] = int32((i + b.next) % 3)
 	}
 	b.next++
-	return x, labels, nil
+	return x, Targets{Labels: labels}, nil
 }
 func (b *fakeBatches) Close() {}
 

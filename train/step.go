@@ -78,16 +78,16 @@ func (c *Config) frozen(op *arch.Op) bool { return c.Frozen != nil && c.Frozen(o
 // Close ends the workers. The weights and the state stay readable.
 func (t *Trainer) Close() { t.pool.Close() }
 
-// Step trains on images x [n,H,W,C], n at most Config.Batch, and their labels
-// [n] at learning rate lr. When it returns an error, the trainer is as before.
-func (t *Trainer) Step(ctx context.Context, x []float32, labels []int32, lr float64) (StepStats, error) {
-	if err := t.checkBatch(x, labels); err != nil {
+// Step trains on images x [n,H,W,C], n at most Config.Batch, and their targets
+// y at learning rate lr. When it returns an error, the trainer is as before.
+func (t *Trainer) Step(ctx context.Context, x []float32, y Targets, lr float64) (StepStats, error) {
+	if err := t.checkBatch(x, y); err != nil {
 		return StepStats{}, err
 	}
 	if !(lr >= 0) || math.IsInf(lr, 0) {
 		return StepStats{}, fmt.Errorf("train: step %d: the learning rate is %v, want 0 or more", t.step, lr)
 	}
-	stats, err := t.run(ctx, x, labels)
+	stats, err := t.run(ctx, x, y)
 	if err != nil {
 		return stats, err
 	}
@@ -95,18 +95,16 @@ func (t *Trainer) Step(ctx context.Context, x []float32, labels []int32, lr floa
 	return stats, nil
 }
 
-func (t *Trainer) checkBatch(x []float32, labels []int32) error {
-	n := len(labels)
+func (t *Trainer) checkBatch(x []float32, y Targets) error {
+	n := len(y.Labels)
 	switch in := t.input; {
 	case n < 1 || n > t.cfg.Batch:
 		return fmt.Errorf("train: step %d: %d images, want 1 to %d", t.step, n, t.cfg.Batch)
 	case len(x) != n*in.elems():
 		return fmt.Errorf("train: step %d: %d values for %d images, want %dx%dx%d each", t.step, len(x), n, in.h, in.w, in.c)
 	}
-	for i, l := range labels {
-		if l < 0 || int(l) >= t.classes {
-			return fmt.Errorf("train: step %d: image %d has label %d, want 0 to %d", t.step, i, l, t.classes-1)
-		}
+	if err := y.check(t.classes); err != nil {
+		return fmt.Errorf("train: step %d: %w", t.step, err)
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ type Config struct {
 // StepStats is what a step saw before its update.
 type StepStats struct {
 	Loss    float64 // mean cross-entropy of the batch, smoothing included, without weight decay
-	Correct int     // images whose largest logit is their label's
+	Correct int     // images whose largest logit is their label's, or the larger share's
 }
 
 // State is everything a [Trainer] needs to go on bit for bit.

@@ -233,7 +233,7 @@ func newTrainServer(ctx context.Context, job *benchJob) (*benchServer, error) {
 	step := func() (train.StepStats, error) {
 		i := next
 		next = (next + job.Batch) % len(labels)
-		return t.Step(ctx, x[i*elems:][:job.Batch*elems], labels[i:][:job.Batch], job.Train.LR)
+		return t.Step(ctx, x[i*elems:][:job.Batch*elems], train.Targets{Labels: labels[i:][:job.Batch]}, job.Train.LR)
 	}
 	s := &benchServer{close: t.Close, commands: map[string]func(float64) (any, error){
 		"run": func(seconds float64) (any, error) {

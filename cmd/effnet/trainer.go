@@ -263,12 +263,12 @@ func (s *source) Epoch(ctx context.Context, epoch, first int) (train.Batches, er
 
 type batches struct{ *dataset.Loader }
 
-func (b batches) Next() ([]float32, []int32, error) {
+func (b batches) Next() ([]float32, train.Targets, error) {
 	batch, err := b.Loader.Next()
 	if err != nil {
-		return nil, nil, err
+		return nil, train.Targets{}, err
 	}
-	return batch.X, batch.Labels, nil
+	return batch.X, train.Targets{Labels: batch.Labels}, nil
 }
 
 // evaluateWeights runs the network g with weights w on every image of set.
