@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 )
 
 // Recipe is everything about a training run that changes its result, besides
@@ -56,54 +55,6 @@ var optimizers = []struct {
 	{"adamw", AdamW, 0.004},
 }
 
-// recipes are the named recipes. quick suits small networks and tens of
-// epochs; efficientnet is the published training of EfficientNet B0-B8, whose
-// averages and schedule need hundreds. finetune is for networks that are
-// trained already: few, short steps.
-var recipes = []Recipe{
-	{
-		Name: "quick", Epochs: 20, Batch: 128,
-		Optimizer: "rmsprop", Momentum: 0.9, RMSDecay: 0.9, Eps: 1e-3, WeightDecay: 1e-5, Decay: DecayAll, LRPer256: 0.032,
-		Schedule: Cosine, WarmupEpochs: 1,
-		Flip: true, PadCrop: 1,
-		Validation: 0.1,
-	},
-	{
-		Name: "efficientnet", Epochs: 350, Batch: 256,
-		Optimizer: "rmsprop", Momentum: 0.9, RMSDecay: 0.9, Eps: 1e-3, WeightDecay: 1e-5, Decay: DecayAll, LRPer256: 0.016,
-		Schedule: Exponential, WarmupEpochs: 5, DecayRate: 0.97, DecayEpochs: 2.4,
-		LabelSmoothing: 0.1, EMADecay: 0.9999,
-		Flip: true, MinArea: 0.08,
-		Validation: 0.02,
-	},
-	{
-		Name: "finetune", Epochs: 10, Batch: 32,
-		Optimizer: "adamw", Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.01, Decay: DecayWeights, LRPer256: 0.004,
-		Schedule: Cosine, WarmupEpochs: 0.5, LabelSmoothing: 0.1,
-		Flip: true, PadCrop: 1,
-		Validation: 0.1,
-	},
-}
-
-// RecipeNames lists the named recipes, the default first.
-func RecipeNames() []string {
-	var names []string
-	for _, r := range recipes {
-		names = append(names, r.Name)
-	}
-	return names
-}
-
-// LookupRecipe finds a named recipe; "" is the default.
-func LookupRecipe(name string) (Recipe, error) {
-	for _, r := range recipes {
-		if r.Name == name || name == "" {
-			return r, nil
-		}
-	}
-	return Recipe{}, fmt.Errorf("recipe: there is no recipe %q, have %s", name, strings.Join(RecipeNames(), ", "))
-}
-
 // SetOptimizer changes the optimizer, and with it the values that only make
 // sense together with it: momenta, epsilon, weight decay, learning rate.
 func (r *Recipe) SetOptimizer(name string) error {
@@ -124,6 +75,22 @@ func (r *Recipe) SetOptimizer(name string) error {
 		return nil
 	}
 	return &FieldError{"optimizer", fmt.Sprintf("is %q, want sgd, rmsprop or adamw", name)}
+}
+
+// Replace ends a change of some values over those of another recipe: where two
+// values exclude each other, the one that was given (by its name in YAML) drops
+// the other, which was not.
+func (r *Recipe) Replace(given func(key string) bool) {
+	only := func(key, other string) bool { return given(key) && !given(other) }
+	if only("lr_per_256", "lr") {
+		r.LR = 0
+	}
+	switch {
+	case only("min_area", "pad_crop") && r.MinArea > 0:
+		r.PadCrop = 0
+	case only("pad_crop", "min_area") && r.PadCrop > 0:
+		r.MinArea = 0
+	}
 }
 
 // engineOptimizer is the update rule as the engine takes it.

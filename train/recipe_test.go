@@ -1,10 +1,12 @@
 package train
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -119,12 +121,14 @@ func TestParseRecipe(t *testing.T) {
 		{"epochs: ten\n", "r.yaml:1:9: "},
 		{"epochs: 3\nbathc: 7\n", `r.yaml:2:1: unknown field "bathc"`},
 		{"epochs: 3\n\nbatch: 0\n", "r.yaml:3:8: recipe: batch is 0, want 1 to 65536"},
-		{"base: slow\n", `r.yaml:1:7: recipe: there is no recipe "slow", have quick, efficientnet, finetune`},
+		{"base: slow\n", `r.yaml:1:7: recipe: there is no recipe "slow", have quick, efficientnet, efficientnetv2, finetune, or a .yaml file`},
+		{"epochs: 3\nbase: no/file.yaml\n", `r.yaml:2:7: recipe: no file no/file.yaml; the named recipes are quick, `},
+		{"base: none\n", "r.yaml: recipe: epochs is 0, want 1 to 100000"},
 		{"flip: true\noptimizer: adam\n", "r.yaml:2:12: recipe: optimizer is \"adam\", want sgd, rmsprop or adamw"},
 		{"lr: -1\n", "r.yaml:1:5: recipe: lr is -1, want above 0"},
 		{"schedule: linear\n", "r.yaml:1:11: recipe: schedule is \"linear\", want constant, cosine or exponential"},
 		{"drop_path: .nan\n", "r.yaml:1:12: recipe: drop_path is NaN, want 0 to below 1"},
-		{"base: quick\nmin_area: 0.5\n", "r.yaml:2:11: recipe: min_area is 0.5, want 0, or pad_crop 0"},
+		{"pad_crop: 2\nmin_area: 0.5\n", "r.yaml:2:11: recipe: min_area is 0.5, want 0, or pad_crop 0"},
 		{"epochs: 3\nepochs: 4\n", "r.yaml:2:1: "},
 		{"epochs: [\n", "r.yaml:1:"},
 		{"- 1\n", "r.yaml:1:"},
@@ -136,6 +140,95 @@ func TestParseRecipe(t *testing.T) {
 	}
 	if _, err := ParseRecipe("r.yaml", nil); err != nil {
 		t.Errorf("an empty file is the default recipe: %v", err)
+	}
+}
+
+// TestRecipeBases reads files that start from files.
+func TestRecipeBases(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	file("ours.yaml", "base: efficientnet\nname: ours\nepochs: 100\nlr: 0.5\n")
+	file("sub/small.yaml", "base: ../ours.yaml\nepochs: 3\nlr_per_256: 0.25\npad_crop: 4\n")
+	r, err := ReadRecipe(file("mine.yaml", "base: sub/small.yaml\ndropout: 0\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Name != "ours" || r.Epochs != 3 || r.LR != 0 || r.LRPer256 != 0.25 || r.PadCrop != 4 || r.MinArea != 0 || r.EMADecay != 0.9999 || *r.Dropout != 0 {
+		t.Errorf("%+v", r)
+	}
+
+	file("a.yaml", "base: b.yaml\n")
+	file("sub/c.yaml", "base: ../a.yaml\n")
+	for _, c := range []struct{ text, want string }{
+		{"base: sub/c.yaml\n", "a.yaml:1:7: recipe: base leads back to "}, // b, c, a
+		{"epochs: 2\nbase: b.yaml\n", "b.yaml:2:7: recipe: base leads back to "},
+		{"base: wrong.yaml\n", "wrong.yaml:1:9: recipe: epochs is 0"},
+		{"base: quick.yaml\n", "b.yaml:1:7: recipe: no file "},
+	} {
+		file("wrong.yaml", "epochs: 0\n")
+		_, err := ReadRecipe(file("b.yaml", c.text))
+		if err == nil || !strings.HasPrefix(err.Error(), filepath.Join(dir, c.want)) {
+			t.Errorf("%q: got %v, want %s", c.text, err, c.want)
+		}
+	}
+}
+
+// TestReplace: what is given drops what it excludes.
+func TestReplace(t *testing.T) {
+	for _, c := range []struct {
+		r     Recipe
+		given []string
+		want  Recipe
+	}{
+		{Recipe{LR: 1, LRPer256: 2}, []string{"lr_per_256"}, Recipe{LRPer256: 2}},
+		{Recipe{LR: 1, LRPer256: 2}, []string{"lr", "lr_per_256"}, Recipe{LR: 1, LRPer256: 2}},
+		{Recipe{MinArea: 0.5, PadCrop: 1}, []string{"min_area"}, Recipe{MinArea: 0.5}},
+		{Recipe{MinArea: 0.5, PadCrop: 1}, []string{"pad_crop"}, Recipe{PadCrop: 1}},
+		{Recipe{MinArea: 0, PadCrop: 1}, []string{"min_area"}, Recipe{PadCrop: 1}},
+		{Recipe{MinArea: 0.5, PadCrop: 1}, []string{"epochs"}, Recipe{MinArea: 0.5, PadCrop: 1}},
+	} {
+		got := c.r
+		got.Replace(func(key string) bool { return slices.Contains(c.given, key) })
+		if d := cmp.Diff(c.want, got); d != "" {
+			t.Errorf("%+v, given %v: %s", c.r, c.given, d)
+		}
+	}
+}
+
+// TestRecipeFiles: the files and the names are the same, a copy reads as the
+// original does.
+func TestRecipeFiles(t *testing.T) {
+	entries, err := recipeFiles.ReadDir("recipes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) != len(RecipeNames()) {
+		t.Errorf("%d files for the names %v", len(entries), RecipeNames())
+	}
+	for _, name := range RecipeNames() {
+		src, err := RecipeText(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		copied, err := ParseRecipe("copy.yaml", src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err := LookupRecipe(name); err != nil || cmp.Diff(r, copied) != "" {
+			t.Errorf("%s: %v", name, cmp.Diff(r, copied))
+		}
+		if !bytes.HasPrefix(src, []byte("# ")) {
+			t.Errorf("%s does not say what it is for", name)
+		}
 	}
 }
 

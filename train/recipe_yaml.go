@@ -3,23 +3,58 @@ package train
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/parser"
 )
 
-// A recipe file is YAML with the fields of Recipe. The named recipe it starts
-// from is "base" (the default one when left out); what the file leaves out
-// keeps the base's value:
+// A recipe file is YAML with the fields of Recipe. "base" is the recipe it starts
+// from: a named one (the default one when left out), another file by its path
+// from this one's folder, or "none" to start from nothing. What the file leaves
+// out keeps the base's value:
 //
 //	base: quick
 //	epochs: 40
 //	optimizer: sgd
 //	lr: 0.2
 
+// noBase is the base of a file that says everything itself.
+const noBase = "none"
+
+// ReadRecipe reads the recipe of a name or, where the name ends in .yaml or .yml
+// or has a folder in it, of a file. Errors about a file's content name the file,
+// line and column.
+func ReadRecipe(name string) (Recipe, error) { return readRecipe(name, nil) }
+
 // ParseRecipe reads a recipe file. Errors name the file, line and column.
-func ParseRecipe(file string, src []byte) (Recipe, error) {
+func ParseRecipe(file string, src []byte) (Recipe, error) { return parseRecipe(file, src, nil) }
+
+// readRecipe is ReadRecipe for the base of the last of some files, each the base
+// of the one before.
+func readRecipe(name string, above []string) (Recipe, error) {
+	if !strings.ContainsRune(name, filepath.Separator) && filepath.Ext(name) != ".yaml" && filepath.Ext(name) != ".yml" {
+		r, err := LookupRecipe(name)
+		if err != nil {
+			return r, fmt.Errorf("%w, or a .yaml file", err)
+		}
+		return r, nil
+	}
+	src, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Recipe{}, fmt.Errorf("recipe: no file %s; the named recipes are %s", name, strings.Join(recipeNames, ", "))
+	}
+	if err != nil {
+		return Recipe{}, err
+	}
+	return parseRecipe(name, src, above)
+}
+
+func parseRecipe(file string, src []byte, above []string) (Recipe, error) {
 	var head struct {
 		Base      string `yaml:"base"`
 		Optimizer string `yaml:"optimizer"`
@@ -27,17 +62,23 @@ func ParseRecipe(file string, src []byte) (Recipe, error) {
 	if err := yaml.Unmarshal(src, &head); err != nil {
 		return Recipe{}, yamlError(file, err)
 	}
-	var doc any
-	if err := yaml.Unmarshal(src, &doc); err == nil && doc == nil {
-		return LookupRecipe("")
-	}
-	r, err := LookupRecipe(head.Base)
+	r, err := baseRecipe(file, head.Base, above)
 	if err != nil {
-		return Recipe{}, positioned(file, src, "base", err.Error())
+		if at := (*positionedError)(nil); errors.As(err, &at) {
+			return r, err // in the base
+		}
+		return r, positioned(file, src, "base", err.Error())
+	}
+	var given map[string]any
+	if err := yaml.Unmarshal(src, &given); err != nil {
+		return r, yamlError(file, err)
+	}
+	if given == nil {
+		return r, nil // an empty file
 	}
 	if head.Optimizer != "" {
 		if err := r.SetOptimizer(head.Optimizer); err != nil {
-			return Recipe{}, positioned(file, src, "optimizer", err.Error())
+			return r, positioned(file, src, "optimizer", err.Error())
 		}
 	}
 	body := struct {
@@ -45,14 +86,43 @@ func ParseRecipe(file string, src []byte) (Recipe, error) {
 		Recipe `yaml:",inline"`
 	}{Recipe: r}
 	if err := yaml.UnmarshalWithOptions(src, &body, yaml.Strict()); err != nil {
-		return Recipe{}, yamlError(file, err)
+		return r, yamlError(file, err)
 	}
 	r = body.Recipe
+	r.Replace(func(key string) bool { _, ok := given[key]; return ok })
 	var bad *FieldError
 	if err := r.Validate(); errors.As(err, &bad) {
-		return Recipe{}, positioned(file, src, bad.Field, err.Error())
+		return r, positioned(file, src, bad.Field, err.Error())
 	}
 	return r, nil
+}
+
+// baseRecipe is the recipe that a file starts from.
+func baseRecipe(file, base string, above []string) (Recipe, error) {
+	if base == noBase {
+		return Recipe{}, nil
+	}
+	if strings.ContainsRune(base, filepath.Separator) || filepath.Ext(base) != "" {
+		if !filepath.IsAbs(base) {
+			base = filepath.Join(filepath.Dir(file), base)
+		}
+		above = append(above, filepath.Clean(file))
+		if slices.Contains(above, filepath.Clean(base)) {
+			return Recipe{}, fmt.Errorf("recipe: base leads back to %s", base)
+		}
+	}
+	return readRecipe(base, above)
+}
+
+// positionedError is an error at a place in a file.
+type positionedError struct {
+	file         string
+	line, column int
+	msg          string
+}
+
+func (e *positionedError) Error() string {
+	return fmt.Sprintf("%s:%d:%d: %s", e.file, e.line, e.column, e.msg)
 }
 
 // positioned is an error about the value of one top-level key.
@@ -61,7 +131,7 @@ func positioned(file string, src []byte, key, msg string) error {
 		if p, err := yaml.PathString("$." + key); err == nil {
 			if node, err := p.FilterFile(f); err == nil && node != nil {
 				pos := node.GetToken().Position
-				return fmt.Errorf("%s:%d:%d: %s", file, pos.Line, pos.Column, msg)
+				return &positionedError{file, pos.Line, pos.Column, msg}
 			}
 		}
 	}
@@ -73,7 +143,7 @@ func yamlError(file string, err error) error {
 	var ye yaml.Error
 	if errors.As(err, &ye) && ye.GetToken() != nil {
 		pos := ye.GetToken().Position
-		return fmt.Errorf("%s:%d:%d: %s", file, pos.Line, pos.Column, oneLine(ye.GetMessage()))
+		return &positionedError{file, pos.Line, pos.Column, oneLine(ye.GetMessage())}
 	}
 	return fmt.Errorf("%s: %s", file, oneLine(err.Error()))
 }

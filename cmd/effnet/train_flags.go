@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -23,8 +21,20 @@ type recipeFlags struct {
 
 // recipeFlag is a flag that stands for one value of a recipe.
 type recipeFlag struct {
-	name  string
+	key   string // of the value in YAML
 	apply func(r *train.Recipe)
+}
+
+// flagNames are the flags that are not called as their value in YAML is, but
+// for hyphens.
+var flagNames = map[string]string{"warmup_epochs": "warmup", "ema_decay": "ema"}
+
+// flagName is the flag of the value of a recipe that YAML calls key.
+func flagName(key string) string {
+	if name, ok := flagNames[key]; ok {
+		return name
+	}
+	return strings.ReplaceAll(key, "_", "-")
 }
 
 // register adds the flags to fs. The flags named in except are left out, for
@@ -41,37 +51,38 @@ func (f *recipeFlags) register(fs *pflag.FlagSet, except ...string) {
 		fs.StringVar(&f.optimizer, "optimizer", "", "sgd, rmsprop or adamw, with its usual constants")
 	}
 	bind(f, skip, "momentum", "of sgd and rmsprop", fs.Float64Var, func(r *r) *float64 { return &r.Momentum })
-	bind(f, skip, "rms-decay", "of rmsprop's mean square", fs.Float64Var, func(r *r) *float64 { return &r.RMSDecay })
+	bind(f, skip, "rms_decay", "of rmsprop's mean square", fs.Float64Var, func(r *r) *float64 { return &r.RMSDecay })
 	bind(f, skip, "beta1", "of adamw", fs.Float64Var, func(r *r) *float64 { return &r.Beta1 })
 	bind(f, skip, "beta2", "of adamw", fs.Float64Var, func(r *r) *float64 { return &r.Beta2 })
 	bind(f, skip, "eps", "of rmsprop and adamw", fs.Float64Var, func(r *r) *float64 { return &r.Eps })
-	bind(f, skip, "weight-decay", "L2 in the loss; decoupled for adamw", fs.Float64Var, func(r *r) *float64 { return &r.WeightDecay })
-	bind(f, skip, "decay-rule", "what weight decay reaches: all (but batch norm) or weights (no biases)", fs.StringVar, func(r *r) *string { return (*string)(&r.Decay) })
+	bind(f, skip, "weight_decay", "L2 in the loss; decoupled for adamw", fs.Float64Var, func(r *r) *float64 { return &r.WeightDecay })
+	bind(f, skip, "decay_rule", "what weight decay reaches: all (but batch norm) or weights (no biases)", fs.StringVar, func(r *r) *string { return (*string)(&r.Decay) })
 	bind(f, skip, "lr", "peak learning rate (default: the recipe's for this batch)", fs.Float64Var, func(r *r) *float64 { return &r.LR })
+	bind(f, skip, "lr_per_256", "peak learning rate for a batch of 256, in proportion for others", fs.Float64Var, func(r *r) *float64 { return &r.LRPer256 })
 	bind(f, skip, "schedule", "of the learning rate: constant, cosine or exponential", fs.StringVar, func(r *r) *string { return (*string)(&r.Schedule) })
-	bind(f, skip, "warmup", "`epochs` over which the learning rate rises from 0", fs.Float64Var, func(r *r) *float64 { return &r.WarmupEpochs })
-	bind(f, skip, "decay-rate", "exponential: factor of each step down", fs.Float64Var, func(r *r) *float64 { return &r.DecayRate })
-	bind(f, skip, "decay-epochs", "exponential: `epochs` between steps down", fs.Float64Var, func(r *r) *float64 { return &r.DecayEpochs })
-	bind(f, skip, "label-smoothing", "share of the target spread over all classes", fs.Float64Var, func(r *r) *float64 { return &r.LabelSmoothing })
-	bind(f, skip, "ema", "`decay` of the moving average of the weights, 0 for none", fs.Float64Var, func(r *r) *float64 { return &r.EMADecay })
+	bind(f, skip, "warmup_epochs", "`epochs` over which the learning rate rises from 0", fs.Float64Var, func(r *r) *float64 { return &r.WarmupEpochs })
+	bind(f, skip, "decay_rate", "exponential: factor of each step down", fs.Float64Var, func(r *r) *float64 { return &r.DecayRate })
+	bind(f, skip, "decay_epochs", "exponential: `epochs` between steps down", fs.Float64Var, func(r *r) *float64 { return &r.DecayEpochs })
+	bind(f, skip, "label_smoothing", "share of the target spread over all classes", fs.Float64Var, func(r *r) *float64 { return &r.LabelSmoothing })
+	bind(f, skip, "ema_decay", "`decay` of the moving average of the weights, 0 for none", fs.Float64Var, func(r *r) *float64 { return &r.EMADecay })
 	bind(f, skip, "dropout", "`rate` before the classifier (default: the network's)", fs.Float64Var, func(r *r) *float64 { r.Dropout = new(float64); return r.Dropout })
-	bind(f, skip, "drop-path", "`rate` of the last block (default: the network's)", fs.Float64Var, func(r *r) *float64 { r.DropPath = new(float64); return r.DropPath })
+	bind(f, skip, "drop_path", "`rate` of the last block (default: the network's)", fs.Float64Var, func(r *r) *float64 { r.DropPath = new(float64); return r.DropPath })
 	bind(f, skip, "flip", "mirror half of the training images", fs.BoolVar, func(r *r) *bool { return &r.Flip })
-	bind(f, skip, "pad-crop", "shift training images by up to this many `pixels`", fs.IntVar, func(r *r) *int { return &r.PadCrop })
-	bind(f, skip, "min-area", "random crops of at least this `share` of a training image, 0 for none", fs.Float64Var, func(r *r) *float64 { return &r.MinArea })
+	bind(f, skip, "pad_crop", "shift training images by up to this many `pixels`", fs.IntVar, func(r *r) *int { return &r.PadCrop })
+	bind(f, skip, "min_area", "random crops of at least this `share` of a training image, 0 for none", fs.Float64Var, func(r *r) *float64 { return &r.MinArea })
 	bind(f, skip, "validation", "`share` of the training images held out", fs.Float64Var, func(r *r) *float64 { return &r.Validation })
 }
 
-// bind defines one flag. define is the method of fs for its type; field points
-// at the value in a recipe.
-func bind[T any](f *recipeFlags, skip func(string) bool, name, usage string, define func(p *T, name string, value T, usage string), field func(*train.Recipe) *T) {
-	if skip(name) {
+// bind defines the flag of one value. define is the method of fs for its type;
+// field points at the value in a recipe.
+func bind[T any](f *recipeFlags, skip func(string) bool, key, usage string, define func(p *T, name string, value T, usage string), field func(*train.Recipe) *T) {
+	if skip(flagName(key)) {
 		return
 	}
 	var zero T
 	v := new(T)
-	define(v, name, zero, usage)
-	f.values = append(f.values, recipeFlag{name, func(r *train.Recipe) { *field(r) = *v }})
+	define(v, flagName(key), zero, usage)
+	f.values = append(f.values, recipeFlag{key, func(r *train.Recipe) { *field(r) = *v }})
 }
 
 // load reads the recipe that --recipe names and applies the other flags.
@@ -90,25 +101,11 @@ func (f *recipeFlags) load() (train.Recipe, error) {
 }
 
 func (f *recipeFlags) named() (train.Recipe, error) {
-	if !strings.ContainsRune(f.recipe, filepath.Separator) && !strings.HasSuffix(f.recipe, ".yaml") && !strings.HasSuffix(f.recipe, ".yml") {
-		r, err := train.LookupRecipe(f.recipe)
-		if err != nil {
-			return r, usagef("%w, or a .yaml file", err)
-		}
-		return r, nil
+	r, err := train.ReadRecipe(f.recipe)
+	if err != nil && !errors.As(err, new(*fs.PathError)) {
+		err = &usageError{err}
 	}
-	src, err := os.ReadFile(f.recipe)
-	if errors.Is(err, fs.ErrNotExist) {
-		return train.Recipe{}, usagef("recipe: no file %s; the named recipes are %s", f.recipe, strings.Join(train.RecipeNames(), ", "))
-	}
-	if err != nil {
-		return train.Recipe{}, err
-	}
-	r, err := train.ParseRecipe(f.recipe, src)
-	if err != nil {
-		return r, &usageError{err}
-	}
-	return r, nil
+	return r, err
 }
 
 // override applies the flags that were given. The optimizer comes first, as it
@@ -120,17 +117,10 @@ func (f *recipeFlags) override(r *train.Recipe) error {
 		}
 	}
 	for _, v := range f.values {
-		if f.set.Changed(v.name) {
+		if f.set.Changed(flagName(v.key)) {
 			v.apply(r)
 		}
 	}
-	// The two ways to crop exclude each other: one that is asked for replaces
-	// the recipe's other.
-	switch area, pad := f.set.Changed("min-area"), f.set.Changed("pad-crop"); {
-	case area && !pad && r.MinArea > 0:
-		r.PadCrop = 0
-	case pad && !area && r.PadCrop > 0:
-		r.MinArea = 0
-	}
+	r.Replace(func(key string) bool { return f.set.Changed(flagName(key)) })
 	return nil
 }
