@@ -1,5 +1,5 @@
 // Package imageprep prepares one image for a network: decode it safely,
-// orient, convert, resize, crop, flip and normalise.
+// orient, convert, resize, crop, flip, augment and normalise.
 //
 // Pixels stay 8-bit until the very last step, and every step on them follows
 // Pillow's integer arithmetic bit for bit, because that is what published
