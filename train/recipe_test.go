@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/goccy/go-yaml"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
@@ -307,6 +308,20 @@ func TestRunConfigRoundTrip(t *testing.T) {
 			rt.Fatal(err)
 		}
 	})
+}
+
+// TestConfigStrings holds strings that mean something else to YAML.
+func TestConfigStrings(t *testing.T) {
+	for _, s := range []string{"? !", "- x", "null", "1e3", "a: b", "a # b", "'", "\"", "", " ", "a\nb", "y", "~", "!x", "&a", "*a", "%a", "@a", "`a`", "{a", "[a", "? x: y", "|", ">", "plain"} {
+		text, err := yamlString(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got struct{ S string }
+		if err := yaml.Unmarshal([]byte("s: "+string(text)), &got); err != nil || got.S != s {
+			t.Errorf("%q is written as %s and read as %q, %v", s, text, got.S, err)
+		}
+	}
 }
 
 func TestReadConfigErrors(t *testing.T) {

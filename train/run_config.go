@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -57,7 +58,7 @@ const (
 
 // YAML is the text of config.yaml.
 func (c *RunConfig) YAML() ([]byte, error) {
-	rest, err := yaml.Marshal(c)
+	rest, err := yaml.MarshalWithOptions(c, yaml.CustomMarshaler(yamlString))
 	if err != nil {
 		return nil, err
 	}
@@ -68,6 +69,20 @@ func (c *RunConfig) YAML() ([]byte, error) {
 	}
 	b.Write(rest)
 	return b.Bytes(), nil
+}
+
+// yamlString is s as YAML that reads as s again: the library leaves some strings
+// without quotes, such as "? x", that it does not read so.
+func yamlString(s string) ([]byte, error) {
+	text, err := yaml.Marshal(s)
+	if err != nil {
+		return nil, err
+	}
+	var back struct{ S string }
+	if err := yaml.Unmarshal([]byte("s: "+string(text)), &back); err != nil || back.S != s {
+		return json.Marshal(s)
+	}
+	return text, nil
 }
 
 // ReadConfig reads the config.yaml of a run folder. The error is
