@@ -6,6 +6,7 @@ import (
 	"unsafe"
 
 	"effnet/arch"
+	"effnet/internal/largepages"
 )
 
 // value is a tensor of one image as a plan stores it: rows of pixels, with
@@ -93,8 +94,6 @@ const settleAfter = 16
 // them. It may be in use.
 func settle(memory [][]float32) {
 	for _, x := range memory {
-		if n := 4 * len(x) / largePage * largePage; n > 0 {
-			useLargePages(unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), n))
-		}
+		largepages.Move(x)
 	}
 }

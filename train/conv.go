@@ -35,7 +35,7 @@ func (n *pointwise) backward(e *engine, w *worker, t *tile) {
 		mark := w.used
 		dy := gradRows(w, n.out, n.bn, a, b)
 		if !f.frozen {
-			f.addGrad(w.k, e.blocks[t.lane], w.rows(n.in, a, b), dy)
+			f.addGrad(w.k, e.blocks[t.lane], w.rows(n.in, a, b), dy, t.first && a == r0)
 		}
 		if n.in.grad != nil {
 			w.k.Gemm(b-a, f.cin, f.cout, dy, f.cout, 1, f.bwd, f.cin, n.in.gradAt(a, b), f.cin, n.acc)

@@ -98,7 +98,7 @@ func (n *dense) backward(e *engine, w *worker, t *tile) {
 			dy := gradRows(w, n.out, n.bn, i*hw+a, i*hw+b)
 			if !f.frozen {
 				n.columns(cols, padded, a, b)
-				f.addGrad(w.k, e.blocks[t.lane], cols[:(b-a)*k], dy)
+				f.addGrad(w.k, e.blocks[t.lane], cols[:(b-a)*k], dy, t.first && i == t.i0 && a == 0)
 			}
 			if dpadded != nil {
 				w.k.Gemm(b-a, k, f.cout, dy, f.cout, 1, f.bwd, k, cols, k, false)

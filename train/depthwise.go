@@ -49,8 +49,12 @@ func (n *depthwise) backward(e *engine, w *worker, t *tile) {
 		dy := gradRows(w, n.out, n.bn, i*hw, (i+1)*hw)
 		if !n.f.frozen {
 			n.pad(w, padded, i)
+			first := t.first && i == t.i0
+			if first {
+				clear(n.f.grad.in(block))
+			}
 			w.k.DWBackwardWeight(n.shape(), padded, dy, n.f.grad.in(block))
-			n.f.addBiasGrad(w.k, block, dy)
+			n.f.addBiasGrad(w.k, block, dy, first)
 		}
 		if dpadded != nil {
 			w.k.DWBackwardInput(n.shape(), dy, n.f.fwd, dpadded)

@@ -165,7 +165,6 @@ func (e *engine) backwardLane(wi, lane int) {
 }
 
 func (e *engine) beginBackward(lane int) {
-	clear(e.blocks[lane][:e.p.block])
 	for _, b := range e.p.grads {
 		b.lanes[lane].reset()
 	}
@@ -176,7 +175,7 @@ func (e *engine) tiles(w *worker, lane int, forward, backward bool) {
 	p := e.p
 	i0, i1 := e.images(lane)
 	t := &w.tile // not a local one, which would be garbage every time
-	*t = tile{lane: lane, chunk: p.chunk > 0}
+	*t = tile{lane: lane, first: true, chunk: p.chunk > 0}
 	if t.chunk {
 		t.i0, t.i1 = i0, i1
 		for r := i0 * p.hw; r < i1*p.hw; r += p.chunk {
@@ -203,4 +202,5 @@ func (e *engine) runTile(w *worker, t *tile, forward, backward bool) {
 			e.p.back[i].backward(e, w, t)
 		}
 	}
+	t.first = false
 }

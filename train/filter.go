@@ -49,12 +49,16 @@ func newFilter(op *arch.Op, p *params, wantInput bool) *filter {
 // pack brings the weight into kernel order.
 func (f *filter) pack() {
 	n := f.cin * f.k2
+	if f.k2 == 1 {
+		transpose(f.fwd, f.cout, f.w, f.cin, f.cout, f.cin)
+		return
+	}
 	for o := range f.cout {
 		for ci := range f.cin {
 			for k := range f.k2 {
 				v := f.w[o*n+ci*f.k2+k]
 				f.fwd[(k*f.cin+ci)*f.cout+o] = v
-				if f.k2 > 1 && f.bwd != nil {
+				if f.bwd != nil {
 					f.bwd[o*n+k*f.cin+ci] = v
 				}
 			}
@@ -75,23 +79,29 @@ func (f *filter) partials() []*partial {
 }
 
 // addGrad adds the gradient of a lane: x [m, k2*cin] are the rows that met the
-// weight in forward, dy [m, cout] the gradient of what they made.
-func (f *filter) addGrad(k *kernel.Impl, block, x, dy []float32) {
+// weight in forward, dy [m, cout] the gradient of what they made. The first
+// of a lane replaces what the block held.
+func (f *filter) addGrad(k *kernel.Impl, block, x, dy []float32, first bool) {
 	n := f.k2 * f.cin
 	m := len(dy) / f.cout
 	d := f.grad.in(block)
 	if f.grad.direct {
-		k.Gemm(f.cout, n, m, dy, 1, f.cout, x, n, d, n, true)
+		k.Gemm(f.cout, n, m, dy, 1, f.cout, x, n, d, n, !first)
 	} else {
-		k.Gemm(n, f.cout, m, x, 1, n, dy, f.cout, d, f.cout, true)
+		k.Gemm(n, f.cout, m, x, 1, n, dy, f.cout, d, f.cout, !first)
 	}
-	f.addBiasGrad(k, block, dy)
+	f.addBiasGrad(k, block, dy, first)
 }
 
-func (f *filter) addBiasGrad(k *kernel.Impl, block, dy []float32) {
-	if f.bias != nil {
-		k.SumRows(dy, f.biasGrad.in(block))
+func (f *filter) addBiasGrad(k *kernel.Impl, block, dy []float32, first bool) {
+	if f.bias == nil {
+		return
 	}
+	sum := f.biasGrad.in(block)
+	if first {
+		clear(sum)
+	}
+	k.SumRows(dy, sum)
 }
 
 func (f *filter) addBias(w *worker, y []float32) {
@@ -134,10 +144,35 @@ func (p *partial) reduce(k *kernel.Impl, blocks [][]float32, job int) {
 		copy(p.dst[a*p.cols:], sum)
 		return
 	}
+	if p.k2 == 1 {
+		transpose(p.dst[a:], p.cin, sum, p.cols, b-a, p.cols)
+		return
+	}
 	for r := a; r < b; r++ {
 		kk, ci := r/p.cin, r%p.cin
 		for o, v := range sum[(r-a)*p.cols:][:p.cols] {
 			p.dst[(o*p.cin+ci)*p.k2+kk] = v
+		}
+	}
+}
+
+// transpose writes src [rows, cols] into dst [cols, rows], whose rows are ldd
+// apart; those of src are lds apart.
+func transpose(dst []float32, ldd int, src []float32, lds, rows, cols int) {
+	// Blocks whose rows are a cache line, in both.
+	const side = 16
+	for i := 0; i < rows; i += side {
+		m := min(side, rows-i)
+		for j := 0; j < cols; j += side {
+			n := min(side, cols-j)
+			for c := range n {
+				to := dst[(j+c)*ldd+i:][:m]
+				at := i*lds + j + c
+				for r := range to {
+					to[r] = src[at]
+					at += lds
+				}
+			}
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+
+	"effnet/internal/largepages"
 )
 
 // buffer is a tensor of the whole batch, [n, elems] with room for Config.Batch
@@ -58,6 +60,7 @@ func layOut(bufs []*buffer, n int) ([]float32, error) {
 		return nil, fmt.Errorf("train: a batch of %d images needs %d GiB of activations; use smaller batches", n, total>>28)
 	}
 	arena := make([]float32, total)
+	largepages.Expect(arena)
 	for _, b := range bufs {
 		b.data = arena[b.offset:][:b.elems*n]
 	}

@@ -10,10 +10,10 @@ import (
 // Sizes of tiles, in floats. They decide rounding, so they are fixed numbers
 // and not this machine's caches.
 const (
-	tileFloats = 96 << 10  // what one tile of images reads and writes in a node
-	rowFloats  = 48 << 10  // what one chunk of rows does
-	memoFloats = 256 << 10 // a value of one image larger than this is made again instead of kept
-	chunkStep  = 48        // rows: a multiple of every kernel's tile
+	tileFloats = 96 << 10 // what one tile of images reads and writes in a node
+	rowFloats  = 48 << 10 // what one chunk of rows does
+	memoFloats = 1 << 20  // a value of one image larger than this is made again instead of kept
+	chunkStep  = 48       // rows: a multiple of every kernel's tile
 	maxChunk   = 960
 )
 

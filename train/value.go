@@ -43,6 +43,7 @@ func (v *value) gradAt(r0, r1 int) []float32 { return v.grad.data[r0*v.c : r1*v.
 // a pass of pointwise nodes rows [r0,r1) of these images.
 type tile struct {
 	lane   int
+	first  bool // of the lane
 	i0, i1 int
 	chunk  bool
 	r0, r1 int

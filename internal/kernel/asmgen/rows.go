@@ -32,7 +32,11 @@ type rowLoop struct {
 	coef int // arrays [n] that are read: args.coef
 	sum  int // arrays [n] that are added to: args.sum
 	num  int // numbers at args.num
-	hold []float32
+	// ahead is how many bytes ahead matrices are fetched from memory; 0 leaves
+	// that to the machine. A body that computes for long keeps the machine from
+	// seeing far enough ahead by itself.
+	ahead int
+	hold  []float32
 	// body does the work of one vector of one row: it reads and writes data
 	// at the addresses given. The registers of r hold coefficients, sums and
 	// numbers, in this order; t are free.
@@ -149,6 +153,14 @@ func (l rowLoop) column(a *asm, rows int, cut tail) {
 		}
 		l.body(a, cut, data, regs, free)
 	}
+	if l.ahead > 0 && rows == 4 && !bool(cut) {
+		for i := 1; i < l.data; i++ { // 0 is written
+			a.ins("PREFETCHT0", memx(rowRegs[i], "AX", 0, l.ahead))
+			a.ins("PREFETCHT0", memx(rowRegs[i], "AX", 1, l.ahead))
+			a.ins("PREFETCHT0", memx(rowRegs[i], "AX", 2, l.ahead))
+			a.ins("PREFETCHT0", memx(rowRegs[i], "BX", 1, l.ahead))
+		}
+	}
 	for i := nc; i < nc+ns; i++ {
 		a.store(cut, vec(i), channel(i))
 	}
@@ -162,6 +174,9 @@ var rowLoops = func() []rowLoop {
 			l := f(act)
 			l.name += []string{"Identity", "ReLU", "ReLU6", "Swish", "Sigmoid", "HardSwish", "HardSigmoid"}[act]
 			l.hold = actConstants(act)
+			if act == swish || act == sigmoid {
+				l.ahead = 1024
+			}
 			loops = append(loops, l)
 		}
 	}
