@@ -72,6 +72,14 @@ func TestEfficientNetRecipe(t *testing.T) {
 	if r.Epochs != 350 || r.WarmupEpochs != 5 || r.LabelSmoothing != 0.1 || r.EMADecay != 0.9999 {
 		t.Errorf("%+v", r)
 	}
+	v2, err := LookupRecipe("efficientnetv2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.Decay = DecayWeights
+	if d := cmp.Diff(want, v2.engineOptimizer()); d != "" {
+		t.Errorf("efficientnetv2: %s", d)
+	}
 }
 
 func TestRecipeSmallData(t *testing.T) {
