@@ -1,6 +1,6 @@
 // Package dataset is many images with labels: Fashion-MNIST and other IDX
-// files, CIFAR, folders of images and a built-in synthetic set; split,
-// shuffled, augmented and made into batches.
+// files, CIFAR, folders of images, tar shards in WebDataset's layout and a
+// built-in synthetic set; split, shuffled, augmented and made into batches.
 //
 // Everything random follows from a seed and from what is asked for, never from
 // the number of goroutines or from what was asked before.
@@ -52,7 +52,7 @@ type Options struct {
 	Client   *http.Client                         // for downloads; nil: http.DefaultClient
 	Offline  bool                                 // never download
 
-	// Image folders only.
+	// Image folders and shards only.
 	TestFraction float64          // held out by SplitSeed when the folder has no test part; 0: 0.2
 	SplitSeed    uint64           // of that split
 	ShortSide    int              // shrink larger images to this short side after decoding; 0: keep
@@ -74,8 +74,9 @@ var builtin = map[string]func(ctx context.Context, opt Options) (*Data, error){
 
 // Open opens a data set: "fashion-mnist", "cifar10", "cifar100", "synthetic"
 // (or "synthetic:classes=10,size=28,channels=1,train=2000,test=500,seed=1"),
-// or the path of a folder: IDX files, CIFAR binary files, class/image or
-// train/class/image with test/ or val/ beside it.
+// or the path of a folder: IDX files, CIFAR binary files, tar shards, class/image
+// or train/class/image with test/ or val/ beside it. A pattern such as
+// "train-{000..009}.tar", or one tar file, names shards, too.
 //
 // A data set known by name is looked for in $EFFNET_DATA, in the system's
 // share/datasets and in the user's cache, and downloaded from its own site
@@ -89,12 +90,16 @@ func Open(ctx context.Context, spec string, opt Options) (*Data, error) {
 	}
 	st, err := os.Stat(spec)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(spec, "{}"):
+		return openPattern(ctx, spec, opt)
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, &SpecError{spec, "neither a folder nor one of fashion-mnist, cifar10, cifar100, synthetic"}
 	case err != nil:
 		return nil, fmt.Errorf("dataset: %w", err)
+	case !st.IsDir() && (isShard(spec) || isCompressedShard(spec)):
+		return openShards(ctx, spec, []shardFile{{spec, 0}}, filepath.Dir(spec), opt)
 	case !st.IsDir():
-		return nil, fmt.Errorf("dataset: %s is a file; want a folder of class/image files, of IDX files or of CIFAR files", spec)
+		return nil, fmt.Errorf("dataset: %s is a file; want a folder of class/image files, of tar files, of IDX files or of CIFAR files, or a .tar file", spec)
 	case hasIDX(spec):
 		return openIDX(ctx, spec)
 	}
@@ -102,6 +107,13 @@ func Open(ctx context.Context, spec string, opt Options) (*Data, error) {
 		if v.in(spec) {
 			return v.open(ctx, spec)
 		}
+	}
+	if hasShards(spec) {
+		shards, err := shardsIn(spec)
+		if err != nil {
+			return nil, err
+		}
+		return openShards(ctx, spec, shards, spec, opt)
 	}
 	return openFolder(ctx, spec, opt)
 }

@@ -209,7 +209,7 @@ func TestFolderCache(t *testing.T) {
 		}
 		pixels = append(pixels, all.String())
 		used := int64(0)
-		cached := d.Train.(*subset).of.(*folderSet).cache
+		cached := d.Train.(*subset).of.(*encodedSet).cache
 		for _, im := range cached {
 			used += int64(len(im.Pix))
 		}

@@ -132,25 +132,20 @@ func Decode(data []byte, lim Limits) (Image, error) {
 	return Orient(im, orientation(data, f.name)), nil
 }
 
-// ReadFile decodes the image in a file.
+// ReadFile decodes the image in a file. Its errors name the file.
 func ReadFile(path string, lim Limits) (Image, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return Image{}, err
 	}
 	defer f.Close()
-	return DecodeFile(f, lim)
-}
-
-// DecodeFile decodes the image in an open file. Its errors name the file.
-func DecodeFile(f *os.File, lim Limits) (Image, error) {
 	var im Image
-	data, err := readAll(f, lim.withDefaults().MaxBytes)
+	data, err := ReadBytes(f, lim)
 	if err == nil {
 		im, err = Decode(data, lim)
 	}
 	if err != nil {
-		return Image{}, fmt.Errorf("%s: %w", f.Name(), err)
+		return Image{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return im, nil
 }
@@ -165,21 +160,8 @@ func DecodeReader(r io.Reader, lim Limits) (Image, error) {
 	return Decode(data, lim)
 }
 
-// ConfigOfFile is DecodeConfig of an open file. Its errors name the file.
-func ConfigOfFile(f *os.File, lim Limits) (Config, error) {
-	var cfg Config
-	data, err := readAll(f, lim.withDefaults().MaxBytes)
-	if err == nil {
-		cfg, err = DecodeConfig(data, lim)
-	}
-	if err != nil {
-		return Config{}, fmt.Errorf("%s: %w", f.Name(), err)
-	}
-	return cfg, nil
-}
-
-// readAll reads a regular file of at most limit bytes.
-func readAll(f *os.File, limit int64) ([]byte, error) {
+// ReadBytes reads a regular file within lim.MaxBytes.
+func ReadBytes(f *os.File, lim Limits) ([]byte, error) {
 	st, err := f.Stat()
 	if err != nil {
 		return nil, err
@@ -187,8 +169,8 @@ func readAll(f *os.File, limit int64) ([]byte, error) {
 	if !st.Mode().IsRegular() {
 		return nil, errors.New("not a regular file")
 	}
-	if st.Size() > limit {
-		return nil, &LimitError{"bytes", st.Size(), limit}
+	if err := lim.CheckBytes(st.Size()); err != nil {
+		return nil, err
 	}
 	data := make([]byte, st.Size())
 	_, err = io.ReadFull(f, data)
@@ -198,8 +180,8 @@ func readAll(f *os.File, limit int64) ([]byte, error) {
 // checkHeader finds the format of data and applies every limit that can be
 // applied without decoding pixels.
 func checkHeader(data []byte, lim Limits) (*format, Config, error) {
-	if n := int64(len(data)); n > lim.MaxBytes {
-		return nil, Config{}, &LimitError{"bytes", n, lim.MaxBytes}
+	if err := lim.CheckBytes(int64(len(data))); err != nil {
+		return nil, Config{}, err
 	}
 	for i := range formats {
 		f := &formats[i]

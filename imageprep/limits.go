@@ -27,6 +27,15 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
+// CheckBytes reports an encoded file of n bytes that exceeds MaxBytes, as a
+// [*LimitError].
+func (l Limits) CheckBytes(n int64) error {
+	if limit := l.withDefaults().MaxBytes; n > limit {
+		return &LimitError{"bytes", n, limit}
+	}
+	return nil
+}
+
 // LimitError reports an image that exceeds one of its [Limits].
 type LimitError struct {
 	What     string // "bytes", "pixels" or "scans"

@@ -51,7 +51,10 @@ type dataCmd struct {
 	sample int
 	check  bool
 	asJSON bool
-	sheet  sheetOptions
+
+	shards   string // folder to write
+	perShard int
+	sheet    sheetOptions
 }
 
 func newDataCmd() *cobra.Command {
@@ -61,12 +64,18 @@ func newDataCmd() *cobra.Command {
 		Short: "Describe a data set, and draw a sheet of its images",
 		Long: `Data prints how many images of each class and part a data set has, their sizes,
 and the mean and standard deviation of their pixels (0 to 1) by channel. DATA is
-fashion-mnist, cifar10, cifar100, synthetic, or a folder (docs/data.md).
+fashion-mnist, cifar10, cifar100, synthetic, a folder, or tar shards
+(docs/data.md).
 
 With -o it draws a PNG: a row a class, each image followed by what training
-would make of it with --flip, --pad-crop, --min-area and --resolution.`,
+would make of it with --flip, --pad-crop, --min-area and --resolution.
+
+With --shards it writes the data set as tar files in WebDataset's layout, which
+are read faster than many small files, and copied as a few large ones. Images
+that come from files keep their bytes.`,
 		Example: `  effnet data fashion-mnist -o sheet.png --flip --pad-crop 2
-  effnet data photos/ --check`,
+  effnet data photos/ --check
+  effnet data photos/ --shards photos-tar/`,
 		Args: exactly("DATA"),
 		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			if len(args) > 0 {
@@ -89,6 +98,8 @@ would make of it with --flip, --pad-crop, --min-area and --resolution.`,
 	f.Uint64Var(&d.sheet.seed, "seed", 0, "sheet: seed of the augmentation")
 	f.IntVar(&d.sample, "sample", 2000, "look at this `many` files of each part for sizes and pixels, 0 for all")
 	f.BoolVar(&d.check, "check", false, "decode every image and list those that cannot be read")
+	f.StringVar(&d.shards, "shards", "", "write the data set as tar files into this new `FOLDER`")
+	f.IntVar(&d.perShard, "per-shard", 1000, "`images` in a tar file")
 	f.Uint64Var(&d.data.splitSeed, "split-seed", 0, "seed of the split of a folder without a test part")
 	f.BoolVar(&d.data.offline, "offline", false, "never download")
 	f.BoolVar(&d.asJSON, "json", false, "print JSON")
@@ -98,6 +109,9 @@ would make of it with --flip, --pad-crop, --min-area and --resolution.`,
 func (d *dataCmd) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if d.sample < 0 {
 		return usagef("data: --sample is %d, want 0 or more", d.sample)
+	}
+	if d.perShard < 1 {
+		return usagef("data: --per-shard is %d, want at least 1", d.perShard)
 	}
 	if err := d.sheet.augment.Check(); err != nil {
 		return &usageError{err}
@@ -131,9 +145,35 @@ func (d *dataCmd) run(ctx context.Context, stdout, stderr io.Writer) error {
 		}
 		fmt.Fprintf(stderr, "wrote %s\n", d.sheet.path)
 	}
+	if d.shards != "" {
+		if err := d.writeShards(ctx, data, stderr); err != nil {
+			return err
+		}
+	}
 	if n := len(r.Unreadable); n > 0 {
 		return fmt.Errorf("data: %d of %d images looked at cannot be read", n, r.Looked)
 	}
+	return nil
+}
+
+// writeShards writes the data set as tar files.
+func (d *dataCmd) writeShards(ctx context.Context, data *dataset.Data, stderr io.Writer) error {
+	total := 0
+	for _, s := range []dataset.Set{data.Train, data.Val, data.Test} {
+		if s != nil {
+			total += s.Len()
+		}
+	}
+	bar := newBar(io.Discard, int64(total))
+	if isTerminal(stderr) {
+		bar = newBar(stderr, int64(total))
+	}
+	err := dataset.WriteShards(ctx, data, d.shards, d.perShard, func(done int) { bar.Set(done) })
+	bar.Clear()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stderr, "wrote %s\n", d.shards)
 	return nil
 }
 

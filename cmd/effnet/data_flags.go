@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -20,7 +21,7 @@ type dataFlags struct {
 }
 
 func (f *dataFlags) register(fs *pflag.FlagSet) {
-	fs.StringVar(&f.source, "data", "", "data set: fashion-mnist, cifar10, cifar100, synthetic, or a `FOLDER` (IDX, CIFAR binary, or class/image.jpg)")
+	fs.StringVar(&f.source, "data", "", "data set: fashion-mnist, cifar10, cifar100, synthetic, or a `FOLDER` (class/image.jpg, tar shards, IDX, CIFAR binary) or 'x-{000..009}.tar'")
 	fs.Uint64Var(&f.splitSeed, "split-seed", 0, "seed of the split into training, validation and test images")
 	fs.BoolVar(&f.offline, "offline", false, "never download")
 }
@@ -41,7 +42,7 @@ func (f *dataFlags) open(ctx context.Context, stderr io.Writer) (*dataset.Data, 
 
 // stableSource is the source in a form that means the same from any folder.
 func (f *dataFlags) stableSource() string {
-	if info, err := os.Stat(f.source); err == nil && info.IsDir() {
+	if _, err := os.Stat(f.source); err == nil || strings.HasSuffix(f.source, ".tar") {
 		if abs, err := filepath.Abs(f.source); err == nil {
 			return abs
 		}
