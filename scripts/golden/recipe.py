@@ -15,10 +15,10 @@ from torch import nn
 
 import networks as nets
 
-NETWORK = "swish_same_even"
+NETWORK = "swish_symmetric"
 STEPS, PER_EPOCH = 24, 4
 WARMUP, EVERY, RATE = 1.5, 2.4, 0.9  # epochs, epochs, factor
-BASE, DECAY, EMA = 0.02, 0.02, 0.5
+BASE, DECAY, EMA = 0.02, 0.02, 0.7
 
 
 def exponential(opt):
