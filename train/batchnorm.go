@@ -37,10 +37,14 @@ type batchNorm struct {
 	variance     []float64 // biased
 	invstd       []float64
 	a, b, c      []float32
-	count        int // rows of the batch
-	lanes        []moments
-	running      bool // normalises with the running statistics and keeps them
-	frozen       bool // gamma and beta are
+	count        int // rows of the micro-batch
+	batch        struct {
+		count          int
+		mean, variance []float64 // of all micro-batches so far
+	}
+	lanes   []moments
+	running bool // normalises with the running statistics and keeps them
+	frozen  bool // gamma and beta are
 }
 
 // moments are one lane's sums: in forward around center, in backward of g and
@@ -61,7 +65,7 @@ func newBatchNorm(op *arch.Op, p *params) *batchNorm {
 	for _, s := range []*[]float32{&b.scale, &b.shift, &b.mean, &b.a, &b.b, &b.c} {
 		*s = make([]float32, c)
 	}
-	for _, s := range []*[]float64{&b.mean64, &b.variance, &b.invstd} {
+	for _, s := range []*[]float64{&b.mean64, &b.variance, &b.invstd, &b.batch.mean, &b.batch.variance} {
 		*s = make([]float64, c)
 	}
 	for range maxLanes {
@@ -93,7 +97,7 @@ const sumRows = 1024
 
 // observe adds rows y [m,c] of a lane to its sums.
 func (b *batchNorm) observe(w *worker, lane int, y []float32) {
-	if b.running {
+	if b.running || w.tile.again {
 		return
 	}
 	c := len(b.gamma)
@@ -113,6 +117,9 @@ func (b *batchNorm) observe(w *worker, lane int, y []float32) {
 	}
 	w.used = mark
 }
+
+// Each micro-batch is normalised by its own moments, as GPipe does; the running
+// statistics follow those of the whole batch.
 
 // finishForward combines the lanes. The moments of two parts with means m1, m2
 // and sums of squares around them q1, q2 combine to q1 + q2 + (m2-m1)^2*n1*n2/(n1+n2).
@@ -158,9 +165,29 @@ func (b *batchNorm) normalise(i int, mean, variance float64) {
 	b.shift[i] = float32(float64(b.beta[i]) - mean*scale)
 }
 
+// gather adds the moments of a micro-batch to those of the batch.
+func (b *batchNorm) gather(first bool) {
+	t := &b.batch
+	switch {
+	case b.running:
+	case first:
+		t.count = b.count
+		copy(t.mean, b.mean64)
+		copy(t.variance, b.variance)
+	default:
+		n, r := float64(t.count), float64(b.count)
+		for i, mean := range b.mean64 {
+			d := mean - t.mean[i]
+			t.variance[i] = (t.variance[i]*n + b.variance[i]*r + d*d*n*r/(n+r)) / (n + r)
+			t.mean[i] += d * r / (n + r)
+		}
+		t.count += b.count
+	}
+}
+
 // finishBackward turns the lanes' sums into the coefficients of dy and the
-// gradients of gamma and beta.
-func (b *batchNorm) finishBackward(lanes int) {
+// gradients of gamma and beta, or adds to these.
+func (b *batchNorm) finishBackward(lanes int, add bool) {
 	n := float64(b.count)
 	for i := range b.gamma {
 		s1, s2 := 0.0, 0.0
@@ -170,8 +197,11 @@ func (b *batchNorm) finishBackward(lanes int) {
 		}
 		s2 -= s1 * (b.mean64[i] - float64(b.mean[i])) // the kernel's centre is the rounded mean
 		if !b.frozen {
-			b.dgamma[i] = float32(s2 * b.invstd[i])
-			b.dbeta[i] = float32(s1)
+			if !add {
+				b.dgamma[i], b.dbeta[i] = 0, 0
+			}
+			b.dgamma[i] += float32(s2 * b.invstd[i])
+			b.dbeta[i] += float32(s1)
 		}
 		ga := float64(b.gamma[i]) * b.invstd[i]
 		if b.running {
@@ -191,10 +221,11 @@ func (b *batchNorm) updateRunning() {
 		return
 	}
 	m := b.op.Momentum
-	unbias := float64(b.count) / float64(b.count-1)
+	t := &b.batch
+	unbias := float64(t.count) / float64(t.count-1)
 	for i := range b.gamma {
-		b.runMean[i] = float32((1-m)*float64(b.runMean[i]) + m*b.mean64[i])
-		b.runVar[i] = float32((1-m)*float64(b.runVar[i]) + m*unbias*b.variance[i])
+		b.runMean[i] = float32((1-m)*float64(b.runMean[i]) + m*t.mean[i])
+		b.runVar[i] = float32((1-m)*float64(b.runVar[i]) + m*unbias*t.variance[i])
 	}
 }
 

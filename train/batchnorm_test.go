@@ -17,10 +17,8 @@ func TestLargeMean(t *testing.T) {
 	o := newOps(1, 1, c)
 	o.norm(o.conv(0, "conv", c, 1, 1, false, false), "bn")
 	g := &o.g
-	p, err := newParams(g, golden.Weights(g))
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := newParams(g)
+	p.copyFrom(golden.Weights(g))
 	b := newBatchNorm(&g.Ops[2], p)
 	r := rand.New(rand.NewPCG(1, 2))
 	y, dz := make([]float32, rows*c), make([]float32, rows*c)
@@ -45,7 +43,7 @@ func TestLargeMean(t *testing.T) {
 		b.lanes[lane].reset()
 		(&activation{v: v}).backward(nil, w, &tile{lane: lane, i0: lane * rows / 3, i1: (lane + 1) * rows / 3})
 	}
-	b.finishBackward(3)
+	b.finishBackward(3, false)
 	for i := range c {
 		var m, q, s1, s2 float64
 		for j := i; j < len(y); j += c {

@@ -40,7 +40,7 @@ func BenchmarkStep(b *testing.B) {
 					step(b, tr, x, y, 0.001)
 				}
 				b.ReportMetric(float64(c.batch*b.N)/b.Elapsed().Seconds(), "images/s")
-				b.ReportMetric(float64(len(tr.arena)*4)/(1<<20), "MiB")
+				b.ReportMetric(float64(tr.Memory().Total())/(1<<20), "MiB")
 			})
 		}
 	}

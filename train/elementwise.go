@@ -100,21 +100,21 @@ func (n *add) backward(e *engine, w *worker, t *tile) {
 	if n.branch.grad != nil && !n.branchSame {
 		eachImage(n.out, r0, r1, func(img, a, b int) {
 			ra, rb := r0+a/n.out.c, r0+b/n.out.c
-			deliver(w, n.branch.gradAt(ra, rb), n.out.gradAt(ra, rb), n.mask(e, img), n.branchAcc)
+			deliver(w.k, n.branch.gradAt(ra, rb), n.out.gradAt(ra, rb), n.mask(e, img), n.branchAcc)
 		})
 	}
 	if n.short.grad != nil && !n.shortSame {
-		deliver(w, n.short.gradAt(r0, r1), n.out.gradAt(r0, r1), 1, n.shortAcc)
+		deliver(w.k, n.short.gradAt(r0, r1), n.out.gradAt(r0, r1), 1, n.shortAcc)
 	}
 }
 
 // deliver puts by*g into dst, or adds it.
-func deliver(w *worker, dst, g []float32, by float32, acc bool) {
+func deliver(k *kernel.Impl, dst, g []float32, by float32, acc bool) {
 	switch {
 	case acc && by == 1:
-		w.k.Add(dst, g)
+		k.Add(dst, g)
 	case acc:
-		w.k.Axpy(by, dst, g)
+		k.Axpy(by, dst, g)
 	case by == 0:
 		clear(dst)
 	case by == 1:

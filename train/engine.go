@@ -8,12 +8,12 @@ import (
 	"effnet/internal/par"
 )
 
-// maxLanes is how many ways the batch is cut. Each lane runs its images in
+// maxLanes is how many ways a micro-batch is cut. Each lane runs its images in
 // order and sums on its own; lanes are combined in order. Threads only choose
 // who runs which lane, so their number changes no bit of the result.
 const maxLanes = 8
 
-// engine runs the passes of a network over a batch.
+// engine runs the passes of a network over a batch, one micro-batch after the other.
 type engine struct {
 	k         *kernel.Impl
 	pool      *par.Pool
@@ -22,23 +22,29 @@ type engine struct {
 	norms     []*batchNorm
 	filters   []*filter
 	input     *value
+	remade    []*value    // dropped after forward and made again in backward
+	micro     int         // most images that go through the passes at a time
 	blocks    [][]float32 // by lane: gradients of the running pass's filters
 	losses    [maxLanes]lossSum
 	seed      uint64
 	smoothing float64
 
 	// The step that runs.
-	step     int64
-	targets  Targets
-	n, lanes int
-	p        *pass
-	last     bool // p is the last pass
+	step    int64
+	targets Targets
+	n       int // images of the step
+	first   int // of those, where the running micro-batch begins
+	part    int // images of the micro-batch
+	lanes   int
+	p       *pass
+	last    bool // p is the last pass
 
 	// Bodies of parallel loops, made once: closures would be garbage every step.
 	packLoop, forwardLoop, backwardLoop, reduceLoop func(worker, i int)
 }
 
-func (e *engine) init(threads int) {
+// init makes the workers, with scratch of so many floats.
+func (e *engine) init(threads, scratch int) {
 	e.pool = par.New(threads)
 	e.workers = make([]worker, e.pool.Threads())
 	widest, memos, block := 0, 0, 0
@@ -54,9 +60,9 @@ func (e *engine) init(threads int) {
 		ones[i] = 1
 	}
 	for i := range e.workers {
-		e.workers[i] = worker{k: e.k, zeros: zeros, ones: ones, memos: make([]memo, 0, memos)}
+		e.workers[i] = worker{k: e.k, slab: make([]float32, scratch), zeros: zeros, ones: ones, memos: make([]memo, 0, memos)}
 	}
-	e.blocks = make([][]float32, maxLanes)
+	e.blocks = make([][]float32, min(e.micro, maxLanes))
 	for l := range e.blocks {
 		e.blocks[l] = make([]float32, block)
 	}
@@ -65,60 +71,96 @@ func (e *engine) init(threads int) {
 	e.backwardLoop = e.backwardLane
 	e.reduceLoop = func(_, i int) {
 		j := e.p.jobs[i]
-		j.reduce(e.k, e.blocks[:e.lanes], j.job)
+		j.reduce(e.k, e.blocks[:e.lanes], j.job, e.first > 0)
 	}
 }
 
-// run computes the loss and all gradients of a batch.
+// run computes the loss and all gradients of a batch, which goes through the
+// passes in as many micro-batches, of equal size but for one image, as keep
+// each within e.micro.
 func (e *engine) run(ctx context.Context, x []float32, y Targets) (StepStats, error) {
-	e.input.store.data = x
 	e.targets = y
 	e.n = len(y.Labels)
-	e.lanes = min(e.n, maxLanes)
 	e.losses = [maxLanes]lossSum{}
 	defer e.settle()
 	e.pool.Do(len(e.filters), e.packLoop)
+	var s StepStats
+	parts := (e.n + e.micro - 1) / e.micro
+	for i := range parts {
+		e.first = i * e.n / parts
+		e.part = (i+1)*e.n/parts - e.first
+		e.input.store.data = x[e.first*e.input.elems():][:e.part*e.input.elems()]
+		e.lanes = min(e.part, maxLanes)
+		if err := e.forward(ctx); err != nil {
+			return StepStats{}, err
+		}
+		s = StepStats{}
+		for _, l := range e.losses {
+			s.Loss += l.loss
+			s.Correct += l.correct
+		}
+		s.Loss /= float64(e.n)
+		if math.IsNaN(s.Loss) || math.IsInf(s.Loss, 0) {
+			return s, &NonFiniteError{Step: e.step, Loss: s.Loss}
+		}
+		if err := e.backward(ctx); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+// forward runs the micro-batch forward, and the last pass backward as well.
+func (e *engine) forward(ctx context.Context) error {
+	for _, v := range e.remade {
+		v.store.data = v.store.place
+	}
 	for i, p := range e.passes {
 		if err := ctx.Err(); err != nil {
-			return StepStats{}, err
+			return err
 		}
 		e.p, e.last = p, i == len(e.passes)-1
 		e.pool.Do(e.lanes, e.forwardLoop)
 		for _, b := range p.norms {
 			if err := b.finishForward(e.lanes); err != nil {
-				return StepStats{}, err
+				return err
 			}
+			b.gather(e.first == 0)
 		}
 	}
-	var s StepStats
-	for _, l := range e.losses[:e.lanes] {
-		s.Loss += l.loss
-		s.Correct += l.correct
-	}
-	s.Loss /= float64(e.n)
-	if math.IsNaN(s.Loss) || math.IsInf(s.Loss, 0) {
-		return s, &NonFiniteError{Step: e.step, Loss: s.Loss}
-	}
+	return nil
+}
+
+// backward runs the micro-batch backward, making again what was dropped.
+func (e *engine) backward(ctx context.Context) error {
 	for i := len(e.passes) - 1; i >= 0; i-- {
 		if err := ctx.Err(); err != nil {
-			return s, err
+			return err
 		}
-		e.p = e.passes[i]
-		if len(e.p.back) == 0 {
+		p := e.passes[i]
+		if len(p.back) == 0 {
 			continue
 		}
+		for _, q := range p.again {
+			for _, v := range q.makes {
+				v.store.data = v.store.again.place
+			}
+			e.p, e.last = q, false
+			e.pool.Do(e.lanes, e.forwardLoop)
+		}
+		e.p = p
 		if i < len(e.passes)-1 { // the last pass went backward with its forward
 			e.pool.Do(e.lanes, e.backwardLoop)
 		}
 		e.finishBackward()
 	}
-	return s, nil
+	return nil
 }
 
 // finishBackward completes the gradients of the running pass's parameters.
 func (e *engine) finishBackward() {
 	for _, b := range e.p.grads {
-		b.finishBackward(e.lanes)
+		b.finishBackward(e.lanes, e.first > 0)
 	}
 	if e.p.block*e.lanes < 4*reduceElems { // less work than waking the workers
 		for i := range e.p.jobs {
@@ -144,9 +186,9 @@ func (e *engine) settle() {
 	}
 }
 
-// images is the range of the lane.
+// images is the range of the lane, counted from the micro-batch's first.
 func (e *engine) images(lane int) (a, b int) {
-	return lane * e.n / e.lanes, (lane + 1) * e.n / e.lanes
+	return lane * e.part / e.lanes, (lane + 1) * e.part / e.lanes
 }
 
 func (e *engine) forwardLane(wi, lane int) {
@@ -175,7 +217,7 @@ func (e *engine) tiles(w *worker, lane int, forward, backward bool) {
 	p := e.p
 	i0, i1 := e.images(lane)
 	t := &w.tile // not a local one, which would be garbage every time
-	*t = tile{lane: lane, first: true, chunk: p.chunk > 0}
+	*t = tile{lane: lane, first: true, chunk: p.chunk > 0, again: p.of != nil}
 	if t.chunk {
 		t.i0, t.i1 = i0, i1
 		for r := i0 * p.hw; r < i1*p.hw; r += p.chunk {

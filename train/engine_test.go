@@ -178,13 +178,19 @@ func checkAgainstOracle(t tester, tr *Trainer, g *arch.Graph, x []float32, y []i
 			tol = 1e-2
 		}
 	}
-	p := ref.FromSet(tr.Weights())
+	start := tr.Weights()
+	p := ref.FromSet(start)
 	o := ref.Forward(g, p, widen(x), len(y), ref.Mode{Train: true, Masks: tr.masks(g, len(y))})
 	loss, d := ref.CrossEntropy(o.Logits(), labels(y), tr.smoothing)
 	want := o.Backward(d)
 	o.UpdateRunning(p)
 
+	scratch := len(tr.workers[0].slab)
 	s := step(t, tr, x, y, 0)
+	if now := len(tr.workers[0].slab); now > scratch {
+		t.Errorf("a step takes %d floats of scratch, scratchOf plans %d", now, scratch)
+	}
+	checkRemade(t, tr, g, start, x, y)
 	near(t, "logits", tr.logits(len(y)), o.Logits(), 2e-4, 1e-6)
 	near(t, "loss", []float64{s.Loss}, []float64{loss}, 1e-4, 1e-6)
 	// A gradient that is zero but for rounding is held to the largest of all.

@@ -50,7 +50,7 @@ func newFilter(op *arch.Op, p *params, wantInput bool) *filter {
 func (f *filter) pack() {
 	n := f.cin * f.k2
 	if f.k2 == 1 {
-		transpose(f.fwd, f.cout, f.w, f.cin, f.cout, f.cin)
+		transpose(f.fwd, f.cout, f.w, f.cin, f.cout, f.cin, false)
 		return
 	}
 	for o := range f.cout {
@@ -132,8 +132,8 @@ func (p *partial) rowsPerJob() int { return max(1, reduceElems/p.cols) }
 func (p *partial) jobs() int { return (p.rows + p.rowsPerJob() - 1) / p.rowsPerJob() }
 
 // reduce sums the lanes in their order and stores the job's rows as the
-// parameter's gradient.
-func (p *partial) reduce(k *kernel.Impl, blocks [][]float32, job int) {
+// parameter's gradient, or adds them to it.
+func (p *partial) reduce(k *kernel.Impl, blocks [][]float32, job int, add bool) {
 	a := job * p.rowsPerJob()
 	b := min(a+p.rowsPerJob(), p.rows)
 	sum := p.in(blocks[0])[a*p.cols : b*p.cols]
@@ -141,24 +141,28 @@ func (p *partial) reduce(k *kernel.Impl, blocks [][]float32, job int) {
 		k.Add(sum, p.in(block)[a*p.cols:b*p.cols])
 	}
 	if p.direct {
-		copy(p.dst[a*p.cols:], sum)
+		deliver(k, p.dst[a*p.cols:][:len(sum)], sum, 1, add)
 		return
 	}
 	if p.k2 == 1 {
-		transpose(p.dst[a:], p.cin, sum, p.cols, b-a, p.cols)
+		transpose(p.dst[a:], p.cin, sum, p.cols, b-a, p.cols, add)
 		return
 	}
 	for r := a; r < b; r++ {
 		kk, ci := r/p.cin, r%p.cin
 		for o, v := range sum[(r-a)*p.cols:][:p.cols] {
-			p.dst[(o*p.cin+ci)*p.k2+kk] = v
+			d := &p.dst[(o*p.cin+ci)*p.k2+kk]
+			if add {
+				v += *d
+			}
+			*d = v
 		}
 	}
 }
 
 // transpose writes src [rows, cols] into dst [cols, rows], whose rows are ldd
-// apart; those of src are lds apart.
-func transpose(dst []float32, ldd int, src []float32, lds, rows, cols int) {
+// apart, or adds it; those of src are lds apart.
+func transpose(dst []float32, ldd int, src []float32, lds, rows, cols int, add bool) {
 	// Blocks whose rows are a cache line, in both.
 	const side = 16
 	for i := 0; i < rows; i += side {
@@ -168,8 +172,11 @@ func transpose(dst []float32, ldd int, src []float32, lds, rows, cols int) {
 			for c := range n {
 				to := dst[(j+c)*ldd+i:][:m]
 				at := i*lds + j + c
-				for r := range to {
+				for r, v := range to {
 					to[r] = src[at]
+					if add {
+						to[r] += v
+					}
 					at += lds
 				}
 			}

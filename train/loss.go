@@ -23,7 +23,7 @@ type lossSum struct {
 func (c *crossEntropy) forward(e *engine, w *worker, t *tile) {
 	s := &e.losses[t.lane]
 	for i := t.i0; i < t.i1; i++ {
-		loss, correct := e.imageLoss(c.logits.at(i, i+1), c.logits.gradAt(i, i+1), i)
+		loss, correct := e.imageLoss(c.logits.at(i, i+1), c.logits.gradAt(i, i+1), e.first+i)
 		s.loss += loss
 		if correct {
 			s.correct++

@@ -2,21 +2,25 @@ package train
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"effnet/internal/largepages"
 )
 
-// buffer is a tensor of the whole batch, [n, elems] with room for Config.Batch
-// images, in the trainer's arena. Buffers whose lives do not overlap share
-// memory. Time is counted in passes: forward pass p runs at p, its backward at
-// 2P-1-p of P passes.
+// buffer is a tensor of a whole micro-batch, [n, elems], in the trainer's
+// arena. Buffers whose lives do not overlap share memory. Time is counted in
+// passes: forward pass p runs at p, its backward at 2P-2-p of P passes, the
+// last pass both ways at once.
 type buffer struct {
 	elems       int // of one image
 	first, last int // the times it is written first and read last
-	data        []float32
 	offset      int
+	place       []float32 // its part of the arena
+	data        []float32 // where its value is now: place, or again's
+
+	// again is the second life of a value that is dropped after forward and
+	// made again in backward; nil: it lives through.
+	again *buffer
 }
 
 // live extends the life of b to time t.
@@ -29,17 +33,13 @@ const alignment = 16
 
 func align(n int) int { return (n + alignment - 1) / alignment * alignment }
 
-// maxArena bounds the arena so that a network and batch far beyond any
-// machine's memory is an error instead of a crash of the allocator.
-const maxArena = 1 << 38
-
-// layOut places the buffers in one arena for batches of n images: each, the
-// largest first, at the lowest offset that is free all its life.
-func layOut(bufs []*buffer, n int) ([]float32, error) {
+// layOut gives the buffers their offsets in an arena for micro-batches of n
+// images, and returns its size in floats: each, the largest first, lies at the
+// lowest offset that is free all its life.
+func layOut(bufs []*buffer, n int) (total int) {
 	order := slices.Clone(bufs)
 	slices.SortStableFunc(order, func(a, b *buffer) int { return cmp.Compare(b.elems, a.elems) })
 	var placed []*buffer // by offset
-	total := 0
 	for _, b := range order {
 		size := align(b.elems * n)
 		b.offset = 0
@@ -56,13 +56,14 @@ func layOut(bufs []*buffer, n int) ([]float32, error) {
 		at, _ := slices.BinarySearchFunc(placed, b, func(p, q *buffer) int { return cmp.Compare(p.offset, q.offset) })
 		placed = slices.Insert(placed, at, b)
 	}
-	if total > maxArena {
-		return nil, fmt.Errorf("train: a batch of %d images needs %d GiB of activations; use smaller batches", n, total>>28)
-	}
-	arena := make([]float32, total)
+	return total
+}
+
+// moveIn puts the buffers into the arena that layOut made the plan of.
+func moveIn(bufs []*buffer, arena []float32, n int) {
 	largepages.Expect(arena)
 	for _, b := range bufs {
-		b.data = arena[b.offset:][:b.elems*n]
+		b.place = arena[b.offset:][:b.elems*n]
+		b.data = b.place
 	}
-	return arena, nil
 }

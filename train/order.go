@@ -23,7 +23,7 @@ func chunkRows(width int) int {
 }
 
 // order settles in which pass each node goes backward, which gradients share
-// memory, who writes one first, and how long every buffer lives.
+// memory, who writes one first, and how long they live.
 func (pl *planner) order() ([]*pass, error) {
 	if err := pl.finishes(); err != nil {
 		return nil, err
@@ -36,7 +36,7 @@ func (pl *planner) order() ([]*pass, error) {
 		p, q := pl.places[a], pl.places[b]
 		return cmp.Or(cmp.Compare(p.pass, q.pass), cmp.Compare(p.index, q.index))
 	})
-	pl.keepAll()
+	pl.gradients()
 	for _, n := range slices.Backward(pl.nodes) {
 		p := passes[pl.places[n].pass]
 		goes := target(n).needsGrad && pl.planBackward(n)
@@ -104,33 +104,14 @@ func (pl *planner) finishes() error {
 	return nil
 }
 
-// keepAll settles the lives of kept values and makes buffers for gradients.
-func (pl *planner) keepAll() {
-	pl.values[pl.g.Output()].store.live(pl.back(0)) // logits stay readable after the step
+// gradients makes buffers for the gradients of values.
+func (pl *planner) gradients() {
 	for _, v := range pl.values {
-		if v.store != nil {
-			v.store.live(pl.back(v.store.first))
-		}
 		if v.grad != nil || !v.needsGrad || pl.under[v] {
 			continue
 		}
 		v.grad = &buffer{elems: v.elems(), first: pl.back(v.finish), last: pl.back(v.finish)}
 	}
-}
-
-// buffers lists what needs memory, each once.
-func (pl *planner) buffers() []*buffer {
-	var bufs []*buffer
-	seen := map[*buffer]bool{nil: true, pl.input.store: true}
-	for _, v := range pl.values {
-		for _, b := range []*buffer{v.store, v.grad} {
-			if !seen[b] {
-				seen[b] = true
-				bufs = append(bufs, b)
-			}
-		}
-	}
-	return bufs
 }
 
 // contribute notes that a node of pass p writes v's gradient, and reports

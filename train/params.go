@@ -24,10 +24,7 @@ type params struct {
 // span is a tensor's place in the arenas.
 type span struct{ lo, hi int }
 
-func newParams(g *arch.Graph, w *weights.Set) (*params, error) {
-	if err := w.Check(g); err != nil {
-		return nil, err
-	}
+func newParams(g *arch.Graph) *params {
 	p := &params{list: g.Params(), at: map[string]span{}}
 	n := 0
 	for _, q := range p.list {
@@ -36,10 +33,13 @@ func newParams(g *arch.Graph, w *weights.Set) (*params, error) {
 	}
 	p.values = make([]float32, n)
 	p.grads = make([]float32, n)
+	return p
+}
+
+func (p *params) copyFrom(w *weights.Set) {
 	for _, q := range p.list {
 		copy(p.of(p.values, q.Name), w.Tensors[q.Name].Data)
 	}
-	return p, nil
 }
 
 func (p *params) of(arena []float32, name string) []float32 {

@@ -32,6 +32,10 @@ type pass struct {
 	block    int        // floats of a lane's gradients
 	jobs     []reduction
 
+	again []*pass  // run forward before this pass's backward
+	of    *pass    // of a pass in again: the one whose work it does again,
+	makes []*value // and the values that it makes
+
 	chunk int // rows of a tile; 0: a tile is images
 	hw    int // rows of an image, where chunk is set
 	group int // images of a tile
@@ -78,6 +82,14 @@ func newPlanner(g *arch.Graph, p *params, cfg *Config) *planner {
 		}
 	}
 	return pl
+}
+
+// plan turns the graph into passes.
+func (pl *planner) plan() ([]*pass, error) {
+	if err := pl.build(); err != nil {
+		return nil, err
+	}
+	return pl.order()
 }
 
 // build makes values and nodes in the order of the ops.

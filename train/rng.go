@@ -22,11 +22,12 @@ func uniform(seed uint64, step int64, op, img, elem int) float64 {
 }
 
 // keep is floor(keep + U)/keep with keep = 1-rate: 0 at the rate, 1/keep else.
+// img counts from the micro-batch's first.
 func (e *engine) keep(rate float64, op, img, elem int) float32 {
 	if rate == 0 {
 		return 1
 	}
-	if uniform(e.seed, e.step, op, img, elem) < rate {
+	if uniform(e.seed, e.step, op, e.first+img, elem) < rate {
 		return 0
 	}
 	return float32(1 / (1 - rate))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"runtime"
 
 	"effnet/arch"
 	"effnet/internal/kernel"
@@ -17,7 +18,7 @@ type Trainer struct {
 	params  *params
 	cfg     Config
 	classes int
-	arena   []float32
+	memory  Memory
 
 	// The update that runs.
 	chunks     []updateChunk
@@ -27,6 +28,10 @@ type Trainer struct {
 
 // Compile prepares g with the weights w, which are copied, for training.
 func Compile(g *arch.Graph, w *weights.Set, cfg Config) (*Trainer, error) {
+	return compileWith(g, w, cfg, (*fitter).fit)
+}
+
+func compileWith(g *arch.Graph, w *weights.Set, cfg Config, fit func(f *fitter, threads int) (Memory, error)) (*Trainer, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
@@ -34,28 +39,30 @@ func Compile(g *arch.Graph, w *weights.Set, cfg Config) (*Trainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := newParams(g, w)
-	if err != nil {
+	if err := w.Check(g); err != nil {
 		return nil, err
 	}
+	p := newParams(g)
+	p.copyFrom(w)
 	pl := newPlanner(g, p, &cfg)
-	if err := pl.build(); err != nil {
-		return nil, err
-	}
-	passes, err := pl.order()
+	passes, err := pl.plan()
 	if err != nil {
 		return nil, err
 	}
-	t := &Trainer{params: p, cfg: cfg, classes: g.Ops[g.Output()].Shape.C}
+	f := newFitter(pl, passes, &cfg)
+	memory, err := fit(f, cfg.threads())
+	if err != nil {
+		return nil, err
+	}
+	t := &Trainer{params: p, cfg: cfg, classes: g.Ops[g.Output()].Shape.C, memory: memory}
 	t.engine = engine{
 		k: k, passes: passes, norms: pl.norms, filters: pl.filters, input: pl.input,
+		remade: f.l.remakes(passes), micro: memory.MicroBatch,
 		seed: cfg.Seed, smoothing: cfg.LabelSmoothing,
 	}
-	if t.arena, err = layOut(pl.buffers(), cfg.Batch); err != nil {
-		return nil, err
-	}
+	moveIn(f.bufs, make([]float32, memory.Arena/4), memory.MicroBatch)
 	t.initUpdate(g)
-	t.engine.init(cfg.Threads)
+	t.engine.init(memory.Threads, int(f.scratch/4))
 	return t, nil
 }
 
@@ -63,6 +70,10 @@ func (c *Config) check() error {
 	switch {
 	case c.Batch < 1 || c.Batch > 1<<24:
 		return fmt.Errorf("train: batch is %d, want 1 to %d", c.Batch, 1<<24)
+	case c.Memory < 0:
+		return fmt.Errorf("train: the memory limit is %d bytes, want 0 (none) or more", c.Memory)
+	case c.MicroBatch < 0:
+		return fmt.Errorf("train: the micro-batch is %d, want 0 (the whole batch) or more", c.MicroBatch)
 	case c.Threads < 0 || c.Threads > 1024:
 		return fmt.Errorf("train: threads is %d, want 0 (all) to 1024", c.Threads)
 	case !(c.LabelSmoothing >= 0 && c.LabelSmoothing < 1):
@@ -71,6 +82,13 @@ func (c *Config) check() error {
 		return fmt.Errorf("train: decay of the moving average is %v, want 0 to below 1", c.EMADecay)
 	}
 	return c.Optimizer.check()
+}
+
+func (c *Config) threads() int {
+	if c.Threads == 0 {
+		return runtime.GOMAXPROCS(0)
+	}
+	return c.Threads
 }
 
 func (c *Config) frozen(op *arch.Op) bool { return c.Frozen != nil && c.Frozen(op) }
@@ -108,6 +126,9 @@ func (t *Trainer) checkBatch(x []float32, y Targets) error {
 	}
 	return nil
 }
+
+// Memory is the plan of the trainer's memory.
+func (t *Trainer) Memory() Memory { return t.memory }
 
 // Steps is the number of updates made so far.
 func (t *Trainer) Steps() int64 { return t.step }

@@ -24,6 +24,16 @@ type Config struct {
 	Optimizer      Optimizer
 	EMADecay       float64 // of the moving average of weights and running statistics; 0 for none
 
+	// Memory limits what the trainer holds, in bytes; 0: no limit. Where it is
+	// short, kept values are dropped after forward and made again in backward,
+	// which changes no bit, and if that is not enough the batch is split.
+	Memory int64
+	// MicroBatch is how many images go through the network at a time. 0: all of
+	// a step's, or as many as Memory allows. The gradients of the parts are
+	// summed; a batch norm normalises each part by its own statistics, as GPipe
+	// does, and its running statistics follow those of the whole batch.
+	MicroBatch int
+
 	// Frozen ops keep their parameters, and a frozen batch norm normalises with
 	// its running statistics and keeps them, too; nil: none. What comes before
 	// every op that learns is not gone back through.

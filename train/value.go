@@ -47,6 +47,7 @@ type tile struct {
 	i0, i1 int
 	chunk  bool
 	r0, r1 int
+	again  bool // forward has run before: batch norms know their moments
 }
 
 // rows is the part of v that belongs to the tile.

@@ -1,0 +1,73 @@
+package train
+
+// scratchOf is the most floats that a worker takes for a tile of the pass. The
+// memory that a limit leaves to the arena follows from it.
+func scratchOf(p *pass) int {
+	rows := func(v *value) int { // of a tile
+		if p.chunk > 0 {
+			return p.chunk
+		}
+		return p.group * v.hw()
+	}
+	memos := 0
+	for _, v := range p.memos {
+		memos += align(rows(v)*v.c) + loadScratch(v, rows(v))
+	}
+	most := 0
+	for _, n := range p.nodes {
+		most = max(most, nodeScratch(n, rows))
+	}
+	return memos + most
+}
+
+// rowsScratch is what worker.rows takes, loadScratch what worker.load does.
+func rowsScratch(v *value, rows int) int {
+	if v.store != nil {
+		return 0
+	}
+	return align(rows*v.c) + loadScratch(v, rows)
+}
+
+func loadScratch(v *value, rows int) int {
+	if v.gate == nil {
+		return 0
+	}
+	return rowsScratch(v.src, rows) + rowsScratch(v.gate, 1)
+}
+
+func nodeScratch(n node, tile func(*value) int) int {
+	switch n := n.(type) {
+	case *pointwise:
+		return rowsScratch(n.in, n.chunk) + align(n.chunk*n.out.c) + align(2*n.out.c)
+	case *depthwise:
+		return n.scratch() + align(n.out.elems()) + align(2*n.out.c)
+	case *dense:
+		return n.scratch() + align(n.chunk*n.f.k2*n.in.c) + align(n.chunk*n.out.c) + align(2*n.out.c)
+	case *activation:
+		return align(2*n.v.c) + align(sumRows*n.v.c)
+	case *add:
+		return rowsScratch(n.short, tile(n.out)) + loadScratch(n.branch, tile(n.out)) + 2*align(n.out.c)
+	case *pool:
+		s := rowsScratch(n.in, sumRows) + 2*align(n.in.c)
+		if n.gate != nil {
+			s += rowsScratch(n.gate.vec, 1)
+		}
+		return s
+	case *maxPool:
+		return rowsScratch(n.in, n.in.hw())
+	case *gate:
+		return rowsScratch(n.in, sumRows) + align(n.in.elems()) + rowsScratch(n.vec, 1)
+	case *dropout:
+		return loadScratch(n.in, n.in.hw())
+	case *crossEntropy:
+		return 0
+	}
+	panic("train: a node of an unknown kind")
+}
+
+// scratch is the padded image, its gradient, and a band of rows on the way in
+// or out.
+func (g *window) scratch() int {
+	band := g.band() * g.in.w
+	return 2*align(g.elems()) + max(rowsScratch(g.in, band), align(2*g.in.c)+align(band*g.in.c))
+}
