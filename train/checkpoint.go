@@ -45,8 +45,10 @@ type checkpoint struct {
 type Position struct {
 	ConfigSum string        `json:"config"`    // of the RunConfig, to tell runs apart
 	Evaluated int           `json:"evaluated"` // epochs whose record is written
-	Current   tally         `json:"current"`   // of the current epoch so far
-	Window    tally         `json:"window"`    // since the last line of metrics
+	Best      Best          `json:"best"`
+	Hopeless  int           `json:"hopeless,omitempty"` // see watch
+	Current   tally         `json:"current"`            // of the current epoch so far
+	Window    tally         `json:"window"`             // since the last line of metrics
 	Elapsed   time.Duration `json:"elapsed_ns"`
 }
 

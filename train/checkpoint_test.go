@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // TestDamagedCheckpoint damages the newest checkpoint of a stopped run.
@@ -43,7 +45,7 @@ func TestDamagedCheckpoint(t *testing.T) {
 					t.Fatal(err)
 				}
 				names, err := checkpoints(dir)
-				if err != nil || fmt.Sprint(names) != "[ckpt-000000012.bin ckpt-000000010.bin]" {
+				if err != nil || fmt.Sprint(names) != "[ckpt-000000012.bin ckpt-000000010.bin ckpt-000000005.bin]" {
 					t.Fatalf("checkpoints %v, %v", names, err)
 				}
 				if !all {
@@ -92,6 +94,45 @@ func TestDamagedCheckpoint(t *testing.T) {
 	}
 }
 
+// TestDamagedAnywhere cuts the newest checkpoint at random lengths and flips
+// random bits of it: it is never taken for whole, and the one before it is
+// named.
+func TestDamagedAnywhere(t *testing.T) {
+	dir := t.TempDir()
+	f := &folder{dir: dir}
+	for step := int64(1); step <= 2; step++ {
+		e := &fakeEngine{w: [4]float32{1, 2, 3, float32(step)}, step: step}
+		if err := f.save(&checkpoint{Position{ConfigSum: "x"}, e.State()}, 2); err != nil {
+			t.Fatal(err)
+		}
+	}
+	newest := f.path(checkpointName(2))
+	whole, err := os.ReadFile(newest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		b := bytes.Clone(whole)
+		if rapid.Bool().Draw(t, "cut") {
+			b = b[:rapid.IntRange(0, len(b)-1).Draw(t, "length")]
+		} else {
+			bit := rapid.IntRange(0, 8*len(b)-1).Draw(t, "bit")
+			b[bit/8] ^= 1 << (bit % 8)
+		}
+		if err := os.WriteFile(newest, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		var notes []string
+		c, err := f.load("x", func(msg string) { notes = append(notes, msg) })
+		if err != nil || c == nil || c.State.Step != 1 {
+			t.Fatalf("loaded %+v, %v, want step 1", c, err)
+		}
+		if len(notes) != 1 || !strings.Contains(notes[0], newest+" is damaged: ") || !strings.HasSuffix(notes[0], "; going back to ckpt-000000001.bin") {
+			t.Fatalf("notes %q", notes)
+		}
+	})
+}
+
 // TestLeftovers kills nothing, but leaves what a killed run may leave.
 func TestLeftovers(t *testing.T) {
 	dir := t.TempDir()
@@ -134,9 +175,11 @@ func TestLeftovers(t *testing.T) {
 	}
 	var names []string
 	for _, e := range entries {
-		names = append(names, e.Name())
+		if !strings.HasPrefix(e.Name(), eventsPrefix) {
+			names = append(names, e.Name())
+		}
 	}
-	want := "[ckpt-000000014.bin ckpt-000000015.bin ckpt-note.txt config.yaml lock metrics.jsonl model.safetensors]"
+	want := "[best.safetensors ckpt-000000005.bin ckpt-000000014.bin ckpt-000000015.bin ckpt-note.txt config.yaml lock metrics.jsonl model.safetensors summary.csv]"
 	if fmt.Sprint(names) != want {
 		t.Errorf("the folder holds %v, want %s", names, want)
 	}

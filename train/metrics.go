@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"effnet/internal/atomicfile"
+	"effnet/internal/tfevents"
 )
 
 // metrics.jsonl is one JSON object a line: {"type":"step",...} every
@@ -28,27 +29,31 @@ type StepRecord struct {
 	ElapsedSeconds  float64 `json:"elapsed_s"`
 }
 
-// metricsFile is an open metrics.jsonl; nil writes nothing.
-type metricsFile struct{ f *os.File }
+// metricsFile is an open metrics.jsonl, and the event file that shows the same;
+// nil writes nothing.
+type metricsFile struct {
+	*appender
+	events *eventFile
+}
 
 // openMetrics cuts the file back to step updates and evaluated epochs, opens it
-// for appending and returns the epochs it holds.
-func openMetrics(path string, step, evaluated int) (*metricsFile, []EpochRecord, error) {
+// for appending and returns what it holds, and the epochs in that.
+func openMetrics(path string, step, evaluated int) (m *metricsFile, held []byte, epochs []EpochRecord, err error) {
 	src, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	kept, epochs := cutMetrics(src, step, evaluated)
 	if kept < len(src) {
 		if err := atomicfile.WriteBytes(path, src[:kept]); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+	a, err := openAppender(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return &metricsFile{f}, epochs, nil
+	return &metricsFile{appender: a}, src[:kept], epochs, nil
 }
 
 // cutMetrics is the length of the leading lines of src that are whole and not
@@ -105,8 +110,18 @@ func (m *metricsFile) line(record any) error {
 	if err != nil {
 		return err
 	}
-	_, err = m.f.Write(append(b, '\n'))
-	return err
+	if _, err := m.Write(append(b, '\n')); err != nil {
+		return err
+	}
+	return m.events.write(b)
+}
+
+// ended says in the event file how the run ended.
+func (m *metricsFile) ended(step int, status tfevents.Status) error {
+	if m == nil {
+		return nil
+	}
+	return m.events.end(step, status)
 }
 
 // sync makes the lines written so far last: a checkpoint must not outlive them.
@@ -120,6 +135,9 @@ func (m *metricsFile) sync() error {
 func (m *metricsFile) close() error {
 	if m == nil {
 		return nil
+	}
+	if m.events != nil {
+		m.events.f.Close() // made anew from this file, if need be
 	}
 	return m.f.Close()
 }

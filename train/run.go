@@ -51,6 +51,7 @@ type Job struct {
 	// An epoch always ends with one.
 	CheckpointEvery time.Duration // 0: 30 s
 	CheckpointSteps int
+	Keep            int // newest checkpoints that stay; 0: 2
 
 	Observer Observer
 }
@@ -67,6 +68,5 @@ type Result struct {
 // With a run folder everything done so far is in its newest checkpoint.
 var ErrInterrupted = errors.New("train: interrupted")
 
-// ErrDiverged is wrapped by the errors of a training whose loss or weights are
-// no longer finite: the same run would end so again.
+// ErrDiverged is wrapped by every [*DivergedError].
 var ErrDiverged = errors.New("training diverged")

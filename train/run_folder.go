@@ -19,19 +19,24 @@ import (
 //	config.yaml        all that decides the result: a RunConfig
 //	start.safetensors  the weights it started with, unless these were random
 //	metrics.jsonl      how it went
-//	ckpt-STEP.bin      the newest checkpoints, keepCheckpoints of them
+//	summary.csv        a row for each epoch
+//	events.out.*       the same for TensorBoard
+//	ckpt-STEP.bin      the newest checkpoints, Job.Keep of them, and the best epoch's
+//	best.safetensors   the network of the epoch with the best validation accuracy
 //	model.safetensors  the trained network, once training has ended
+//	diverged.json      why training cannot go on
 //	lock               held by the process that trains
 //
 // ckpt-STEP.bin.damaged is a checkpoint that could not be read.
 const (
-	ConfigFile  = "config.yaml"
-	MetricsFile = "metrics.jsonl"
-	ModelFile   = "model.safetensors"
-	StartFile   = "start.safetensors"
-	lockFile    = "lock"
-
-	keepCheckpoints = 2
+	ConfigFile   = "config.yaml"
+	MetricsFile  = "metrics.jsonl"
+	SummaryFile  = "summary.csv"
+	BestFile     = "best.safetensors"
+	ModelFile    = "model.safetensors"
+	DivergedFile = "diverged.json"
+	StartFile    = "start.safetensors"
+	lockFile     = "lock"
 )
 
 // folder is a run folder that this process owns; nil keeps nothing on disk.
@@ -157,16 +162,24 @@ func checkpoints(dir string) ([]string, error) {
 	return names, nil
 }
 
-// save writes c and removes the checkpoints it makes superfluous.
-func (f *folder) save(c *checkpoint) error {
+// save writes c and removes the checkpoints that it makes superfluous.
+func (f *folder) save(c *checkpoint, keep int) error {
 	if err := c.write(f.path(checkpointName(c.State.Step))); err != nil {
 		return err
 	}
+	return f.prune(keep, c.Best)
+}
+
+// prune removes all checkpoints but the newest, keep of them, and the best.
+func (f *folder) prune(keep int, best Best) error {
 	names, err := checkpoints(f.dir)
 	if err != nil {
 		return err
 	}
-	for _, name := range names[min(len(names), keepCheckpoints):] {
+	for _, name := range names[min(len(names), keep):] {
+		if best.Epoch > 0 && name == checkpointName(int64(best.Step)) {
+			continue
+		}
 		if err := os.Remove(f.path(name)); err != nil {
 			return err
 		}

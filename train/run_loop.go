@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"effnet/arch"
+	"effnet/internal/tfevents"
 	"effnet/weights"
 )
 
@@ -100,6 +101,9 @@ func run(ctx context.Context, job Job, start func(f *folder) (stepper, error)) (
 	if l.CheckpointEvery == 0 {
 		l.CheckpointEvery = 30 * time.Second
 	}
+	if l.Keep == 0 {
+		l.Keep = 2
+	}
 	if l.ConfigSum, err = job.Config.Sum(); err != nil {
 		return nil, err
 	}
@@ -108,15 +112,22 @@ func run(ctx context.Context, job Job, start func(f *folder) (stepper, error)) (
 			return nil, err
 		}
 		defer l.folder.close()
+		if err := l.folder.checkDiverged(); err != nil {
+			return nil, err
+		}
 	}
 	if l.engine, err = start(l.folder); err != nil {
 		return nil, err
 	}
 	defer l.engine.Close()
-	if err := l.resume(); err != nil {
+	defer func() {
+		if cerr := l.metrics.close(); err == nil {
+			err = cerr
+		}
+	}()
+	if err := l.resume(ctx); err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, l.metrics.close()) }()
 	defer l.closeBatches()
 
 	l.started, l.before = time.Now(), l.Elapsed
@@ -134,14 +145,19 @@ func run(ctx context.Context, job Job, start func(f *folder) (stepper, error)) (
 			return nil, l.stopped(ctx, err)
 		}
 	}
-	if err := l.writeModel(); err != nil {
+	w := l.result()
+	if err := l.writeModel(ModelFile, w); err != nil {
 		return nil, err
 	}
-	return &Result{Weights: l.result(), Epochs: l.epochs, Steps: l.step, Elapsed: l.Elapsed}, nil
+	if err := l.metrics.ended(l.step, tfevents.Success); err != nil {
+		return nil, err
+	}
+	return &Result{Weights: w, Epochs: l.epochs, Steps: l.step, Elapsed: l.Elapsed}, nil
 }
 
-// resume brings the engine and the metrics to the newest checkpoint.
-func (l *loop) resume() error {
+// resume brings the engine and the metrics to the newest checkpoint, and what
+// derives from the metrics to these.
+func (l *loop) resume(ctx context.Context) error {
 	l.saved.step = -1
 	if l.folder == nil {
 		return nil
@@ -160,8 +176,17 @@ func (l *loop) resume() error {
 		l.step, l.Position = int(c.State.Step), c.Position
 		l.saved.step, l.saved.evaluated, l.saved.name = l.step, l.Evaluated, checkpointName(c.State.Step)
 	}
-	l.metrics, l.epochs, err = openMetrics(l.folder.path(MetricsFile), l.step, l.Evaluated)
-	return err
+	var held []byte
+	if l.metrics, held, l.epochs, err = openMetrics(l.folder.path(MetricsFile), l.step, l.Evaluated); err != nil {
+		return err
+	}
+	if l.metrics.events, err = l.openEvents(ctx, held); err != nil {
+		return err
+	}
+	if err := l.folder.writeSummary(l.epochs); err != nil {
+		return err
+	}
+	return l.folder.prune(l.Keep, l.Best)
 }
 
 func (l *loop) trainStep(ctx context.Context) error {
@@ -179,6 +204,9 @@ func (l *loop) trainStep(ctx context.Context) error {
 	}
 	lr := l.schedule.LR(int64(l.step))
 	stats, err := l.engine.Step(ctx, x, y, lr)
+	if bad := (*NonFiniteError)(nil); errors.As(err, &bad) {
+		return l.diverged(fmt.Sprintf("the loss is %v", bad.Loss), err)
+	}
 	if err != nil {
 		return err
 	}
@@ -196,6 +224,9 @@ func (l *loop) trainStep(ctx context.Context) error {
 			ImagesPerSecond: round(w.rate()), ElapsedSeconds: round(l.Elapsed.Seconds()),
 		})
 		if err != nil {
+			return err
+		}
+		if err := l.watch(w.loss()); err != nil {
 			return err
 		}
 		*w = tally{}
@@ -224,14 +255,16 @@ func (l *loop) endEpoch(ctx context.Context) error {
 		Epoch: l.Evaluated + 1, Step: l.step, LR: l.schedule.LR(int64(l.step - 1)),
 		TrainLoss: l.Current.loss(), TrainAccuracy: l.Current.accuracy(), ImagesPerSecond: round(l.Current.rate()),
 	}
+	var w *weights.Set
 	if l.Evaluate != nil {
 		began := time.Now()
-		v, err := l.Evaluate(ctx, l.result())
+		w = l.result()
+		v, err := l.Evaluate(ctx, w)
 		if err != nil {
 			return err
 		}
 		if math.IsNaN(v.Loss) || math.IsInf(v.Loss, 0) {
-			return fmt.Errorf("train: epoch %d: the validation loss is %v: %w; lower the learning rate", e.Epoch, v.Loss, ErrDiverged)
+			return l.diverged(fmt.Sprintf("the validation loss is %v", v.Loss), nil)
 		}
 		l.validating = time.Since(began)
 		e.ValLoss, e.ValAccuracy = &v.Loss, &v.Accuracy
@@ -239,6 +272,12 @@ func (l *loop) endEpoch(ctx context.Context) error {
 	l.clock()
 	e.ElapsedSeconds = round(l.Elapsed.Seconds())
 	if err := l.metrics.epoch(e); err != nil {
+		return err
+	}
+	if err := l.folder.writeSummary(append(l.epochs, e)); err != nil {
+		return err
+	}
+	if err := l.keepBest(&e, w); err != nil {
 		return err
 	}
 	l.epochs = append(l.epochs, e)
@@ -266,12 +305,12 @@ func (l *loop) save() error {
 	}
 	c := &checkpoint{l.Position, l.engine.State()}
 	if name, ok := c.finite(); !ok {
-		return fmt.Errorf("train: step %d: %s is no longer finite: %w", l.step, name, ErrDiverged)
+		return l.diverged(fmt.Sprintf("%s is no longer finite, the loss of the epoch so far is %.4g,", name, l.Current.loss()), nil)
 	}
 	if err := l.metrics.sync(); err != nil {
 		return err
 	}
-	if err := l.folder.save(c); err != nil {
+	if err := l.folder.save(c, l.Keep); err != nil {
 		return fmt.Errorf("train: checkpoint: %w", err)
 	}
 	l.saved.step, l.saved.evaluated, l.saved.name = l.step, l.Evaluated, checkpointName(c.State.Step)
@@ -280,11 +319,19 @@ func (l *loop) save() error {
 
 // stopped is the end of a run by err: what it says, and what is kept.
 func (l *loop) stopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		if err := l.save(); err != nil {
+	if ctx.Err() != nil && !errors.Is(err, ErrDiverged) {
+		if err = l.save(); err == nil {
+			return ErrInterrupted
+		}
+	}
+	if d := (*DivergedError)(nil); errors.As(err, &d) {
+		if err := l.folder.keepDiverged(d); err != nil {
 			return err
 		}
-		return ErrInterrupted
+		if err := l.metrics.ended(l.step, tfevents.Failure); err != nil {
+			return err
+		}
+		return d
 	}
 	if l.saved.step >= 0 {
 		return fmt.Errorf("%w (epoch %d of %d; the last good checkpoint is %s)", err, l.epoch(), l.Config.Recipe.Epochs, filepath.Join(l.Dir, l.saved.name))
@@ -323,11 +370,11 @@ func (l *loop) progress() Progress {
 	return p
 }
 
-// writeModel writes the trained network to the run folder.
-func (l *loop) writeModel() error {
+// writeModel writes the network with weights w to a file of the run folder.
+func (l *loop) writeModel(name string, w *weights.Set) error {
 	if l.folder == nil {
 		return nil
 	}
-	m := weights.Model{Spec: l.Config.Spec, Labels: l.Labels, Set: l.result()}
-	return m.Write(l.folder.path(ModelFile))
+	m := weights.Model{Spec: l.Config.Spec, Labels: l.Labels, Set: w}
+	return m.Write(l.folder.path(name))
 }

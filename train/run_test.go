@@ -25,6 +25,7 @@ type fakeEngine struct {
 	m      [4]float32
 	step   int64
 	onStep func(step int64) error // before the step that follows step updates
+	loss   func(step int64) float64
 }
 
 func (e *fakeEngine) Step(ctx context.Context, x []float32, y Targets, lr float64) (StepStats, error) {
@@ -45,6 +46,9 @@ func (e *fakeEngine) Step(ctx context.Context, x []float32, y Targets, lr float6
 	}
 	if v := e.w[0]; v > 0 {
 		st.Correct = 1
+	}
+	if e.loss != nil {
+		st.Loss = e.loss(e.step)
 	}
 	e.step++
 	return st, nil
@@ -143,13 +147,20 @@ func runFake(ctx context.Context, job Job, e *fakeEngine) (*Result, error) {
 // timing matches the fields of metrics.jsonl that differ between equal runs.
 var timing = regexp.MustCompile(`,"(images_per_second|elapsed_s)":[0-9.e+-]+`)
 
-// finished is what must be equal between equal runs.
+// finished is what must be equal between equal runs. What derives from the
+// metrics must say what they say.
 func finished(t *testing.T, dir string) (model, metrics string) {
 	t.Helper()
 	m, err := os.ReadFile(filepath.Join(dir, ModelFile))
 	if err != nil {
 		t.Fatal(err)
 	}
+	best, err := os.ReadFile(filepath.Join(dir, BestFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	m = append(m, best...)
+	checkDerived(t, dir)
 	l, err := os.ReadFile(filepath.Join(dir, MetricsFile))
 	if err != nil {
 		t.Fatal(err)
@@ -344,8 +355,20 @@ func TestDiverged(t *testing.T) {
 		return nil
 	}
 	_, err := runFake(t.Context(), job, e)
-	if !errors.As(err, new(*NonFiniteError)) || !strings.Contains(err.Error(), "ckpt-000000005.bin") {
-		t.Errorf("non-finite loss: %v", err)
+	want := "train: step 7 (epoch 2 of 3): the loss is NaN at learning rate 0.0004523; lower the learning rate or lengthen the warm-up; the last good checkpoint is " +
+		filepath.Join(dir, "ckpt-000000005.bin")
+	if !errors.As(err, new(*NonFiniteError)) || !errors.Is(err, ErrDiverged) || err.Error() != want {
+		t.Errorf("non-finite loss: %v\nwant %s", err, want)
+	}
+	// The same run would end so again: it does not even start.
+	stepped := false
+	_, err = runFake(t.Context(), job, &fakeEngine{onStep: func(int64) error { stepped = true; return nil }})
+	again := dir + " diverged and would do so again: step 7 (epoch 2 of 3): the loss is NaN at learning rate 0.0004523"
+	if stepped || !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), again) || !strings.Contains(err.Error(), "ckpt-000000005.bin") {
+		t.Errorf("resumed: %v, want %s", err, again)
+	}
+	if _, err := weights.OpenModel(filepath.Join(dir, BestFile)); err != nil {
+		t.Errorf("the best epoch's model: %v", err)
 	}
 	job.Dir = filepath.Join(t.TempDir(), "run")
 	e = &fakeEngine{}
@@ -382,6 +405,87 @@ func TestFolderGone(t *testing.T) {
 	}
 	if _, err := runFake(t.Context(), job, &fakeEngine{}); err != nil {
 		t.Errorf("after the disk came back: %v", err)
+	}
+}
+
+// TestHopeless has a loss that stays finite, but far above a guess's.
+func TestHopeless(t *testing.T) {
+	job := fakeJob(t, "")
+	job.Config.Recipe.Epochs = 60
+	e := &fakeEngine{}
+	e.loss = func(step int64) float64 {
+		if step >= 50 && step < 100 || step >= 150 { // the first is over in time
+			return 300
+		}
+		return 1
+	}
+	_, err := runFake(t.Context(), job, e)
+	if !errors.Is(err, ErrDiverged) || !strings.Contains(err.Error(), "step 250 (epoch 50 of 60): the loss is 300, mean over 50 steps, where a guess has 2.3, at learning rate") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestBest keeps the model and the checkpoint of the best epoch, the earliest
+// of equals, whatever interrupts the run.
+func TestBest(t *testing.T) {
+	accuracies := []float64{0.3, 0.7, 0.7, 0.1}
+	newJob := func(dir string) Job {
+		job := fakeJob(t, dir)
+		job.Config.Recipe.Epochs, job.Keep = 4, 1
+		evaluate, epoch := job.Evaluate, 0
+		job.Observer.Start = func(p Progress) { epoch = p.Step / 5 }
+		job.Evaluate = func(ctx context.Context, w *weights.Set) (Eval, error) {
+			v, err := evaluate(ctx, w)
+			v.Accuracy = accuracies[epoch]
+			epoch++
+			return v, err
+		}
+		return job
+	}
+	whole := filepath.Join(t.TempDir(), "run")
+	if _, err := runFake(t.Context(), newJob(whole), &fakeEngine{}); err != nil {
+		t.Fatal(err)
+	}
+	m, err := weights.OpenModel(filepath.Join(whole, BestFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	meta := m.Set.Meta
+	if meta[metaEpoch] != "2" || meta[metaStep] != "10" || meta[metaAccuracy] != "0.7" || len(m.Labels) != 10 {
+		t.Errorf("metadata %v, want epoch 2, step 10, accuracy 0.7", meta)
+	}
+	c, err := readCheckpoint(filepath.Join(whole, "ckpt-000000010.bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := m.Set.Tensors["classifier.bias"].Data[0], c.State.Tensors["model/w"].Data[0]; got != want {
+		t.Errorf("the best model begins with %v, its checkpoint with %v", got, want)
+	}
+	if names, _ := checkpoints(whole); fmt.Sprint(names) != "[ckpt-000000020.bin ckpt-000000010.bin]" {
+		t.Errorf("checkpoints %v, want the newest and the best", names)
+	}
+	wantModel, wantMetrics := finished(t, whole)
+	for stop := int64(0); stop < 20; stop += 3 {
+		dir := filepath.Join(t.TempDir(), "run")
+		crash := errors.New("crash")
+		if _, err := runFake(t.Context(), newJob(dir), &fakeEngine{onStep: func(step int64) error {
+			if step == stop {
+				return crash
+			}
+			return nil
+		}}); !errors.Is(err, crash) {
+			t.Fatal(err)
+		}
+		if _, err := runFake(t.Context(), newJob(dir), &fakeEngine{}); err != nil {
+			t.Fatal(err)
+		}
+		model, metrics := finished(t, dir)
+		if model != wantModel || metrics != wantMetrics {
+			t.Errorf("stopped at step %d, the result differs", stop)
+		}
+		if names, _ := checkpoints(dir); fmt.Sprint(names) != "[ckpt-000000020.bin ckpt-000000010.bin]" {
+			t.Errorf("stopped at step %d, checkpoints %v", stop, names)
+		}
 	}
 }
 

@@ -122,6 +122,11 @@ func (e *evalCmd) images(run *train.RunConfig) (dataset.Set, *dataset.Data, erro
 	}
 	parts := dataParts{data.Train, data.Val, data.Test}
 	if run != nil {
+		if run.Data.Subset > 0 {
+			part := *data
+			part.Train = dataset.Subset(data.Train, run.Data.Subset, e.data.splitSeed)
+			data = &part
+		}
 		job := trainJob{Data: data, Recipe: run.Recipe, SplitSeed: e.data.splitSeed}
 		if parts, err = job.parts(); err != nil {
 			return nil, nil, err

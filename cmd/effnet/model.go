@@ -33,7 +33,7 @@ type loadedModel struct {
 	*weights.Model
 	Path string           // the weights file; "" for random weights
 	file *weights.File    // of a model that is only run, where that can be: its Set has shapes alone
-	Run  *train.RunConfig // nil unless the argument is a run folder
+	Run  *train.RunConfig // nil unless the argument is a run folder, or the best model in one
 }
 
 // source is where a plan gets the tensors.
@@ -156,6 +156,11 @@ func namesNet(arg string) bool {
 	return err == nil
 }
 
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 // find tells which weights file a MODEL argument means.
 func (f *modelFlags) find(arg string) (*loadedModel, error) {
 	if namesNet(arg) {
@@ -165,8 +170,17 @@ func (f *modelFlags) find(arg string) (*loadedModel, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s: no such file; want a weights file, a run folder or the name of a model on the hub", arg)
 	}
-	if err != nil || !info.IsDir() {
-		return &loadedModel{Path: arg}, err
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		m := &loadedModel{Path: arg}
+		if filepath.Base(arg) == train.BestFile { // of the run beside it
+			if m.Run, err = train.ReadConfig(filepath.Dir(arg)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, err
+			}
+		}
+		return m, nil
 	}
 	m := &loadedModel{Path: filepath.Join(arg, train.ModelFile)}
 	m.Run, err = train.ReadConfig(arg)
@@ -174,6 +188,9 @@ func (f *modelFlags) find(arg string) (*loadedModel, error) {
 		return nil, err
 	}
 	if _, err := os.Stat(m.Path); errors.Is(err, fs.ErrNotExist) {
+		if best := filepath.Join(arg, train.BestFile); m.Run != nil && exists(best) {
+			return nil, fmt.Errorf("%s: training has not ended; the best epoch so far is %s; the run goes on with 'effnet train --resume %s'", arg, best, shellQuote(arg))
+		}
 		if m.Run != nil {
 			return nil, fmt.Errorf("%s: training has not ended; go on with it by 'effnet train --resume %s'", arg, shellQuote(arg))
 		}

@@ -33,6 +33,7 @@ type trainCmd struct {
 	trainImages     int
 	checkpointEvery time.Duration
 	checkpointSteps int
+	keep            int
 }
 
 func newTrainCmd() *cobra.Command {
@@ -42,8 +43,9 @@ func newTrainCmd() *cobra.Command {
 		Short: "Train a network on a data set",
 		Long: `Train trains NET, a zoo name or a spec file, on a data set and keeps everything
 about the run in the folder RUN: config.yaml (what was trained, how, on what),
-metrics.jsonl, checkpoints, and in the end model.safetensors, which holds the
-weights, the network, the class names and the preprocessing.
+metrics.jsonl and the same as summary.csv and for TensorBoard, checkpoints, the
+best epoch's network as best.safetensors, and in the end model.safetensors, which
+holds the weights, the network, the class names and the preprocessing.
 
 Given a MODEL (a weights file, a run folder or a name on the hub) it goes on from
 those weights, by the recipe finetune unless --recipe says otherwise. The
@@ -76,10 +78,14 @@ bits as if it had never stopped.`,
 	t.recipe.register(fs)
 	fs.DurationVar(&t.checkpointEvery, "checkpoint-every", 30*time.Second, "`time` between checkpoints; every epoch ends with one, too")
 	fs.IntVar(&t.checkpointSteps, "checkpoint-steps", 0, "`steps` between checkpoints, instead of a time")
+	fs.IntVar(&t.keep, "keep", 2, "newest checkpoints to keep, beside the best epoch's")
 	return t.Command
 }
 
 func (t *trainCmd) run(args []string) error {
+	if t.keep < 1 {
+		return usagef("train: --keep is %d, want 1 or more", t.keep)
+	}
 	if t.threads < 0 || t.resolution < 0 || t.checkpointSteps < 0 || t.trainImages < 0 || t.checkpointEvery <= 0 {
 		return usagef("train: --threads, --resolution, --train-images and --checkpoint-steps cannot be negative, --checkpoint-every must be above 0")
 	}
@@ -91,7 +97,7 @@ func (t *trainCmd) run(args []string) error {
 		return err
 	}
 	job.Threads, job.Test = t.threads, true
-	job.CheckpointEvery, job.CheckpointSteps = t.checkpointEvery, t.checkpointSteps
+	job.CheckpointEvery, job.CheckpointSteps, job.Keep = t.checkpointEvery, t.checkpointSteps, t.keep
 	progress := newTrainProgress(t.ErrOrStderr())
 	job.Observer = progress.observer()
 	res, err := t.result(job)

@@ -37,6 +37,7 @@ type trainJob struct {
 	Dir             string
 	CheckpointEvery time.Duration // 0: 30 s
 	CheckpointSteps int           // above 0: instead of CheckpointEvery
+	Keep            int           // newest checkpoints that stay; 0: 2
 
 	Observer train.Observer
 }
@@ -76,7 +77,7 @@ func trainModel(ctx context.Context, job trainJob) (*trainOutcome, error) {
 	}
 	run := train.Job{
 		Start: job.Weights, Config: cfg, Source: newSource(&cfg, parts.train, threads), Labels: job.Data.Classes, Threads: threads,
-		Dir: job.Dir, CheckpointEvery: job.CheckpointEvery, CheckpointSteps: job.CheckpointSteps, Observer: job.Observer,
+		Dir: job.Dir, CheckpointEvery: job.CheckpointEvery, CheckpointSteps: job.CheckpointSteps, Keep: job.Keep, Observer: job.Observer,
 	}
 	if parts.val != nil {
 		run.Evaluate = func(ctx context.Context, w *weights.Set) (train.Eval, error) { return evaluate(ctx, w, parts.val) }
