@@ -27,6 +27,11 @@ type Batch struct {
 	X      []float32 // [N,Resolution,Resolution,Channels]
 	Labels []int32   // [N]
 	IDs    []int     // [N], indices into the Set
+
+	// Where images were mixed, the labels of the others [N], and the share of
+	// Labels; else nil.
+	Others []int32
+	Share  float64
 }
 
 // Loader delivers the batches of one epoch in order, prepared by goroutines in
@@ -112,7 +117,7 @@ func (p *Pipeline) Load(ctx context.Context, opt LoaderOptions) (*Loader, error)
 	for range workers {
 		l.wg.Go(func() {
 			for j := range work {
-				j.err = p.fillBatch(j.batch, opt.Epoch)
+				j.err = p.FillBatch(j.batch, opt.Epoch)
 				close(j.done)
 			}
 		})
@@ -120,15 +125,22 @@ func (p *Pipeline) Load(ctx context.Context, opt LoaderOptions) (*Loader, error)
 	return l, nil
 }
 
-// fillBatch prepares the images b.IDs.
-func (p *Pipeline) fillBatch(b *Batch, epoch int) error {
+// FillBatch prepares the images b.IDs as batch b.Index of an epoch: Fill, and
+// mixing where the pipeline does that.
+func (p *Pipeline) FillBatch(b *Batch, epoch int) error {
 	b.N = len(b.IDs)
 	n := b.N * p.size()
 	if cap(b.X) < n {
 		b.X, b.Labels = make([]float32, n), make([]int32, b.N)
 	}
 	b.X, b.Labels = b.X[:n], b.Labels[:b.N]
-	return p.Fill(b.X, b.Labels, b.IDs, epoch)
+	if err := p.Fill(b.X, b.Labels, b.IDs, epoch); err != nil {
+		return err
+	}
+	if p.Augment.Mixup > 0 {
+		p.mix(b, epoch)
+	}
+	return nil
 }
 
 // Len is the number of batches of the epoch, those before Start included.

@@ -3,9 +3,9 @@ package dataset
 import (
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 
+	"effnet/autoaugment"
 	"effnet/imageprep"
 )
 
@@ -14,9 +14,10 @@ import (
 // the fields must not change after the first call. All methods are safe for
 // concurrent use.
 //
-// The order is fixed: convert to Channels, augment at the source's size,
-// resize the short side to Resolution/Crop, take the centre, normalise. So the
-// same seed shows networks of different resolutions the same crops and flips.
+// The order is fixed: convert to Channels, augment at the source's size (crop
+// and flip, then the policy), resize the short side to Resolution/Crop, take the
+// centre, normalise, erase, and of whole batches mix the images. So the same
+// seed shows networks of different resolutions the same crops and flips.
 type Pipeline struct {
 	Set        Set
 	Resolution int              // height and width of the output
@@ -28,37 +29,18 @@ type Pipeline struct {
 	Augment    Augment          // zero: none
 	Seed       uint64           // of the augmentation
 
-	once sync.Once
-	err  error
-	norm *imageprep.Normalizer
-	pool sync.Pool // of *buffers
-}
-
-// Augment is the random change of training images. The zero value is none.
-type Augment struct {
-	Flip    bool // mirror left-right with probability 1/2
-	PadCrop int  // pad this many black pixels on every side, then crop the original size at random
-	// MinArea > 0 crops a random box of MinArea to 1 times the image's area
-	// and aspect 3/4 to 4/3 and resizes it to the output, aspect not kept.
-	MinArea float64
-}
-
-// Check reports a value that makes no sense.
-func (a Augment) Check() error {
-	switch {
-	case a.PadCrop < 0 || a.PadCrop > 1024:
-		return fmt.Errorf("dataset: padding is %d pixels, want 0 to 1024", a.PadCrop)
-	case !(a.MinArea >= 0 && a.MinArea <= 1):
-		return fmt.Errorf("dataset: smallest crop is %g of the area, want 0 to 1", a.MinArea)
-	case a.MinArea > 0 && a.PadCrop > 0:
-		return errors.New("dataset: choose one of padded crops and crops by area")
-	}
-	return nil
+	once   sync.Once
+	err    error
+	norm   *imageprep.Normalizer
+	policy autoaugment.Policy // of Augment.Auto
+	fill   [3]byte            // what comes in from outside an image that the policy moves
+	pool   sync.Pool          // of *buffers
 }
 
 // buffers hold one image between the steps.
 type buffers struct {
 	convert, augment []byte
+	policy           policyBuffers
 	fit              imageprep.FitBuffers
 }
 
@@ -80,6 +62,8 @@ func (p *Pipeline) setup() error {
 			}
 		}
 		p.norm = imageprep.NewNormalizer(mean, std)
+		p.policy, p.err = autoaugment.Parse(p.Augment.Auto)
+		p.fill = fillOf(p.Mean)
 		p.pool.New = func() any { return new(buffers) }
 	})
 	return p.err
@@ -149,12 +133,19 @@ func (p *Pipeline) apply(x []float32, im imageprep.Image, i, epoch int, b *buffe
 		im = imageprep.Convert(b.convert, im, p.Channels)
 		b.convert = im.Pix
 	}
-	if p.Augment != (Augment{}) {
-		im = p.Augment.apply(b.augment, im, newRNG(forAugment, p.Seed, uint64(epoch), uint64(i)))
+	if a := &p.Augment; a.Flip || a.PadCrop > 0 || a.MinArea > 0 {
+		im = a.apply(b.augment, im, newRNG(forAugment, p.Seed, uint64(epoch), uint64(i)))
 		b.augment = im.Pix
+	}
+	if p.policy != (autoaugment.Policy{}) {
+		im = b.policy.apply(p.policy, im, p.fill, newRNG(forPolicy, p.Seed, uint64(epoch), uint64(i)))
 	}
 	im = p.fit().Apply(&b.fit, im)
 	p.norm.Apply(x, im)
+	if p.Augment.Erasing > 0 {
+		r := newRNG(forErasing, p.Seed, uint64(epoch), uint64(i))
+		p.Augment.erase(x, p.Resolution, p.Channels, &r)
+	}
 	return nil
 }
 
@@ -171,42 +162,4 @@ func (p *Pipeline) fit() imageprep.Fit {
 		f.Filter = imageprep.Bilinear
 	}
 	return f
-}
-
-// apply returns im changed at random, in dst.
-func (a Augment) apply(dst []byte, im imageprep.Image, r rng) imageprep.Image {
-	flip := a.Flip && r.next()>>63 == 1
-	y, x, h, w := 0, 0, im.H, im.W
-	switch {
-	case a.MinArea > 0:
-		y, x, h, w = a.box(im.H, im.W, &r)
-	case a.PadCrop > 0:
-		y = r.intn(2*a.PadCrop+1) - a.PadCrop
-		x = r.intn(2*a.PadCrop+1) - a.PadCrop
-	}
-	return imageprep.CropPadded(dst, im, y, x, h, w, flip)
-}
-
-// box chooses a random box as torchvision's RandomResizedCrop does: ten tries,
-// then the largest centre box of a permitted aspect.
-func (a Augment) box(H, W int, r *rng) (y, x, h, w int) {
-	const lo, hi = 3.0 / 4, 4.0 / 3
-	area := float64(H) * float64(W)
-	for range 10 {
-		target := area * (a.MinArea + (1-a.MinArea)*r.float64())
-		aspect := math.Exp(math.Log(lo) + (math.Log(hi)-math.Log(lo))*r.float64())
-		w = int(math.RoundToEven(math.Sqrt(target * aspect)))
-		h = int(math.RoundToEven(math.Sqrt(target / aspect)))
-		if w >= 1 && w <= W && h >= 1 && h <= H {
-			return r.intn(H - h + 1), r.intn(W - w + 1), h, w
-		}
-	}
-	h, w = H, W
-	switch aspect := float64(W) / float64(H); {
-	case aspect < lo:
-		h = max(int(math.RoundToEven(float64(W)/lo)), 1)
-	case aspect > hi:
-		w = max(int(math.RoundToEven(float64(H)*hi)), 1)
-	}
-	return (H - h) / 2, (W - w) / 2, h, w
 }

@@ -96,65 +96,6 @@ func TestPipelineAspect(t *testing.T) {
 	}
 }
 
-// TestAugment holds that every flip and every shift comes up, equally often,
-// and that shifted pixels are those of the image.
-func TestAugment(t *testing.T) {
-	im := imageprep.Image{Pix: make([]byte, 49), H: 7, W: 7, C: 1}
-	for i := range im.Pix {
-		im.Pix[i] = byte(i + 1)
-	}
-	set := &memorySet{pix: im.Pix, labels: []byte{0}, h: 7, w: 7, c: 1, classes: []string{"a"}}
-	p := &Pipeline{Set: set, Resolution: 7, Channels: 1, Augment: Augment{Flip: true, PadCrop: 2}}
-	wants := make(map[string]int)
-	for y := -2; y <= 2; y++ {
-		for x := -2; x <= 2; x++ {
-			for _, flip := range []bool{false, true} {
-				wants[fmt.Sprint(floats(imageprep.CropPadded(nil, im, y, x, 7, 7, flip)))] = 0
-			}
-		}
-	}
-	const epochs = 5000
-	for epoch := range epochs {
-		got := fmt.Sprint(fill(t, p, 0, epoch))
-		if _, ok := wants[got]; !ok {
-			t.Fatalf("epoch %d: %s is no shift of the image", epoch, got)
-		}
-		wants[got]++
-	}
-	for image, n := range wants {
-		// Five standard deviations of a binomial with mean 100.
-		if n < 50 || n > 150 {
-			t.Errorf("%s comes up %d times in %d, want about %d", image, n, epochs, epochs/len(wants))
-		}
-	}
-	q := &Pipeline{Set: set, Resolution: 7, Channels: 1, Augment: Augment{MinArea: 0.3}}
-	distinct := make(map[string]bool)
-	for epoch := range 200 {
-		distinct[fmt.Sprint(fill(t, q, 0, epoch))] = true
-	}
-	if len(distinct) < 20 {
-		t.Errorf("%d distinct crops by area in 200", len(distinct))
-	}
-}
-
-// TestBox holds the area and the aspect of random boxes.
-func TestBox(t *testing.T) {
-	a := Augment{MinArea: 0.25}
-	r := newRNG(1)
-	for _, size := range [][2]int{{100, 100}, {60, 200}, {10, 300}, {1, 1}, {300, 7}} {
-		H, W := size[0], size[1]
-		for range 300 {
-			y, x, h, w := a.box(H, W, &r)
-			if y < 0 || x < 0 || h < 1 || w < 1 || y+h > H || x+w > W {
-				t.Fatalf("%dx%d: box %d,%d %dx%d lies outside", H, W, y, x, h, w)
-			}
-			if area := float64(h*w) / float64(H*W); H == W && H > 1 && (area < 0.24 || float64(w)/float64(h) > 1.37 || float64(w)/float64(h) < 0.72) {
-				t.Fatalf("%dx%d: box of %dx%d, area %g", H, W, h, w, area)
-			}
-		}
-	}
-}
-
 // epochDigest reads an epoch through a loader.
 func epochDigest(t *testing.T, p *Pipeline, opt LoaderOptions) string {
 	t.Helper()
@@ -185,7 +126,7 @@ func epochDigest(t *testing.T, p *Pipeline, opt LoaderOptions) string {
 		}
 		binary.Write(h, binary.LittleEndian, b.X)
 		binary.Write(h, binary.LittleEndian, b.Labels)
-		fmt.Fprintln(h, b.IDs)
+		fmt.Fprintln(h, b.IDs, b.Others, b.Share)
 	}
 	return fmt.Sprintf("%x", h.Sum(nil))
 }
@@ -194,7 +135,7 @@ func epochDigest(t *testing.T, p *Pipeline, opt LoaderOptions) string {
 // epoch, not on goroutines.
 func TestLoaderIsDeterministic(t *testing.T) {
 	d := openTest(t, "synthetic:train=103,test=1")
-	p := &Pipeline{Set: d.Train, Resolution: 20, Channels: 1, Augment: Augment{Flip: true, PadCrop: 2}, Seed: 5}
+	p := &Pipeline{Set: d.Train, Resolution: 20, Channels: 1, Augment: everything, Seed: 5}
 	opt := LoaderOptions{Batch: 10, Epoch: 2, Shuffle: true, Seed: 9}
 	want := epochDigest(t, p, opt)
 	for _, c := range []struct{ workers, ahead int }{{1, 1}, {2, 1}, {3, 7}, {16, 100}} {
@@ -222,7 +163,7 @@ func TestLoaderIsDeterministic(t *testing.T) {
 // have.
 func TestLoaderResumes(t *testing.T) {
 	d := openTest(t, "synthetic:train=55,test=1")
-	p := &Pipeline{Set: d.Train, Resolution: 28, Channels: 1, Augment: Augment{Flip: true}, Seed: 5}
+	p := &Pipeline{Set: d.Train, Resolution: 28, Channels: 1, Augment: everything, Seed: 5}
 	var batches []string
 	read := func(start int) []string {
 		l, err := p.Load(context.Background(), LoaderOptions{Batch: 10, Shuffle: true, Start: start, Workers: 2})
@@ -239,7 +180,7 @@ func TestLoaderResumes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			out = append(out, fmt.Sprint(b.Index, b.IDs, b.Labels, b.X))
+			out = append(out, fmt.Sprint(b.Index, b.IDs, b.Labels, b.Others, b.Share, b.X))
 		}
 	}
 	batches = read(0)
@@ -374,6 +315,10 @@ func TestPipelineErrors(t *testing.T) {
 		{&Pipeline{Set: set, Resolution: 28, Channels: 1, Augment: Augment{PadCrop: -1}}, "padding is -1"},
 		{&Pipeline{Set: set, Resolution: 28, Channels: 1, Augment: Augment{MinArea: 2}}, "smallest crop is 2"},
 		{&Pipeline{Set: set, Resolution: 28, Channels: 1, Augment: Augment{MinArea: 0.5, PadCrop: 1}}, "choose one"},
+		{&Pipeline{Set: set, Resolution: 28, Channels: 1, Augment: Augment{Auto: "rand-x1"}}, `there is no part "x1"`},
+		{&Pipeline{Set: set, Resolution: 28, Channels: 1, Augment: Augment{Erasing: 1.5}}, "probability of erasing is 1.5"},
+		{&Pipeline{Set: set, Resolution: 28, Channels: 1, Augment: Augment{Erasing: math.NaN()}}, "probability of erasing is NaN"},
+		{&Pipeline{Set: set, Resolution: 28, Channels: 1, Augment: Augment{Mixup: -1}}, "alpha of mixup is -1"},
 	} {
 		if _, err := c.p.Load(context.Background(), LoaderOptions{Batch: 1}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("error is %v, want %q in it", err, c.want)

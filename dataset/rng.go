@@ -1,6 +1,9 @@
 package dataset
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
 // rng is SplitMix64. Its numbers are part of what a seed means, so they are
 // made here and not by a library that may change.
@@ -14,6 +17,9 @@ const (
 	forSplit
 	forSubset
 	forSynthetic
+	forPolicy
+	forErasing
+	forMixup
 )
 
 // newRNG returns a generator that depends on every key and on their order.
@@ -34,8 +40,8 @@ func (r *rng) next() uint64 {
 	return z ^ z>>31
 }
 
-// intn returns a number in [0,n), without bias.
-func (r *rng) intn(n int) int {
+// IntN returns a number in [0,n), without bias.
+func (r *rng) IntN(n int) int {
 	un := uint64(n)
 	hi, lo := bits.Mul64(r.next(), un)
 	if lo < un {
@@ -46,13 +52,45 @@ func (r *rng) intn(n int) int {
 	return int(hi)
 }
 
-// float64 returns a number in [0,1).
-func (r *rng) float64() float64 { return float64(r.next()>>11) / (1 << 53) }
+// Float64 returns a number in [0,1).
+func (r *rng) Float64() float64 { return float64(r.next()>>11) / (1 << 53) }
 
 // shuffle permutes s.
 func (r *rng) shuffle(s []int) {
 	for i := len(s) - 1; i > 0; i-- {
-		j := r.intn(i + 1)
+		j := r.IntN(i + 1)
 		s[i], s[j] = s[j], s[i]
+	}
+}
+
+// NormFloat64 returns a standard normal number (Box and Muller).
+func (r *rng) NormFloat64() float64 {
+	u, v := r.Float64(), r.Float64()
+	return math.Sqrt(-2*math.Log(1-u)) * math.Cos(2*math.Pi*v)
+}
+
+// beta returns a number of the distribution Beta(a, a), a at least 0.01: of
+// two gamma variates the first over their sum, from logarithms, as both are
+// tiny where a is small.
+func (r *rng) beta(a float64) float64 {
+	x, y := r.logGamma(a), r.logGamma(a)
+	return 1 / (1 + math.Exp(y-x))
+}
+
+// logGamma returns the logarithm of a number of the distribution Gamma(a, 1):
+// of one of Gamma(a+1, 1) by Marsaglia and Tsang's method (2000), times u^(1/a).
+func (r *rng) logGamma(a float64) float64 {
+	d := a + 2.0/3
+	c := 1 / math.Sqrt(9*d)
+	for {
+		z := r.NormFloat64()
+		v := 1 + c*z
+		if v <= 0 {
+			continue
+		}
+		v = v * v * v
+		if math.Log(1-r.Float64()) < z*z/2+d*(1-v+math.Log(v)) {
+			return math.Log(d*v) + math.Log(1-r.Float64())/a
+		}
 	}
 }

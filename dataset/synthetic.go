@@ -146,7 +146,7 @@ const unit = 1024
 
 // image draws one image of class k into pix [size,size,channels].
 func (s *synthetic) image(pix []byte, k int, r rng) {
-	between := func(lo, hi int) int { return lo + r.intn(hi-lo+1) }
+	between := func(lo, hi int) int { return lo + r.IntN(hi-lo+1) }
 	shape, direction, width := s.class(k)
 	radius := between(600, 850)
 	cx, cy := between(-150, 150), between(-150, 150)
@@ -155,7 +155,7 @@ func (s *synthetic) image(pix []byte, k int, r rng) {
 	ground := between(70, 185)
 	lift := between(40, 80)  // of the shape's mean above the ground
 	swing := between(30, 60) // of its stripes
-	if r.intn(4) == 0 {
+	if r.IntN(4) == 0 {
 		lift = -lift
 	}
 	slopeX, slopeY := between(-30, 30), between(-30, 30)
