@@ -41,6 +41,9 @@ type Data struct {
 	// Checksum identifies the content ("sha256:..."), for ledgers and
 	// checkpoints.
 	Checksum string
+	// Of [Data.Readable]: whether it has left out bad images, and how many.
+	SkipBad bool
+	LeftOut int
 	// Notes say in words what was decided about the data: files left out, a
 	// test part held out.
 	Notes []string

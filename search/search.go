@@ -30,17 +30,18 @@ import (
 // resumed search must agree with it field by field. Fields that are zero are
 // chosen by the plan.
 type Config struct {
-	Base           string  `json:"base"`            // the base network, YAML
-	Data           string  `json:"data"`            // the data set's name
-	Source         string  `json:"source"`          // where to open it again
-	DataChecksum   string  `json:"data_checksum"`   // of its content
-	Factor         float64 `json:"factor"`          // cost of the explored networks over the base's
-	Tolerance      float64 `json:"tolerance"`       // of their realised cost, relative to Factor
-	ValidateFactor float64 `json:"validate_factor"` // cost of the validated networks over the base's; 0: no validation
-	Networks       int     `json:"networks"`        // explored networks at most, the base not counted
-	Seeds          int     `json:"seeds"`           // trainings of each network
-	Seed           uint64  `json:"seed"`            // the first of the seeds
-	SplitSeed      uint64  `json:"split_seed"`      // of the choice of training and validation images
+	Base           string  `json:"base"`                 // the base network, YAML
+	Data           string  `json:"data"`                 // the data set's name
+	Source         string  `json:"source"`               // where to open it again
+	DataChecksum   string  `json:"data_checksum"`        // of its content
+	BadImages      string  `json:"bad_images,omitempty"` // "skip": those that cannot be read are left out
+	Factor         float64 `json:"factor"`               // cost of the explored networks over the base's
+	Tolerance      float64 `json:"tolerance"`            // of their realised cost, relative to Factor
+	ValidateFactor float64 `json:"validate_factor"`      // cost of the validated networks over the base's; 0: no validation
+	Networks       int     `json:"networks"`             // explored networks at most, the base not counted
+	Seeds          int     `json:"seeds"`                // trainings of each network
+	Seed           uint64  `json:"seed"`                 // the first of the seeds
+	SplitSeed      uint64  `json:"split_seed"`           // of the choice of training and validation images
 	Epochs         int     `json:"epochs"`
 	TrainImages    int     `json:"train_images"`   // training images of every trial
 	BudgetSeconds  float64 `json:"budget_seconds"` // wall-clock the plan is made to fit

@@ -38,12 +38,14 @@ type Start struct {
 
 // DataID identifies training data.
 type DataID struct {
-	Source     string `yaml:"source" json:"source"`                     // where to open it again
-	Checksum   string `yaml:"checksum" json:"checksum"`                 // of the content
-	SplitSeed  uint64 `yaml:"split_seed" json:"split_seed"`             // of the validation part
-	Subset     int    `yaml:"subset,omitempty" json:"subset,omitempty"` // training images taken, validation included; 0: all
-	Train      int    `yaml:"train" json:"train"`                       // images
-	Validation int    `yaml:"validation" json:"validation"`             // images
+	Source     string `yaml:"source" json:"source"`                             // where to open it again
+	Checksum   string `yaml:"checksum" json:"checksum"`                         // of the content
+	SplitSeed  uint64 `yaml:"split_seed" json:"split_seed"`                     // of the validation part
+	Subset     int    `yaml:"subset,omitempty" json:"subset,omitempty"`         // training images taken, validation included; 0: all
+	BadImages  string `yaml:"bad_images,omitempty" json:"bad_images,omitempty"` // "skip" leaves out those that cannot be read; "": errors
+	LeftOut    int    `yaml:"left_out,omitempty" json:"left_out,omitempty"`     // so many were
+	Train      int    `yaml:"train" json:"train"`                               // images
+	Validation int    `yaml:"validation" json:"validation"`                     // images
 }
 
 const configHead = `# All that decides the result of this run. A changed value makes another run:

@@ -102,6 +102,7 @@ that come from files keep their bytes.`,
 	f.IntVar(&d.perShard, "per-shard", 1000, "`images` in a tar file")
 	f.Uint64Var(&d.data.splitSeed, "split-seed", 0, "seed of the split of a folder without a test part")
 	f.BoolVar(&d.data.offline, "offline", false, "never download")
+	d.data.registerOnBad(f)
 	f.BoolVar(&d.asJSON, "json", false, "print JSON")
 	return c
 }
@@ -158,15 +159,9 @@ func (d *dataCmd) run(ctx context.Context, stdout, stderr io.Writer) error {
 
 // writeShards writes the data set as tar files.
 func (d *dataCmd) writeShards(ctx context.Context, data *dataset.Data, stderr io.Writer) error {
-	total := 0
-	for _, s := range []dataset.Set{data.Train, data.Val, data.Test} {
-		if s != nil {
-			total += s.Len()
-		}
-	}
-	bar := newBar(io.Discard, int64(total))
+	bar := newBar(io.Discard, int64(imagesOf(data)))
 	if isTerminal(stderr) {
-		bar = newBar(stderr, int64(total))
+		bar = newBar(stderr, int64(imagesOf(data)))
 	}
 	err := dataset.WriteShards(ctx, data, d.shards, d.perShard, func(done int) { bar.Set(done) })
 	bar.Clear()

@@ -18,12 +18,32 @@ type dataFlags struct {
 	source    string
 	splitSeed uint64
 	offline   bool
+	onBad     string // failOnBad, the same as "", or skipBad
 }
+
+// What becomes of images that cannot be read.
+const (
+	failOnBad = "fail"
+	skipBad   = "skip"
+)
 
 func (f *dataFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.source, "data", "", "data set: fashion-mnist, cifar10, cifar100, synthetic, or a `FOLDER` (class/image.jpg, tar shards, IDX, CIFAR binary) or 'x-{000..009}.tar'")
 	fs.Uint64Var(&f.splitSeed, "split-seed", 0, "seed of the split into training, validation and test images")
 	fs.BoolVar(&f.offline, "offline", false, "never download")
+	f.registerOnBad(fs)
+}
+
+func (f *dataFlags) registerOnBad(fs *pflag.FlagSet) {
+	fs.StringVar(&f.onBad, "on-bad-image", failOnBad, "what becomes of images that cannot be read: `fail`, or skip, which decodes all first")
+}
+
+// badImages is the choice as a run's configuration has it.
+func (f *dataFlags) badImages() string {
+	if f.onBad == failOnBad {
+		return ""
+	}
+	return f.onBad
 }
 
 // open opens the data set. Downloads report to stderr.
@@ -31,13 +51,45 @@ func (f *dataFlags) open(ctx context.Context, stderr io.Writer) (*dataset.Data, 
 	if f.source == "" {
 		return nil, usagef("no data set: add --data, for example --data fashion-mnist")
 	}
+	if f.badImages() != "" && f.onBad != skipBad {
+		return nil, usagef("--on-bad-image is %q, want %s or %s", f.onBad, failOnBad, skipBad)
+	}
 	down := newDownload(stderr)
 	defer down.close()
 	d, err := dataset.Open(ctx, f.source, dataset.Options{Offline: f.offline, SplitSeed: f.splitSeed, Progress: down.progress})
 	if err != nil {
 		return nil, err
 	}
+	if f.onBad == skipBad {
+		return readable(ctx, d, stderr)
+	}
 	return d, nil
+}
+
+// readable leaves out bad images and names them.
+func readable(ctx context.Context, d *dataset.Data, stderr io.Writer) (*dataset.Data, error) {
+	bar := newBar(io.Discard, int64(imagesOf(d)))
+	if isTerminal(stderr) {
+		bar = newBar(stderr, int64(imagesOf(d)))
+		bar.Describe("decoding every image once")
+	}
+	good, bad, err := d.Readable(ctx, func(done int) { bar.Set(done) })
+	bar.Clear()
+	for _, err := range bad {
+		fmt.Fprintf(stderr, "left out: %v\n", err)
+	}
+	return good, err
+}
+
+// imagesOf counts the images of all parts.
+func imagesOf(d *dataset.Data) int {
+	n := 0
+	for _, s := range []dataset.Set{d.Train, d.Val, d.Test} {
+		if s != nil {
+			n += s.Len()
+		}
+	}
+	return n
 }
 
 // stableSource is the source in a form that means the same from any folder.

@@ -116,6 +116,9 @@ func (e *evalCmd) images(run *train.RunConfig) (dataset.Set, *dataset.Data, erro
 	if run != nil && !e.Flags().Changed("split-seed") {
 		e.data.splitSeed = run.Data.SplitSeed
 	}
+	if run != nil && !e.Flags().Changed("on-bad-image") {
+		e.data.onBad = run.Data.BadImages
+	}
 	data, err := e.data.open(e.Context(), e.ErrOrStderr())
 	if err != nil {
 		return nil, nil, err

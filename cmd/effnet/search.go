@@ -195,7 +195,10 @@ func (s *searchCmd) settle(args []string) (*search.Config, *arch.Spec, *dataset.
 	if set("data") {
 		cfg.Source = s.data.stableSource()
 	}
-	s.data.source, s.data.splitSeed = cfg.Source, cfg.SplitSeed
+	if set("on-bad-image") {
+		cfg.BadImages = s.data.badImages()
+	}
+	s.data.source, s.data.splitSeed, s.data.onBad = cfg.Source, cfg.SplitSeed, cfg.BadImages
 	data, err := s.data.open(s.Context(), s.ErrOrStderr())
 	if err != nil {
 		return nil, nil, nil, err

@@ -262,6 +262,10 @@ func (t *trainCmd) oldJob(args []string) (trainJob, error) {
 	if now.Start, err = t.sameStart(args, old.Start); err != nil {
 		return trainJob{}, err
 	}
+	if t.Flags().Changed("on-bad-image") {
+		now.Data.BadImages = t.data.badImages()
+	}
+	t.data.onBad = now.Data.BadImages
 	t.data.source, t.data.splitSeed, t.trainImages = now.Data.Source, now.Data.SplitSeed, now.Data.Subset
 	data, err := t.openData()
 	if err != nil && !t.Flags().Changed("data") && ctx.Err() == nil {
@@ -270,7 +274,7 @@ func (t *trainCmd) oldJob(args []string) (trainJob, error) {
 	if err != nil {
 		return trainJob{}, err
 	}
-	now.Data.Checksum = data.Checksum
+	now.Data.Checksum, now.Data.LeftOut = data.Checksum, data.LeftOut
 	if now.Spec, err = t.sameSpec(args, old, data); err != nil {
 		return trainJob{}, err
 	}
@@ -333,6 +337,7 @@ type trainReport struct {
 	MACs       int64       `json:"macs"`
 	Data       string      `json:"data"`
 	Recipe     string      `json:"recipe"`
+	BadImages  int         `json:"bad_images,omitempty"` // left out, as they cannot be read
 	Seed       uint64      `json:"seed"`
 	Epochs     int         `json:"epochs"`
 	Steps      int         `json:"steps"`
@@ -365,7 +370,7 @@ func (t *trainCmd) result(job trainJob) (*trainReport, error) {
 	}
 	r := &trainReport{
 		Network: out.Config.Spec.Name, Model: filepath.Join(job.Dir, train.ModelFile),
-		Params: cost.Params, MACs: cost.MACs, Data: job.Data.Name, Recipe: out.Config.Recipe.Name, Seed: out.Config.Recipe.Seed,
+		Params: cost.Params, MACs: cost.MACs, Data: job.Data.Name, BadImages: job.Data.LeftOut, Recipe: out.Config.Recipe.Name, Seed: out.Config.Recipe.Seed,
 		Epochs: len(out.Epochs), Steps: out.Steps, Seconds: out.Elapsed.Seconds(), Validation: out.Val, Test: out.Test,
 	}
 	text, err := json.MarshalIndent(r, "", "  ")

@@ -141,6 +141,9 @@ func (job *trainJob) config(parts dataParts) (train.RunConfig, error) {
 	if parts.val != nil {
 		id.Validation = parts.val.Len()
 	}
+	if job.Data.SkipBad {
+		id.BadImages, id.LeftOut = skipBad, job.Data.LeftOut
+	}
 	return train.RunConfig{Spec: s, Recipe: r, Data: id, Start: job.Start, Kernel: impl.Name}, nil
 }
 
