@@ -131,6 +131,11 @@ func (c *Config) differs(now *Config) error {
 		if s, ok := was.(string); ok && strings.Contains(s, "\n") {
 			return fmt.Errorf("the search there has another %s; resume with the same, or search into another folder\n%s", name, firstDifference(s, is.(string)))
 		}
+		if was == "" {
+			was = "unset"
+		} else if is == "" {
+			is = "unset"
+		}
 		return fmt.Errorf("the search there has %s %v, now it is %v; resume with the same, or search into another folder", name, was, is)
 	}
 	return nil

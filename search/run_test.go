@@ -224,7 +224,7 @@ func TestChangedConfig(t *testing.T) {
 		case reflect.Uint64:
 			v.SetUint(v.Uint() + 1)
 		}
-		name := typ.Field(i).Tag.Get("json")
+		name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
 		_, err := Run(t.Context(), dir, changed, base, testFake().engine(), Options{Workers: 1, Threads: 1})
 		if err == nil || !strings.Contains(err.Error(), "has another "+name) && !strings.Contains(err.Error(), "has "+name+" ") {
 			t.Errorf("%s changed: %v", name, err)
