@@ -30,6 +30,7 @@ type benchCmd struct {
 
 	train     bool
 	optimizer string
+	losses    int
 	data      string
 	start     string
 	machine   bool
@@ -64,8 +65,11 @@ logits must agree with effnet's to 1e-3 of the largest, else the exit status is
 arithmetic they do with a byte, and how near they come to what the machine's
 multiply-adds and memory can do.
 
---train measures whole training steps: forward, backward, update. --start
-measures from the start of a process to its first answer. --machine needs no
+--train measures whole training steps: forward, backward, update. With --losses it
+takes so many steps in each engine instead, from the same weights on the same
+batches, and compares losses, weights and running statistics with those of
+PyTorch in float64: effnet may be as far from them as twice what PyTorch's own
+float32 is, else the exit status is 1. --start measures from the start of a process to its first answer. --machine needs no
 network: it measures the machine. EFFNET_KERNEL chooses effnet's kernels: avx512,
 avx2, neon (on arm64) or go. See docs/bench.md.`,
 		Example: `  effnet bench efficientnet_b0 --threads 1
@@ -74,6 +78,7 @@ avx2, neon (on arm64) or go. See docs/bench.md.`,
   effnet bench efficientnet_b0 --compare ort,openvino --python venv/bin/python --json
   effnet bench efficientnet_b0 --start cat.jpg --compare ort
   effnet bench --train small_1m --batch 128
+  effnet bench --train small_1m --batch 128 --data fashion-mnist --losses 200 --compare torch,torch-eager
   effnet bench --machine`,
 		Args: func(_ *cobra.Command, args []string) error {
 			switch {
@@ -101,6 +106,7 @@ avx2, neon (on arm64) or go. See docs/bench.md.`,
 	fs.IntVar(&b.rounds, "rounds", 5, "of --compare and --start")
 	fs.BoolVar(&b.train, "train", false, "measure training steps")
 	fs.StringVar(&b.optimizer, "optimizer", "rmsprop", "of --train: rmsprop, sgd or adamw")
+	fs.IntVar(&b.losses, "losses", 0, "of --train: compare the losses of so many `steps` instead of the time")
 	fs.StringVar(&b.data, "data", "", "of --train: the data `set` to train on (default: noise)")
 	fs.StringVar(&b.start, "start", "", "measure from process start to the class of this `image`")
 	fs.BoolVar(&b.machine, "machine", false, "measure the machine: multiply-adds and memory")
@@ -126,6 +132,8 @@ func (b *benchCmd) run(args []string) error {
 	switch {
 	case b.start != "":
 		err = b.runStart(args[0])
+	case b.losses != 0:
+		err = b.runLosses(args[0])
 	case b.train:
 		err = b.runTrain(impl, args[0])
 	default:
@@ -143,10 +151,11 @@ var benchModes = []struct {
 	on       func(b *benchCmd) bool
 	excludes []string
 }{
-	{"machine", func(b *benchCmd) bool { return b.machine }, []string{"train", "start", "batch", "seconds", "resolution", "ops", "roofline", "compare", "python", "rounds", "net", "optimizer", "data"}},
-	{"start", func(b *benchCmd) bool { return b.start != "" }, []string{"train", "batch", "seconds", "ops", "roofline", "optimizer", "data"}},
+	{"machine", func(b *benchCmd) bool { return b.machine }, []string{"train", "start", "batch", "seconds", "resolution", "ops", "roofline", "compare", "python", "rounds", "net", "optimizer", "data", "losses"}},
+	{"start", func(b *benchCmd) bool { return b.start != "" }, []string{"train", "batch", "seconds", "ops", "roofline", "optimizer", "data", "losses"}},
+	{"losses", func(b *benchCmd) bool { return b.train && b.losses != 0 }, []string{"ops", "roofline", "seconds", "rounds"}},
 	{"train", func(b *benchCmd) bool { return b.train }, []string{"ops", "roofline"}},
-	{"", func(*benchCmd) bool { return true }, []string{"optimizer", "data"}},
+	{"", func(*benchCmd) bool { return true }, []string{"optimizer", "data", "losses"}},
 }
 
 // check holds the flags against each other and fills in what they leave open.
@@ -171,6 +180,10 @@ func (b *benchCmd) check() (*kernel.Impl, error) {
 		return nil, usagef("bench: --batch is %d, want at least 1", b.batch)
 	case b.threads < 0:
 		return nil, usagef("bench: --threads cannot be negative")
+	case b.losses < 0 || b.losses == 0 && b.Flags().Changed("losses"):
+		return nil, usagef("bench: --losses is %d, want at least 1", b.losses)
+	case b.losses > 0 && len(b.compare) == 0:
+		return nil, usagef("bench: --losses wants engines to --compare with: torch, torch-eager or torch-compile")
 	case b.rounds < 1:
 		return nil, usagef("bench: --rounds is %d, want at least 1", b.rounds)
 	case len(b.compare) == 0 && b.Flags().Changed("python"):

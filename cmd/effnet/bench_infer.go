@@ -18,21 +18,26 @@ import (
 // largest.
 const maxOutputDiff = 1e-3
 
+// benchSetting is what ran, and where.
+type benchSetting struct {
+	Net        string      `json:"net"`
+	Resolution int         `json:"resolution"`
+	Batch      int         `json:"batch"`
+	Threads    int         `json:"threads"`
+	Kernel     string      `json:"kernel"`
+	MACs       int64       `json:"macs"`                // of one image, forwards
+	Optimizer  string      `json:"optimizer,omitempty"` // in training
+	Data       string      `json:"data,omitempty"`      // in training
+	Machine    machineInfo `json:"machine"`
+}
+
 // benchReport is the result of a measurement. Its own figures are effnet's.
 type benchReport struct {
 	benchFigures
-	Net        string         `json:"net"`
-	Resolution int            `json:"resolution"`
-	Batch      int            `json:"batch"`
-	Threads    int            `json:"threads"`
-	Kernel     string         `json:"kernel"`
-	MACs       int64          `json:"macs"`                // of one image, forwards
-	Optimizer  string         `json:"optimizer,omitempty"` // in training
-	Data       string         `json:"data,omitempty"`      // in training
-	PeakGFLOPS float64        `json:"peak_gflops"`         // of this machine's multiply-adds at so many threads
-	PeakShare  float64        `json:"peak_share"`          // gflops / peak_gflops
-	Machine    machineInfo    `json:"machine"`
-	Engines    []benchFigures `json:"engines"` // effnet first
+	benchSetting
+	PeakGFLOPS float64        `json:"peak_gflops"` // of this machine's multiply-adds at so many threads
+	PeakShare  float64        `json:"peak_share"`  // gflops / peak_gflops
+	Engines    []benchFigures `json:"engines"`     // effnet first
 	Ops        []benchOp      `json:"ops,omitempty"`
 	Kinds      []benchKind    `json:"kinds,omitempty"`
 	Ceilings   *ceilings      `json:"ceilings,omitempty"` // with --roofline
@@ -50,7 +55,7 @@ func (b *benchCmd) runInfer(impl *kernel.Impl, arg string) error {
 	if err := writeInput(job.Input, b.batch, &m.Spec); err != nil {
 		return err
 	}
-	r := b.newReport(&m.Spec)
+	r := &benchReport{benchSetting: b.setting(&m.Spec)}
 	m = nil // its memory is the engines' now
 	each := min(peakTime, b.time())
 	r.PeakGFLOPS = measurePeak(impl, b.threads, each)
@@ -95,8 +100,8 @@ func (b *benchCmd) runInfer(impl *kernel.Impl, arg string) error {
 	return b.print(r, "run")
 }
 
-func (b *benchCmd) newReport(s *arch.Spec) *benchReport {
-	r := &benchReport{
+func (b *benchCmd) setting(s *arch.Spec) benchSetting {
+	r := benchSetting{
 		Net: s.Name, Resolution: s.Resolution, Batch: b.batch, Threads: b.threads, Kernel: b.kernel, Machine: describeMachine(),
 	}
 	if t, err := s.CostAt(s.Resolution); err == nil {
@@ -196,11 +201,7 @@ func (b *benchCmd) print(r *benchReport, what string) error {
 	if b.json {
 		return writeJSON(b.OutOrStdout(), r)
 	}
-	b.printf("%s at %dx%d, batch %d, %s, kernels %s\n%s\n", r.Net, r.Resolution, r.Resolution, r.Batch, plural(r.Threads, "thread"), r.Kernel, r.Machine.line())
-	if r.Optimizer != "" {
-		b.printf("steps of %s on %s\n", r.Optimizer, r.Data)
-	}
-	b.printf("\n")
+	b.printSetting(&r.benchSetting)
 	t := newTable("", "", "")
 	t.add("time of a "+what, msText(r.P50)+" ms", fmt.Sprintf("90 %% below %s, 99 %% below %s, at best %s, of %s", msText(r.P90), msText(r.P99), msText(r.Min), thousands(int64(r.Runs))))
 	t.add("images a second", perSecond(r.ImagesPerS))
@@ -218,6 +219,14 @@ func (b *benchCmd) print(r *benchReport, what string) error {
 		b.printf("\nroofline in %s\n", b.roofline)
 	}
 	return nil
+}
+
+func (b *benchCmd) printSetting(r *benchSetting) {
+	b.printf("%s at %dx%d, batch %d, %s, kernels %s\n%s\n", r.Net, r.Resolution, r.Resolution, r.Batch, plural(r.Threads, "thread"), r.Kernel, r.Machine.line())
+	if r.Optimizer != "" {
+		b.printf("steps of %s on %s\n", r.Optimizer, r.Data)
+	}
+	b.printf("\n")
 }
 
 func enginesTable(list []benchFigures) *table {

@@ -6,6 +6,8 @@ input, says hello with one line of JSON, and then answers lines on stdin:
 
   run SECONDS    {"times_ms": [...], "peak_rss_mb": N}
   losses STEPS   {"losses": [...]}, in training only
+  state 0        {}, in training only: the weights and running statistics of
+                 now and the logits of the first batch with them are written
 
 {"missing": MODULE} in place of the hello names a module that is not installed.
 """
@@ -120,7 +122,7 @@ ENGINES = {
 def torch_layout(job):
     import torch
 
-    return torch.contiguous_format if job["engine"] == "torch-eager" else torch.channels_last
+    return torch.contiguous_format if job["engine"] in ("torch-eager", "torch-float64") else torch.channels_last
 
 
 def laid_out(x, layout):
@@ -200,17 +202,18 @@ def infer(job):
 def train(job):
     import numpy as np
     import torch
+    from safetensors.torch import save_file
     from torch import nn
 
     net = torch_net(job).train()
-    layout = torch_layout(job)
-    net = net.to(memory_format=layout)
+    layout, kind = torch_layout(job), torch.float64 if job["engine"] == "torch-float64" else torch.float32
+    net = net.to(dtype=kind, memory_format=layout)
     forward = torch.compile(net) if job["engine"] == "torch-compile" else net
     optimizer = torch_optimizer(net, job["train"])
     criterion = nn.CrossEntropyLoss(label_smoothing=job["train"]["label_smoothing"])
     x, n = np.load(job["input"]), job["batch"]
     y = torch.from_numpy(np.load(job["train"]["labels"])).long()
-    batches = [(laid_out(torch.from_numpy(x[i : i + n]), layout), y[i : i + n]) for i in range(0, len(x), n)]
+    batches = [(laid_out(torch.from_numpy(x[i : i + n]).to(kind), layout), y[i : i + n]) for i in range(0, len(x), n)]
     del x
     step = 0
 
@@ -224,10 +227,21 @@ def train(job):
         optimizer.step()
         return loss.item()
 
+    def write_state():
+        tensors = {k: v.to(torch.float32).contiguous() for k, v in net.state_dict().items() if v.is_floating_point()}
+        save_file(tensors, job["weights"])
+        net.eval()
+        with torch.inference_mode():
+            logits = net(batches[0][0])
+        net.train()
+        np.save(job["output"], logits.to(torch.float32).numpy())
+        return {}
+
     say(dict(version=torch.__version__, params=sum(p.numel() for p in net.parameters())))
     answer(dict(
         run=lambda seconds: time_runs(next_step, seconds),
         losses=lambda steps: dict(losses=[next_step() for _ in range(int(steps))]),
+        state=lambda _: write_state(),
     ))
 
 

@@ -61,10 +61,11 @@ type benchJob struct {
 	Engine  string `json:"engine"`
 	Threads int    `json:"threads"`
 	Batch   int    `json:"batch"`
-	Model   string `json:"model"`  // safetensors
-	ONNX    string `json:"onnx"`   // "" in training
-	Input   string `json:"input"`  // [N,C,H,W]: one batch, in training several
-	Output  string `json:"output"` // to write: logits [batch,classes] of the first run
+	Model   string `json:"model"`   // safetensors
+	ONNX    string `json:"onnx"`    // "" in training
+	Input   string `json:"input"`   // [N,C,H,W]: one batch, in training several
+	Output  string `json:"output"`  // to write: logits [batch,classes] of the first run
+	Weights string `json:"weights"` // to write, safetensors; only in training
 
 	Net   benchNet    `json:"net"`
 	Train *benchTrain `json:"train,omitempty"`
@@ -97,7 +98,7 @@ type benchProcess struct {
 // startProcess starts the engine for a job and waits for its hello.
 func (b *benchCmd) startProcess(ctx context.Context, job benchJob, hello *benchHello) (*benchProcess, error) {
 	job.Threads, job.Batch = b.threads, b.batch
-	job.Output = b.outputOf(job.Engine)
+	job.Output, job.Weights = b.outputOf(job.Engine), b.weightsOf(job.Engine)
 	argv, err := b.command(job)
 	if err != nil {
 		return nil, err
@@ -130,6 +131,11 @@ func (b *benchCmd) startProcess(ctx context.Context, job benchJob, hello *benchH
 
 // outputOf is the file of an engine's logits.
 func (b *benchCmd) outputOf(engine string) string { return filepath.Join(b.dir, engine+".npy") }
+
+// weightsOf is the file of an engine's weights.
+func (b *benchCmd) weightsOf(engine string) string {
+	return filepath.Join(b.dir, engine+".trained.safetensors")
+}
 
 // command is what runs a job.
 func (b *benchCmd) command(job benchJob) ([]string, error) {

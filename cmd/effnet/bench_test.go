@@ -18,6 +18,7 @@ import (
 
 	"effnet/internal/kernel"
 	"effnet/internal/npy"
+	"effnet/weights"
 )
 
 // fakePython stands in for a Python that has every engine: it is started with
@@ -88,6 +89,15 @@ func fakePeer(path, fault string) error {
 		s.hello.Params++
 	case "die":
 		s.commands["run"] = func(float64) (any, error) { return nil, fmt.Errorf("out of memory") }
+	case "drift":
+		losses := s.commands["losses"]
+		s.commands["losses"] = func(n float64) (any, error) {
+			l, err := losses(n)
+			if b, ok := l.(benchLosses); ok {
+				b.Losses[len(b.Losses)-1] /= 1.001
+			}
+			return l, err
+		}
 	case "nothing":
 		s.commands["run"] = func(float64) (any, error) { return benchRuns{}, nil }
 	case "disagree":
@@ -125,6 +135,63 @@ func TestFigures(t *testing.T) {
 		if got := quantile([]float64{1, 2, 3, 4}, c.q); math.Abs(got-c.want) > 1e-12 {
 			t.Errorf("quantile %g is %g, want %g", c.q, got, c.want)
 		}
+	}
+}
+
+// TestJudge holds that effnet may be as far from the reference as a multiple of
+// the farthest of PyTorch's runs, and not farther than maxApart.
+func TestJudge(t *testing.T) {
+	curve := func(apart float64, s stateApart) lossCurve {
+		return lossCurve{Apart: []float64{0, apart}, States: []stateApart{{Step: 1}, s}}
+	}
+	near := curve(1e-5, stateApart{Step: 2, Weights: 1e-4, Norms: 1e-4, Mean: 1e-4, Variance: 1e-4, Logits: 1e-4})
+	for _, c := range []struct {
+		name  string
+		own   lossCurve
+		other lossCurve
+		want  string
+	}{
+		{"as near", near, near, ""},
+		{"twice as far", curve(2e-5, stateApart{Logits: 2e-4}), near, ""},
+		{"roundings", curve(1e-6, stateApart{Weights: 1e-6}), curve(0, stateApart{}), ""},
+		{"loss", curve(2.3e-5, stateApart{}), near, "loss of step 2: effnet is 2.3e-05 from torch-float64, relative; want at most 2.2e-05"},
+		{"weights", curve(0, stateApart{Step: 2, Weights: 3e-4}), near, "weights of step 2"},
+		{"norms", curve(0, stateApart{Norms: 3e-4}), near, "gamma and beta"},
+		{"means", curve(0, stateApart{Mean: 3e-4}), near, "running means"},
+		{"variances", curve(0, stateApart{Variance: 3e-4}), near, "running variances"},
+		{"logits", curve(0, stateApart{Logits: 3e-4}), near, "logits"},
+		{"all far", curve(0.02, stateApart{}), curve(0.5, stateApart{}), "want at most 1.0e-02"},
+	} {
+		r := &lossReport{Reference: lossCurve{Engine: referenceEngine}, Engines: []lossCurve{c.own, curve(0, stateApart{}), c.other}}
+		err := r.judge()
+		if r.Agree != (c.want == "") || (err == nil) != r.Agree || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v (%v), want %q", c.name, err, r.Agree, c.want)
+		}
+	}
+}
+
+// TestStateApart holds that every tensor counts for its role.
+func TestStateApart(t *testing.T) {
+	state := func(weight, gamma, mean, variance, logit float32) *trainedState {
+		tensor := func(x ...float32) weights.Tensor { return weights.Tensor{Shape: []int{len(x)}, Data: x} }
+		return &trainedState{step: 3, logits: []float32{1, logit}, set: &weights.Set{Tensors: map[string]weights.Tensor{
+			"conv.weight": tensor(-4, weight), "fc.bias": tensor(1), "bn.weight": tensor(1), "bn.bias": tensor(gamma),
+			"bn.running_mean": tensor(2, mean), "bn.running_var": tensor(variance),
+		}}}
+	}
+	got, err := state(0.5, 0.5, 0, 1, -1).apart(state(0.25, 0.25, 0.5, 2, 1))
+	want := stateApart{Step: 3, Weights: 0.0625, Norms: 0.25, Mean: 0.25, Variance: 0.5, Logits: 2}
+	if err != nil || got != want {
+		t.Errorf("%+v (%v), want %+v", got, err, want)
+	}
+	nan := float32(math.NaN())
+	if _, err := state(1, nan, 1, 1, 1).apart(state(1, 1, 1, 1, 1)); err == nil || !strings.Contains(err.Error(), "gamma and beta after step 3 are NaN") {
+		t.Errorf("NaN: %v", err)
+	}
+	other := state(1, 1, 1, 1, 1)
+	delete(other.set.Tensors, "fc.bias")
+	if _, err := other.apart(state(1, 1, 1, 1, 1)); err == nil {
+		t.Error("a tensor is missing")
 	}
 }
 

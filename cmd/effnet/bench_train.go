@@ -35,47 +35,64 @@ const (
 	// and images; of noise, fewer do.
 	maxTrainFloats, maxTrainImages = 16 << 20, 4096
 	maxNoiseBatches                = 4
+	maxLossFloats                  = 128 << 20 // with --losses
 )
 
-func (b *benchCmd) runTrain(impl *kernel.Impl, arg string) error {
+// prepareTraining makes the job of training steps, and says what they are.
+func (b *benchCmd) prepareTraining(arg string) (benchJob, benchSetting, error) {
 	// The published training of EfficientNet, but for the data.
 	recipe, err := train.LookupRecipe("efficientnet")
 	if err != nil {
-		return err
+		return benchJob{}, benchSetting{}, err
 	}
 	how := &benchTrain{Smoothing: recipe.LabelSmoothing}
 	if err := recipe.SetOptimizer(b.optimizer); err != nil {
-		return usagef("bench: --optimizer is %q, want rmsprop, sgd or adamw", b.optimizer)
+		return benchJob{}, benchSetting{}, usagef("bench: --optimizer is %q, want rmsprop, sgd or adamw", b.optimizer)
 	}
 	how.LR = recipe.LRPer256 * float64(b.batch) / 256
 	if how.Optimizer, err = optimizerOf(b.optimizer); err != nil {
-		return err
+		return benchJob{}, benchSetting{}, err
 	}
 	m, err := b.load(arg)
 	if err != nil {
-		return err
+		return benchJob{}, benchSetting{}, err
 	}
 	data, err := b.openData(m)
 	if err != nil {
-		return err
+		return benchJob{}, benchSetting{}, err
+	}
+	if m.Path == "" { // a network starts as in training
+		g, err := m.Spec.Graph()
+		if err != nil {
+			return benchJob{}, benchSetting{}, err
+		}
+		m.Set = weights.Init(g, 0)
 	}
 	// The measured step has no randomness, so that losses can be compared.
 	m.Spec.Dropout, m.Spec.DropPath = 0, 0
 	job, err := b.prepare(m)
 	if err != nil {
-		return err
+		return job, benchSetting{}, err
 	}
 	how.Labels = filepath.Join(b.dir, "labels.npy")
 	job.Train = how
 	if err := b.writeBatches(&job, &m.Spec, data); err != nil {
-		return err
+		return job, benchSetting{}, err
 	}
-	r := b.newReport(&m.Spec)
+	r := b.setting(&m.Spec)
 	r.Optimizer, r.Data = b.optimizer, "noise"
 	if data != nil {
 		r.Data = data.Name
 	}
-	m = nil // its memory is the engines' now
+	return job, r, nil
+}
+
+func (b *benchCmd) runTrain(impl *kernel.Impl, arg string) error {
+	job, setting, err := b.prepareTraining(arg)
+	if err != nil {
+		return err
+	}
+	r := &benchReport{benchSetting: setting}
 	r.PeakGFLOPS = measurePeak(impl, b.threads, min(peakTime, b.time()))
 	engines, err := b.startEngines(job)
 	if err != nil {
@@ -118,13 +135,6 @@ func (b *benchCmd) openData(m *loadedModel) (*dataset.Data, error) {
 		fmt.Fprintf(b.ErrOrStderr(), "note: %s\n", n)
 	}
 	m.Spec, m.Labels = spec, nil
-	if m.Path == "" {
-		g, err := spec.Graph()
-		if err != nil {
-			return nil, err
-		}
-		m.Set = weights.Random(g, 0)
-	}
 	return d, nil
 }
 
@@ -133,6 +143,9 @@ func (b *benchCmd) openData(m *loadedModel) (*dataset.Data, error) {
 func (b *benchCmd) writeBatches(job *benchJob, s *arch.Spec, data *dataset.Data) error {
 	elems := s.Channels * s.Resolution * s.Resolution
 	batches := max(1, min(maxTrainFloats/(elems*b.batch), maxTrainImages/b.batch))
+	if b.losses > 0 { // each is seen once if they fit
+		batches = min(b.losses, max(1, maxLossFloats/(elems*b.batch)))
+	}
 	if data == nil {
 		n := min(batches, maxNoiseBatches) * b.batch
 		rng := rand.New(rand.NewPCG(3, 4))
@@ -250,6 +263,7 @@ func newTrainServer(ctx context.Context, job *benchJob) (*benchServer, error) {
 			}
 			return l, nil
 		},
+		"state": func(float64) (any, error) { return struct{}{}, writeState(ctx, job, g, t.Weights(), x) },
 	}}
 	for _, p := range g.Params() {
 		if p.Role.Trainable() {
