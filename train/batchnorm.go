@@ -243,8 +243,13 @@ func gradRows(w *worker, y *value, bn *batchNorm, r0, r1 int) []float32 {
 		return y.gradAt(r0, r1)
 	}
 	dy := w.take((r1 - r0) * y.c)
-	w.k.Affine2(dy, bn.out.gradAt(r0, r1), y.at(r0, r1), bn.a, bn.b, bn.c)
+	bn.backward(w, dy, r0, r1)
 	return dy
+}
+
+// backward makes rows [r0,r1) of dy from those of the gradient after the norm.
+func (b *batchNorm) backward(w *worker, dy []float32, r0, r1 int) {
+	w.k.Affine2(dy, b.out.gradAt(r0, r1), b.out.src.at(r0, r1), b.a, b.b, b.c)
 }
 
 func kernelAct(a arch.Act) (kernel.Act, error) {

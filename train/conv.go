@@ -8,6 +8,7 @@ type pointwise struct {
 	bn      *batchNorm // of out; nil: none
 	acc     bool       // backward adds to in.grad
 	chunk   int        // rows at a time
+	whole   *whole     // nil: lanes sum the gradient of the weight
 }
 
 func (n *pointwise) forward(e *engine, w *worker, t *tile) {
@@ -33,9 +34,17 @@ func (n *pointwise) backward(e *engine, w *worker, t *tile) {
 	for a := r0; a < r1; a += n.chunk {
 		b := min(a+n.chunk, r1)
 		mark := w.used
-		dy := gradRows(w, n.out, n.bn, a, b)
-		if !f.frozen {
-			f.addGrad(w.k, e.blocks[t.lane], w.rows(n.in, a, b), dy, t.first && a == r0)
+		var dy []float32
+		first := t.first && a == r0
+		switch {
+		case n.whole != nil:
+			dy = n.whole.gather(e, w, a, b)
+			f.addBiasGrad(w.k, e.blocks[t.lane], dy, first)
+		case f.frozen:
+			dy = gradRows(w, n.out, n.bn, a, b)
+		default:
+			dy = gradRows(w, n.out, n.bn, a, b)
+			f.addGrad(w.k, e.blocks[t.lane], w.rows(n.in, a, b), dy, first)
 		}
 		if n.in.grad != nil {
 			w.k.Gemm(b-a, f.cin, f.cout, dy, f.cout, 1, f.bwd, f.cin, n.in.gradAt(a, b), f.cin, n.acc)
@@ -45,7 +54,8 @@ func (n *pointwise) backward(e *engine, w *worker, t *tile) {
 }
 
 // window is where a convolution with a kernel above 1x1 reads: each image is
-// copied into scratch with its zeros around it, so that kernels see no borders.
+// copied into scratch with its zeros around it, some rows at a time, so that
+// kernels see no borders.
 type window struct {
 	in             *value
 	kernel, stride int
@@ -68,13 +78,17 @@ func newWindow(in, out *value) window {
 	return g
 }
 
-// row is where row y of the image lies in its padded copy.
-func (g *window) row(padded []float32, y int) []float32 {
-	c := g.in.c
-	return padded[((y+g.top)*g.padW+g.left)*c:][:g.in.w*c]
-}
+// rowFloats is the length of a row of the padded image.
+func (g *window) rowFloats() int { return g.padW * g.in.c }
 
-func (g *window) elems() int { return g.padH * g.padW * g.in.c }
+func (g *window) elems() int { return g.padH * g.rowFloats() }
+
+// row is where row y of the image lies in padded, which begins with row p0 of
+// the padded image.
+func (g *window) row(padded []float32, p0, y int) []float32 {
+	c := g.in.c
+	return padded[((y+g.top-p0)*g.padW+g.left)*c:][:g.in.w*c]
+}
 
 // bandFloats is a stretch of rows that is worth a kernel call. Where a row of
 // the image is shorter, several are made side by side and then moved apart.
@@ -83,40 +97,48 @@ const bandFloats = 4096
 // band is the number of image rows made at a time.
 func (g *window) band() int { return min(max(1, bandFloats/(g.in.w*g.in.c)), g.in.h) }
 
-// clearBorder zeroes what pad leaves alone.
-func (g *window) clearBorder(padded []float32) {
-	n, c := g.in.w*g.in.c, g.in.c
+// inside is the rows of the image among rows [p0,p1) of the padded one.
+func (g *window) inside(p0, p1 int) (y0, y1 int) {
+	y0 = min(max(p0-g.top, 0), g.in.h)
+	return y0, max(min(p1-g.top, g.in.h), y0)
+}
+
+// pad makes rows [p0,p1) of the padded image in padded.
+func (g *window) pad(w *worker, padded []float32, img, p0, p1 int) {
+	v := g.in
+	n, band := v.w*v.c, g.band()
+	padded = padded[:(p1-p0)*g.rowFloats()]
+	y0, y1 := g.inside(p0, p1)
+	if y0 == y1 {
+		clear(padded)
+		return
+	}
 	at := 0 // the end of the last row
-	for y := range g.in.h {
-		row := ((y+g.top)*g.padW + g.left) * c
+	for y := y0; y < y1; y++ {
+		row := ((y+g.top-p0)*g.padW + g.left) * v.c
 		clear(padded[at:row])
 		at = row + n
 	}
 	clear(padded[at:])
-}
-
-// pad copies an image into padded, whose border is zero already.
-func (g *window) pad(w *worker, padded []float32, img int) {
-	v := g.in
-	n, band := v.w*v.c, g.band()
-	for y := 0; y < v.h; y += band {
-		end := min(y+band, v.h)
+	for y := y0; y < y1; y += band {
+		end := min(y+band, y1)
 		r0, r1 := img*v.hw()+y*v.w, img*v.hw()+end*v.w
 		if band == 1 {
-			w.load(g.row(padded, y), v, r0, r1)
+			w.load(g.row(padded, p0, y), v, r0, r1)
 			continue
 		}
 		mark := w.used
 		x := w.rows(v, r0, r1)
 		for i := y; i < end; i++ {
-			copy(g.row(padded, i), x[(i-y)*n:])
+			copy(g.row(padded, p0, i), x[(i-y)*n:])
 		}
 		w.used = mark
 	}
 }
 
-// unpad delivers the gradient of an image from that of its padded copy.
-func (g *window) unpad(w *worker, dpadded []float32, img, lane int) {
+// unpad delivers the gradient of the image from that of rows [p0,p1) of its
+// padded copy.
+func (g *window) unpad(w *worker, dpadded []float32, img, lane, p0, p1 int) {
 	v := g.in
 	mark := w.used
 	n, band := v.w*v.c, g.band()
@@ -124,15 +146,16 @@ func (g *window) unpad(w *worker, dpadded []float32, img, lane int) {
 	if g.fused {
 		sums, near = w.takeZeros(2*v.c), w.take(band*n)
 	}
-	for y := 0; y < v.h; y += band {
-		end := min(y+band, v.h)
+	y0, y1 := g.inside(p0, p1)
+	for y := y0; y < y1; y += band {
+		end := min(y+band, y1)
 		r0, r1 := img*v.hw()+y*v.w, img*v.hw()+end*v.w
 		if g.fused {
-			d := g.row(dpadded, y)
+			d := g.row(dpadded, p0, y)
 			if band > 1 {
 				d = near[:(end-y)*n]
 				for i := y; i < end; i++ {
-					copy(d[(i-y)*n:], g.row(dpadded, i))
+					copy(d[(i-y)*n:], g.row(dpadded, p0, i))
 				}
 			}
 			v.bn.actBackward(w, d, r0, r1, sums)
@@ -141,9 +164,9 @@ func (g *window) unpad(w *worker, dpadded []float32, img, lane int) {
 		dst := v.gradAt(r0, r1)
 		for i := y; i < end; i++ {
 			if part := dst[(i-y)*n:][:n]; g.acc {
-				w.k.Add(part, g.row(dpadded, i))
+				w.k.Add(part, g.row(dpadded, p0, i))
 			} else {
-				copy(part, g.row(dpadded, i))
+				copy(part, g.row(dpadded, p0, i))
 			}
 		}
 	}

@@ -56,11 +56,10 @@ func (n *dense) forward(e *engine, w *worker, t *tile) {
 	f := n.f
 	k := f.k2 * f.cin
 	padded := w.take(n.elems())
-	n.clearBorder(padded)
 	cols := w.take(n.chunk * k)
 	hw := n.out.hw()
 	for i := t.i0; i < t.i1; i++ {
-		n.pad(w, padded, i)
+		n.pad(w, padded, i, 0, n.padH)
 		for a := 0; a < hw; a += n.chunk {
 			b := min(a+n.chunk, hw)
 			n.columns(cols, padded, a, b)
@@ -80,7 +79,6 @@ func (n *dense) backward(e *engine, w *worker, t *tile) {
 	f := n.f
 	k := f.k2 * f.cin
 	padded := w.take(n.elems())
-	n.clearBorder(padded)
 	cols := w.take(n.chunk * k)
 	var dpadded []float32
 	if n.in.grad != nil {
@@ -89,7 +87,7 @@ func (n *dense) backward(e *engine, w *worker, t *tile) {
 	hw := n.out.hw()
 	for i := t.i0; i < t.i1; i++ {
 		if !f.frozen {
-			n.pad(w, padded, i)
+			n.pad(w, padded, i, 0, n.padH)
 		}
 		clear(dpadded)
 		inner := w.used
@@ -107,7 +105,7 @@ func (n *dense) backward(e *engine, w *worker, t *tile) {
 			w.used = inner
 		}
 		if dpadded != nil {
-			n.unpad(w, dpadded, i, t.lane)
+			n.unpad(w, dpadded, i, t.lane, 0, n.padH)
 		}
 		w.used = inner
 	}

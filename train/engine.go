@@ -25,6 +25,7 @@ type engine struct {
 	remade    []*value    // dropped after forward and made again in backward
 	micro     int         // most images that go through the passes at a time
 	blocks    [][]float32 // by lane: gradients of the running pass's filters
+	stash     []float32   // what the running pass's whole gradients are products of
 	losses    [maxLanes]lossSum
 	seed      uint64
 	smoothing float64
@@ -47,10 +48,11 @@ type engine struct {
 func (e *engine) init(threads, scratch int) {
 	e.pool = par.New(threads)
 	e.workers = make([]worker, e.pool.Threads())
-	widest, memos, block := 0, 0, 0
+	widest, memos, block, stash := 0, 0, 0, 0
 	for _, p := range e.passes {
 		memos = max(memos, len(p.memos))
 		block = max(block, p.block)
+		stash = max(stash, p.stash)
 	}
 	for _, f := range e.filters {
 		widest = max(widest, f.cin, f.cout)
@@ -66,12 +68,12 @@ func (e *engine) init(threads, scratch int) {
 	for l := range e.blocks {
 		e.blocks[l] = make([]float32, block)
 	}
+	e.stash = make([]float32, stash*e.micro)
 	e.packLoop = func(_, i int) { e.filters[i].pack() }
 	e.forwardLoop = e.forwardLane
 	e.backwardLoop = e.backwardLane
 	e.reduceLoop = func(_, i int) {
-		j := e.p.jobs[i]
-		j.reduce(e.k, e.blocks[:e.lanes], j.job, e.first > 0)
+		e.p.jobs[i].run(e)
 	}
 }
 
@@ -90,7 +92,6 @@ func (e *engine) run(ctx context.Context, x []float32, y Targets) (StepStats, er
 		e.first = i * e.n / parts
 		e.part = (i+1)*e.n/parts - e.first
 		e.input.store.data = x[e.first*e.input.elems():][:e.part*e.input.elems()]
-		e.lanes = min(e.part, maxLanes)
 		if err := e.forward(ctx); err != nil {
 			return StepStats{}, err
 		}
@@ -119,7 +120,8 @@ func (e *engine) forward(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		e.p, e.last = p, i == len(e.passes)-1
+		e.start(p)
+		e.last = i == len(e.passes)-1
 		e.pool.Do(e.lanes, e.forwardLoop)
 		for _, b := range p.norms {
 			if err := b.finishForward(e.lanes); err != nil {
@@ -145,10 +147,11 @@ func (e *engine) backward(ctx context.Context) error {
 			for _, v := range q.makes {
 				v.store.data = v.store.again.place
 			}
-			e.p, e.last = q, false
+			e.start(q)
+			e.last = false
 			e.pool.Do(e.lanes, e.forwardLoop)
 		}
-		e.p = p
+		e.start(p)
 		if i < len(e.passes)-1 { // the last pass went backward with its forward
 			e.pool.Do(e.lanes, e.backwardLoop)
 		}
@@ -157,12 +160,17 @@ func (e *engine) backward(ctx context.Context) error {
 	return nil
 }
 
+// start makes p the pass that runs.
+func (e *engine) start(p *pass) {
+	e.p, e.lanes = p, min(e.part, p.lanes)
+}
+
 // finishBackward completes the gradients of the running pass's parameters.
 func (e *engine) finishBackward() {
 	for _, b := range e.p.grads {
 		b.finishBackward(e.lanes, e.first > 0)
 	}
-	if e.p.block*e.lanes < 4*reduceElems { // less work than waking the workers
+	if !e.p.heavy {
 		for i := range e.p.jobs {
 			e.reduceLoop(0, i)
 		}

@@ -137,13 +137,23 @@ func TestNetworks(t *testing.T) {
 	for _, c := range cases {
 		g := graphOf(t, c.net())
 		x, y := batch(g, c.n, 7)
-		for _, k := range kernels() {
+		for i, k := range append(kernels(), kernels()...) {
 			t.Run(c.name+"/"+k, func(t *testing.T) {
+				if i >= len(kernels()) {
+					narrowBands(t)
+				}
 				tr := compileFor(t, g, golden.Weights(g), Config{Batch: c.n + 2, Threads: 2, Kernel: k, Seed: 3, LabelSmoothing: 0.1})
 				checkAgainstOracle(t, tr, g, x, y)
 			})
 		}
 	}
+}
+
+// narrowBands gives depthwise convolutions bands of one row.
+func narrowBands(t interface{ Cleanup(func()) }) {
+	wide := depthwiseFloats
+	depthwiseFloats = 1
+	t.Cleanup(func() { depthwiseFloats = wide })
 }
 
 // TestRandomNetworks draws networks that arch can describe.
@@ -178,6 +188,9 @@ func TestRandomNetworks(t *testing.T) {
 		cfg := Config{
 			Batch: n, Threads: rapid.IntRange(1, 3).Draw(t, "threads"), Seed: 1, LabelSmoothing: 0.1,
 			Kernel: rapid.SampledFrom(kernels()).Draw(t, "kernel"), Optimizer: Optimizer{Kind: SGD, Decay: DecayAll},
+		}
+		if rapid.Bool().Draw(t, "narrow bands") {
+			narrowBands(t)
 		}
 		tr, err := Compile(g, golden.Weights(g), cfg)
 		if err != nil {

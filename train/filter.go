@@ -18,6 +18,7 @@ type filter struct {
 	bias      []float32 // [cout]; nil: none
 	biasGrad  partial
 	frozen    bool // it has no gradient
+	whole     bool // lanes do not sum the weight's gradient: see whole
 }
 
 func newFilter(op *arch.Op, p *params, wantInput bool) *filter {
@@ -71,7 +72,10 @@ func (f *filter) partials() []*partial {
 	if f.frozen {
 		return nil
 	}
-	ps := []*partial{&f.grad}
+	var ps []*partial
+	if !f.whole {
+		ps = append(ps, &f.grad)
+	}
 	if f.bias != nil {
 		ps = append(ps, &f.biasGrad)
 	}

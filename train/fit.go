@@ -40,6 +40,7 @@ type fitter struct {
 	fixed   Memory // without arena and scratch
 	scratch int64  // of a worker
 	block   int64  // of a lane
+	stash   int64  // of an image
 	least   int    // images of a micro-batch
 	bufs    []*buffer
 }
@@ -60,6 +61,7 @@ func newFitter(pl *planner, passes []*pass, cfg *Config) *fitter {
 	block := 0
 	for _, p := range passes {
 		block = max(block, p.block)
+		f.stash = max(f.stash, 4*int64(p.stash))
 		f.scratch = max(f.scratch, 4*int64(scratchOf(p)))
 	}
 	f.block = 4 * int64(block)
@@ -95,7 +97,7 @@ func newFitter(pl *planner, passes []*pass, cfg *Config) *fitter {
 func (f *fitter) plan(n, threads int) Memory {
 	m := f.fixed
 	m.Limit, m.MicroBatch, m.Threads = f.cfg.Memory, n, threads
-	m.Scratch = f.scratch*int64(threads) + f.block*int64(min(n, maxLanes))
+	m.Scratch = f.scratch*int64(threads) + f.block*int64(min(n, maxLanes)) + f.stash*int64(n)
 	return m
 }
 

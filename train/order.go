@@ -15,6 +15,9 @@ const (
 	memoFloats = 1 << 20  // a value of one image larger than this is made again instead of kept
 	chunkStep  = 48       // rows: a multiple of every kernel's tile
 	maxChunk   = 960
+	// Lanes of a pass over vectors alone, whose products are worth the more the
+	// more images they have.
+	vectorLanes = 2
 )
 
 // chunkRows is how many rows of the given width make a chunk.
@@ -268,9 +271,10 @@ func (pl *planner) planAdd(n *add, p int) {
 
 // tiles chooses how a pass cuts its work.
 func (pl *planner) tiles(p *pass, last bool) {
-	pointwiseOnly := !last
+	pointwiseOnly, vectors := !last, true
 	width, image := 0, 0
 	hws := map[int]bool{}
+	p.lanes = maxLanes
 	readers := map[*value]int{}
 	for _, n := range p.nodes {
 		var in, out *value
@@ -278,6 +282,7 @@ func (pl *planner) tiles(p *pass, last bool) {
 		case *pointwise:
 			in, out = n.in, n.out
 			n.chunk = chunkRows(in.c + out.c)
+			n.planWhole(p, pl.batch)
 		case *add:
 			in, out = n.branch, n.out
 		case *activation:
@@ -304,6 +309,7 @@ func (pl *planner) tiles(p *pass, last bool) {
 		default:
 			pointwiseOnly = false
 		}
+		vectors = vectors && in.hw() == 1 && out.hw() == 1
 		width = max(width, in.c+out.c)
 		image = max(image, in.elems()+out.elems())
 		if in.store == nil {
@@ -316,6 +322,9 @@ func (pl *planner) tiles(p *pass, last bool) {
 			p.hw = hw
 		}
 		return
+	}
+	if vectors {
+		p.lanes = vectorLanes
 	}
 	p.group = max(1, tileFloats/image)
 	for _, n := range p.nodes {
@@ -342,10 +351,10 @@ func (p *pass) reductions() {
 		for _, q := range f.partials() {
 			q.off = p.block
 			p.block += align(q.rows * q.cols)
-			p.partials = append(p.partials, q)
 			for j := range q.jobs() {
 				p.jobs = append(p.jobs, reduction{q, j})
 			}
 		}
 	}
+	p.heavy = p.heavy || p.block*p.lanes >= 4*reduceElems
 }

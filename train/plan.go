@@ -28,9 +28,11 @@ type pass struct {
 	grads []*batchNorm // whose gradient sums its backward completes
 	memos []*value
 
-	partials []*partial // of the filters
-	block    int        // floats of a lane's gradients
-	jobs     []reduction
+	lanes int // ways to cut the batch, at most
+	block int // floats of a lane's gradients
+	stash int // floats of an image that whole gradients are made of
+	jobs  []job
+	heavy bool // the jobs are worth waking the workers
 
 	again []*pass  // run forward before this pass's backward
 	of    *pass    // of a pass in again: the one whose work it does again,
@@ -41,11 +43,16 @@ type pass struct {
 	group int // images of a tile
 }
 
-// reduction is one job after a pass's backward.
+// job is a piece of the work after a pass's backward.
+type job interface{ run(e *engine) }
+
+// reduction sums some rows of what the lanes have.
 type reduction struct {
 	*partial
 	job int
 }
+
+func (r reduction) run(e *engine) { r.reduce(e.k, e.blocks[:e.lanes], r.job, e.first > 0) }
 
 // place is where a node stands: the pass and the index of its op.
 type place struct{ pass, index int }
@@ -55,7 +62,8 @@ type planner struct {
 	g       *arch.Graph
 	p       *params
 	frozen  func(op *arch.Op) bool
-	running bool     // every batch norm uses running statistics
+	running bool // every batch norm uses running statistics
+	batch   int
 	values  []*value // by op
 	uses    [][]int  // ops that read an op
 	nodes   []node
@@ -73,7 +81,7 @@ func (pl *planner) fail(op *arch.Op, format string, args ...any) error {
 
 func newPlanner(g *arch.Graph, p *params, cfg *Config) *planner {
 	pl := &planner{
-		g: g, p: p, frozen: cfg.frozen, running: cfg.FrozenBN, values: make([]*value, len(g.Ops)), uses: make([][]int, len(g.Ops)),
+		g: g, p: p, frozen: cfg.frozen, running: cfg.FrozenBN, batch: cfg.Batch, values: make([]*value, len(g.Ops)), uses: make([][]int, len(g.Ops)),
 		places: map[node]place{}, under: map[*value]bool{},
 	}
 	for i := range g.Ops {
@@ -174,12 +182,16 @@ func (pl *planner) place(n node, index int, in ...*value) {
 }
 
 func (pl *planner) buildConv(i int, op *arch.Op, v, in *value) error {
-	pl.keep(v)
 	if op.Kind == arch.OpLinear {
 		if in.hw() != 1 {
 			return pl.fail(op, "the input is %dx%d, want a vector", in.h, in.w)
 		}
-	} else if op.Groups != 1 && !(op.Depthwise() && in.c == op.Shape.C) {
+		// A product over many images reads its weight once: apart from what
+		// goes image by image.
+		pl.pass++
+	}
+	pl.keep(v)
+	if op.Kind == arch.OpConv && op.Groups != 1 && !(op.Depthwise() && in.c == op.Shape.C) {
 		return pl.fail(op, "training does not know %d groups of %d channels", op.Groups, in.c)
 	}
 	f := newFilter(op, pl.p, in.needsGrad)

@@ -324,7 +324,7 @@ func (l *lives) remakes(passes []*pass) (remade []*value) {
 		i := slices.IndexFunc(p.again, func(q *pass) bool { return q.of == made })
 		if i < 0 {
 			i = len(p.again)
-			p.again = append(p.again, &pass{of: made, chunk: made.chunk, hw: made.hw, group: made.group})
+			p.again = append(p.again, &pass{of: made, chunk: made.chunk, hw: made.hw, group: made.group, lanes: made.lanes})
 		}
 		q := p.again[i]
 		q.nodes = append(q.nodes, k.maker)

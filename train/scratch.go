@@ -40,9 +40,14 @@ func nodeScratch(n node, tile func(*value) int) int {
 	case *pointwise:
 		return rowsScratch(n.in, n.chunk) + align(n.chunk*n.out.c) + align(2*n.out.c)
 	case *depthwise:
-		return n.scratch() + align(n.out.elems()) + align(2*n.out.c)
+		in := n.reach(n.rows()) * n.rowFloats()
+		s := align(in) + align(n.rows()*n.outW*n.out.c) + max(n.edge(), align(2*n.out.c))
+		if n.in.grad != nil {
+			s += align(n.backRows(n.rows())*n.rowFloats()) + align(max(0, n.kernel-n.stride)*n.rowFloats())
+		}
+		return s
 	case *dense:
-		return n.scratch() + align(n.chunk*n.f.k2*n.in.c) + align(n.chunk*n.out.c) + align(2*n.out.c)
+		return 2*align(n.elems()) + n.edge() + align(n.chunk*n.f.k2*n.in.c) + align(n.chunk*n.out.c) + align(2*n.out.c)
 	case *activation:
 		return align(2*n.v.c) + align(sumRows*n.v.c)
 	case *add:
@@ -65,9 +70,8 @@ func nodeScratch(n node, tile func(*value) int) int {
 	panic("train: a node of an unknown kind")
 }
 
-// scratch is the padded image, its gradient, and a band of rows on the way in
-// or out.
-func (g *window) scratch() int {
+// edge is a band of rows on the way into the padded image or out of it.
+func (g *window) edge() int {
 	band := g.band() * g.in.w
-	return 2*align(g.elems()) + max(rowsScratch(g.in, band), align(2*g.in.c)+align(band*g.in.c))
+	return max(rowsScratch(g.in, band), align(2*g.in.c)+align(band*g.in.c))
 }

@@ -16,7 +16,7 @@ import (
 
 // Config fixes everything about a step that is not data.
 type Config struct {
-	Batch          int     // largest number of images a step is given
+	Batch          int     // largest number of images a step is given; how sums are cut follows from it
 	Threads        int     // 0: GOMAXPROCS
 	Kernel         string  // see kernel.Lookup; "" the best
 	Seed           uint64  // of dropout and drop-path masks
