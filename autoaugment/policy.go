@@ -76,7 +76,7 @@ func oneIf(b bool) float64 {
 // mstd0, mmax10, inc0.
 func Parse(text string) (Policy, error) {
 	bad := func(format string, args ...any) (Policy, error) {
-		return Policy{}, fmt.Errorf("auto-augment policy %q: "+format, append([]any{text}, args...)...)
+		return Policy{}, fmt.Errorf("policy %q: "+format, append([]any{text}, args...)...)
 	}
 	if text == "" {
 		return Policy{}, nil

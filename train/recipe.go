@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"effnet/autoaugment"
 )
 
 // Recipe is everything about a training run that changes its result, besides
@@ -39,6 +41,10 @@ type Recipe struct {
 	Flip    bool    `yaml:"flip" json:"flip"`         // mirror half of the images
 	PadCrop int     `yaml:"pad_crop" json:"pad_crop"` // shift by up to this many pixels of the source
 	MinArea float64 `yaml:"min_area" json:"min_area"` // random crop of this share of the image or more; 0: none
+
+	AutoAugment string  `yaml:"auto_augment,omitempty" json:"auto_augment,omitempty"` // policy as package autoaugment reads it; "": none
+	Erasing     float64 `yaml:"erasing,omitempty" json:"erasing,omitempty"`           // probability of random erasing
+	Mixup       float64 `yaml:"mixup,omitempty" json:"mixup,omitempty"`               // alpha of the mixing of images; 0: none
 
 	Validation float64 `yaml:"validation" json:"validation"` // share of the training images held out
 }
@@ -201,11 +207,16 @@ func (r *Recipe) Validate() error {
 		{"pad_crop", r.PadCrop >= 0 && r.PadCrop <= 1024, r.PadCrop, "0 to 1024"},
 		{"min_area", r.MinArea >= 0 && r.MinArea <= 1, r.MinArea, "0 (none) to 1"},
 		{"min_area", r.MinArea == 0 || r.PadCrop == 0, r.MinArea, fmt.Sprintf("0, or pad_crop 0 instead of %d: they exclude each other", r.PadCrop)},
+		{"erasing", r.Erasing >= 0 && r.Erasing <= 1, r.Erasing, "0 to 1"},
+		{"mixup", r.Mixup == 0 || r.Mixup >= 0.01 && r.Mixup <= 100, r.Mixup, "0 (none), or 0.01 to 100"},
 		{"validation", r.Validation >= 0 && r.Validation <= 0.9, r.Validation, "0 to 0.9"},
 	} {
 		if !c.ok {
 			return &FieldError{c.field, fmt.Sprintf("is %v, want %s", c.value, c.want)}
 		}
+	}
+	if _, err := autoaugment.Parse(r.AutoAugment); err != nil {
+		return &FieldError{"auto_augment", err.Error()}
 	}
 	return nil
 }

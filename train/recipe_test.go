@@ -69,7 +69,7 @@ func TestEfficientNetRecipe(t *testing.T) {
 	if d := cmp.Diff(want, r.engineOptimizer()); d != "" {
 		t.Error(d)
 	}
-	if r.Epochs != 350 || r.WarmupEpochs != 5 || r.LabelSmoothing != 0.1 || r.EMADecay != 0.9999 {
+	if r.Epochs != 350 || r.WarmupEpochs != 5 || r.LabelSmoothing != 0.1 || r.EMADecay != 0.9999 || r.AutoAugment != "v0" || r.Erasing != 0 || r.Mixup != 0 {
 		t.Errorf("%+v", r)
 	}
 	v2, err := LookupRecipe("efficientnetv2")
@@ -138,6 +138,9 @@ func TestParseRecipe(t *testing.T) {
 		{"schedule: linear\n", "r.yaml:1:11: recipe: schedule is \"linear\", want constant, cosine or exponential"},
 		{"drop_path: .nan\n", "r.yaml:1:12: recipe: drop_path is NaN, want 0 to below 1"},
 		{"pad_crop: 2\nmin_area: 0.5\n", "r.yaml:2:11: recipe: min_area is 0.5, want 0, or pad_crop 0"},
+		{"flip: true\nauto_augment: rand-m9-x3\n", `r.yaml:2:15: recipe: auto_augment policy "rand-m9-x3": there is no part "x3", want m, n, p, mstd, mmax, inc and a number`},
+		{"erasing: 2\n", "r.yaml:1:10: recipe: erasing is 2, want 0 to 1"},
+		{"mixup: 1e-9\n", "r.yaml:1:8: recipe: mixup is 1e-09, want 0 (none), or 0.01 to 100"},
 		{"epochs: 3\nepochs: 4\n", "r.yaml:2:1: "},
 		{"epochs: [\n", "r.yaml:1:"},
 		{"- 1\n", "r.yaml:1:"},
@@ -278,6 +281,8 @@ func drawRecipe(t *rapid.T) Recipe {
 	if r.PadCrop == 0 {
 		r.MinArea = rate.Draw(t, "area")
 	}
+	r.AutoAugment = rapid.SampledFrom([]string{"", "v0", "rand-m9-n2-mstd0.5-inc1"}).Draw(t, "policy")
+	r.Erasing, r.Mixup = rate.Draw(t, "erasing"), rapid.SampledFrom([]float64{0, 0.2, 1}).Draw(t, "mixup")
 	if rapid.Bool().Draw(t, "has dropout") {
 		x := rate.Draw(t, "dropout")
 		r.Dropout = &x

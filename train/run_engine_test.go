@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -40,6 +41,10 @@ func (b *imageBatches) Next() ([]float32, Targets, error) {
 	x := make([]float32, len(y.Labels)*8*8*2)
 	for i := range x {
 		x[i] = few[i%len(few)] * float32(1+i%7)
+	}
+	if b.next%2 == 1 { // as with mixup
+		y.Others, y.Share = slices.Clone(y.Labels), 0.25+float64(b.epoch)/4
+		slices.Reverse(y.Others)
 	}
 	return x, y, err
 }

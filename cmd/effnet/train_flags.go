@@ -70,6 +70,9 @@ func (f *recipeFlags) register(fs *pflag.FlagSet, except ...string) {
 	bind(f, skip, "flip", "mirror half of the training images", fs.BoolVar, func(r *r) *bool { return &r.Flip })
 	bind(f, skip, "pad_crop", "shift training images by up to this many `pixels`", fs.IntVar, func(r *r) *int { return &r.PadCrop })
 	bind(f, skip, "min_area", "random crops of at least this `share` of a training image, 0 for none", fs.Float64Var, func(r *r) *float64 { return &r.MinArea })
+	bind(f, skip, "auto_augment", "`policy` that changes training images: v0 (AutoAugment), or RandAugment such as rand-m9-n2-mstd0.5", fs.StringVar, func(r *r) *string { return &r.AutoAugment })
+	bind(f, skip, "erasing", "`probability` that a box of a training image becomes noise", fs.Float64Var, func(r *r) *float64 { return &r.Erasing })
+	bind(f, skip, "mixup", "mix the images of a batch, with shares from Beta(`alpha`,alpha), 0 for none", fs.Float64Var, func(r *r) *float64 { return &r.Mixup })
 	bind(f, skip, "validation", "`share` of the training images held out", fs.Float64Var, func(r *r) *float64 { return &r.Validation })
 }
 

@@ -14,7 +14,7 @@ import (
 // TestEveryValueHasAFlag: the flag of each value of a recipe changes that value
 // and no other.
 func TestEveryValueHasAFlag(t *testing.T) {
-	words := map[string]string{"decay_rule": "weights", "schedule": "constant"}
+	words := map[string]string{"decay_rule": "weights", "schedule": "constant", "auto_augment": "v0"}
 	typ := reflect.TypeFor[train.Recipe]()
 	for i := range typ.NumField() {
 		field := typ.Field(i)

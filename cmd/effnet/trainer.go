@@ -246,7 +246,7 @@ type source struct {
 func newSource(cfg *train.RunConfig, set dataset.Set, threads int) *source {
 	r := &cfg.Recipe
 	p := pipelineOf(&cfg.Spec, set)
-	p.Augment = dataset.Augment{Flip: r.Flip, PadCrop: r.PadCrop, MinArea: r.MinArea}
+	p.Augment = dataset.Augment{Flip: r.Flip, PadCrop: r.PadCrop, MinArea: r.MinArea, Auto: r.AutoAugment, Erasing: r.Erasing, Mixup: r.Mixup}
 	p.Seed = r.Seed
 	return &source{p, dataset.LoaderOptions{
 		Batch: r.Batch, Shuffle: true, Seed: r.Seed, DropLast: true, Workers: threads, Ahead: threads + 1,
@@ -272,7 +272,7 @@ func (b batches) Next() ([]float32, train.Targets, error) {
 	if err != nil {
 		return nil, train.Targets{}, err
 	}
-	return batch.X, train.Targets{Labels: batch.Labels}, nil
+	return batch.X, train.Targets{Labels: batch.Labels, Others: batch.Others, Share: batch.Share}, nil
 }
 
 // evaluateWeights runs the network g with weights w on every image of set.
