@@ -45,6 +45,17 @@ func InMemory(s Set) bool {
 	return ok
 }
 
+// HeldBytes is the size of the images of s that lie decoded in memory.
+func HeldBytes(s Set) int64 {
+	if sub, ok := s.(*subset); ok {
+		s = sub.of
+	}
+	if m, ok := s.(*memorySet); ok {
+		return int64(len(m.pix))
+	}
+	return 0
+}
+
 // checksum identifies the content of a training and a test part.
 func checksum(train, test *memorySet) string {
 	h := sha256.New()

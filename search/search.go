@@ -47,6 +47,8 @@ type Config struct {
 	BudgetSeconds  float64 `json:"budget_seconds"` // wall-clock the plan is made to fit
 	Recipe         string  `json:"recipe"`         // how a trial trains, as the engine writes it
 	Kernel         string  `json:"kernel"`         // implementation of the arithmetic: others round differently
+
+	Memory int64 `json:"memory,omitempty"` // limit of a trial's memory, bytes: it decides the micro-batches; 0: none
 }
 
 // Check reports the first value that makes no sense.

@@ -102,7 +102,7 @@ func TestDamagedAnywhere(t *testing.T) {
 	f := &folder{dir: dir}
 	for step := int64(1); step <= 2; step++ {
 		e := &fakeEngine{w: [4]float32{1, 2, 3, float32(step)}, step: step}
-		if err := f.save(&checkpoint{Position{ConfigSum: "x"}, e.State()}, 2); err != nil {
+		if err := f.save(&checkpoint{Position{ConfigSum: "x"}, e.View()}, 2); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -195,7 +195,7 @@ func FuzzDecodeCheckpoint(f *testing.F) {
 	dir := f.TempDir()
 	path := filepath.Join(dir, "c")
 	e := &fakeEngine{w: [4]float32{1, 2, 3, 4}}
-	c := &checkpoint{Position{ConfigSum: "x", Evaluated: 1}, e.State()}
+	c := &checkpoint{Position{ConfigSum: "x", Evaluated: 1}, e.View()}
 	if err := c.write(path); err != nil {
 		f.Fatal(err)
 	}

@@ -53,7 +53,7 @@ type LimitError struct {
 }
 
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("train: %s in batches of %d does not train within %s of memory; the least is %s", e.Network, e.Batch, Bytes(e.Limit), Bytes(e.Least))
+	return fmt.Sprintf("train: %s in batches of %d does not train within %s of memory; the least is %s", e.Network, e.Batch, megabytes(e.Limit), megabytes(e.Least))
 }
 
 func newFitter(pl *planner, passes []*pass, cfg *Config) *fitter {
@@ -220,10 +220,5 @@ func Plan(g *arch.Graph, cfg Config) (Memory, error) {
 	return newFitter(pl, passes, &cfg).fit(cfg.threads())
 }
 
-// Bytes is a number of bytes as people write it.
-func Bytes(n int64) string {
-	if n < 10<<30 {
-		return fmt.Sprintf("%dM", (n+1<<20-1)>>20)
-	}
-	return fmt.Sprintf("%.1fG", float64(n)/(1<<30))
-}
+// megabytes is a number of bytes as the command line takes it, rounded up.
+func megabytes(n int64) string { return fmt.Sprintf("%dM", (n+1<<20-1)>>20) }

@@ -59,10 +59,14 @@ func layOut(bufs []*buffer, n int) (total int) {
 	return total
 }
 
-// moveIn puts the buffers into the arena that layOut made the plan of.
+// moveIn puts the buffers into the arena that layOut made the plan of; nil: out.
 func moveIn(bufs []*buffer, arena []float32, n int) {
 	largepages.Expect(arena)
 	for _, b := range bufs {
+		if arena == nil {
+			b.place, b.data = nil, nil
+			continue
+		}
 		b.place = arena[b.offset:][:b.elems*n]
 		b.data = b.place
 	}

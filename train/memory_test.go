@@ -111,7 +111,7 @@ func TestMemoryLimit(t *testing.T) {
 	}
 	cfg.Memory = least - 1<<20
 	_, err := Compile(g, golden.Weights(g), cfg)
-	want := fmt.Sprintf("train: test_d2 in batches of 32 does not train within %s of memory; the least is %s", Bytes(cfg.Memory), Bytes(least))
+	want := fmt.Sprintf("train: test_d2 in batches of 32 does not train within %s of memory; the least is %s", megabytes(cfg.Memory), megabytes(least))
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v, want %q", err, want)
 	}

@@ -59,23 +59,13 @@ func (p *params) get(op *arch.Op, roles ...arch.Role) (value, grad []float32) {
 	panic(fmt.Sprintf("train: %s has no parameter of role %v", op.Name, roles))
 }
 
-// export copies the tensors that keep lists from an arena, under prefix.
-func (p *params) export(into map[string]weights.Tensor, prefix string, arena []float32, keep func(arch.Role) bool) {
-	for _, q := range p.list {
-		if keep(q.Role) {
-			into[prefix+q.Name] = weights.Tensor{
-				Shape: append([]int{}, q.Shape...),
-				Data:  append([]float32{}, p.of(arena, q.Name)...),
-			}
-		}
-	}
-}
-
 func everyRole(arch.Role) bool { return true }
 
 func (p *params) set(arena []float32) *weights.Set {
 	s := &weights.Set{Tensors: map[string]weights.Tensor{}, Meta: map[string]string{}}
-	p.export(s.Tensors, "", arena, everyRole)
+	for _, q := range p.list {
+		s.Tensors[q.Name] = weights.Tensor{Shape: slices.Clone(q.Shape), Data: slices.Clone(p.of(arena, q.Name))}
+	}
 	return s
 }
 
@@ -97,13 +87,23 @@ func (p *params) sections() []section {
 	return s
 }
 
-// state copies all arenas that outlive a step.
-func (p *params) state() map[string]weights.Tensor {
+// view is all arenas that outlive a step, in place.
+func (p *params) view() map[string]weights.Tensor {
 	m := map[string]weights.Tensor{}
 	for _, s := range p.sections() {
-		p.export(m, s.prefix, s.arena, s.keep)
+		for _, q := range p.list {
+			if s.keep(q.Role) {
+				m[s.prefix+q.Name] = weights.Tensor{Shape: q.Shape, Data: p.of(s.arena, q.Name)}
+			}
+		}
 	}
 	return m
+}
+
+// state is a copy of view.
+func (p *params) state() map[string]weights.Tensor {
+	s := weights.Set{Tensors: p.view()}
+	return s.Clone().Tensors
 }
 
 // restore is the inverse of state. It changes nothing unless m fits.
@@ -125,7 +125,7 @@ func (p *params) restore(m map[string]weights.Tensor) error {
 		}
 	}
 	if known != len(m) {
-		wanted := p.state()
+		wanted := p.view()
 		for _, name := range slices.Sorted(maps.Keys(m)) {
 			if _, ok := wanted[name]; !ok {
 				return fmt.Errorf("train: state: %s is unknown to this network, optimizer and moving average", name)

@@ -39,7 +39,8 @@ type Job struct {
 	// Start is the weights that Config.Start speaks of. nil: random ones, or
 	// those that the run folder keeps.
 	Start   *weights.Set
-	Threads int // 0: GOMAXPROCS
+	Threads int   // 0: GOMAXPROCS
+	Memory  int64 // limit of the trainer, in bytes; 0: none
 
 	// Evaluate measures weights on the validation part; nil where there is none.
 	Evaluate func(ctx context.Context, w *weights.Set) (Eval, error)

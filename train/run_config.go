@@ -26,6 +26,11 @@ type RunConfig struct {
 	Data   DataID    `yaml:"data"`
 	Start  *Start    `yaml:"start,omitempty"` // nil: from random weights
 	Kernel string    `yaml:"kernel"`          // implementation of the arithmetic, by name: others round differently
+	// MicroBatch is how many images go through the network, and are normalised
+	// by batch norm, at a time; 0: the batch. Memory, bytes, is the limit that it
+	// was chosen for, and does not decide anything else.
+	MicroBatch int   `yaml:"micro_batch,omitempty"`
+	Memory     int64 `yaml:"memory,omitempty"`
 }
 
 // Start is what a run that goes on from trained weights starts with.
@@ -115,6 +120,25 @@ func ReadConfig(dir string) (*RunConfig, error) {
 	return &c, nil
 }
 
+// Trainer is the configuration of the run's trainer, of a network with so many
+// stages.
+func (c *RunConfig) Trainer(stages int) (Config, error) {
+	r := &c.Recipe
+	cfg := Config{
+		Batch: r.Batch, Kernel: c.Kernel, Seed: r.Seed, MicroBatch: c.MicroBatch,
+		LabelSmoothing: r.LabelSmoothing, Optimizer: r.engineOptimizer(), EMADecay: r.EMADecay,
+	}
+	if c.Start == nil {
+		return cfg, nil
+	}
+	freeze, err := ParseFreeze(c.Start.Freeze, stages)
+	if err != nil {
+		return cfg, err
+	}
+	cfg.Frozen, cfg.FrozenBN = freeze.Covers, c.Start.FreezeBN
+	return cfg, nil
+}
+
 // splitConfig takes a config.yaml apart into the network and the rest. Lines
 // that belong to the other are left empty, so that line numbers hold.
 func splitConfig(src []byte) (network, rest []byte) {
@@ -136,9 +160,9 @@ func splitConfig(src []byte) (network, rest []byte) {
 	return network, rest
 }
 
-// forget leaves out where data and weights were found.
+// forget leaves out where data and weights were found, and the memory.
 func (c *RunConfig) forget() {
-	c.Data.Source = ""
+	c.Data.Source, c.Memory = "", 0
 	if c.Start != nil {
 		s := *c.Start
 		s.Source = ""

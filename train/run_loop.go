@@ -18,8 +18,9 @@ type stepper interface {
 	Step(ctx context.Context, x []float32, y Targets, lr float64) (StepStats, error)
 	Weights() *weights.Set
 	EMAWeights() *weights.Set
-	State() State
+	View() State
 	Restore(State) error
+	Release()
 	Close()
 }
 
@@ -63,27 +64,20 @@ func Run(ctx context.Context, job Job) (*Result, error) {
 }
 
 func compile(g *arch.Graph, job Job, f *folder) (stepper, error) {
-	r := &job.Config.Recipe
-	cfg := Config{
-		Batch: r.Batch, Threads: job.Threads, Kernel: job.Config.Kernel, Seed: r.Seed,
-		LabelSmoothing: r.LabelSmoothing, Optimizer: r.engineOptimizer(), EMADecay: r.EMADecay,
+	cfg, err := job.Config.Trainer(len(g.Spec.Stages))
+	if err != nil {
+		return nil, err
 	}
-	start := job.Config.Start
-	if start == nil {
-		return Compile(g, weights.Init(g, r.Seed), cfg)
-	}
-	w := job.Start
-	if w == nil {
-		var err error
+	cfg.Threads, cfg.Memory = job.Threads, job.Memory
+	start, w := job.Config.Start, job.Start
+	switch {
+	case start == nil:
+		w = weights.Init(g, cfg.Seed)
+	case w == nil:
 		if w, err = f.start(start); err != nil {
 			return nil, err
 		}
 	}
-	freeze, err := ParseFreeze(start.Freeze, len(g.Spec.Stages))
-	if err != nil {
-		return nil, err
-	}
-	cfg.Frozen, cfg.FrozenBN = freeze.Covers, start.FreezeBN
 	return Compile(g, w, cfg)
 }
 
@@ -303,7 +297,7 @@ func (l *loop) save() error {
 	if l.folder == nil || l.saved.step == l.step && l.saved.evaluated == l.Evaluated {
 		return nil
 	}
-	c := &checkpoint{l.Position, l.engine.State()}
+	c := &checkpoint{l.Position, l.engine.View()}
 	if name, ok := c.finite(); !ok {
 		return l.diverged(fmt.Sprintf("%s is no longer finite, the loss of the epoch so far is %.4g,", name, l.Current.loss()), nil)
 	}

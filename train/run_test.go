@@ -75,7 +75,8 @@ var fakeInit = sync.OnceValue(func() *weights.Set {
 
 func (e *fakeEngine) EMAWeights() *weights.Set { return nil }
 func (e *fakeEngine) Close()                   {}
-func (e *fakeEngine) State() State {
+func (e *fakeEngine) Release()                 {}
+func (e *fakeEngine) View() State {
 	return State{e.step, map[string]weights.Tensor{"model/w": e.tensor(e.w), "momentum/w": e.tensor(e.m)}}
 }
 func (e *fakeEngine) Restore(s State) error {

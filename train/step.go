@@ -19,6 +19,7 @@ type Trainer struct {
 	cfg     Config
 	classes int
 	memory  Memory
+	bufs    []*buffer // of the arena
 
 	// The update that runs.
 	chunks     []updateChunk
@@ -54,13 +55,12 @@ func compileWith(g *arch.Graph, w *weights.Set, cfg Config, fit func(f *fitter, 
 	if err != nil {
 		return nil, err
 	}
-	t := &Trainer{params: p, cfg: cfg, classes: g.Ops[g.Output()].Shape.C, memory: memory}
+	t := &Trainer{params: p, cfg: cfg, classes: g.Ops[g.Output()].Shape.C, memory: memory, bufs: f.bufs}
 	t.engine = engine{
 		k: k, passes: passes, norms: pl.norms, filters: pl.filters, input: pl.input,
 		remade: f.l.remakes(passes), micro: memory.MicroBatch,
 		seed: cfg.Seed, smoothing: cfg.LabelSmoothing,
 	}
-	moveIn(f.bufs, make([]float32, memory.Arena/4), memory.MicroBatch)
 	t.initUpdate(g)
 	t.engine.init(memory.Threads, int(f.scratch/4))
 	return t, nil
@@ -105,6 +105,9 @@ func (t *Trainer) Step(ctx context.Context, x []float32, y Targets, lr float64) 
 	if !(lr >= 0) || math.IsInf(lr, 0) {
 		return StepStats{}, fmt.Errorf("train: step %d: the learning rate is %v, want 0 or more", t.step, lr)
 	}
+	if t.bufs[0].data == nil {
+		moveIn(t.bufs, make([]float32, t.memory.Arena/4), t.memory.MicroBatch)
+	}
 	stats, err := t.run(ctx, x, y)
 	if err != nil {
 		return stats, err
@@ -146,6 +149,12 @@ func (t *Trainer) EMAWeights() *weights.Set {
 
 // State copies everything that decides the steps to come.
 func (t *Trainer) State() State { return State{Step: t.step, Tensors: t.params.state()} }
+
+// View is State without the copy: it holds until the next step.
+func (t *Trainer) View() State { return State{Step: t.step, Tensors: t.params.view()} }
+
+// Release lets go of the memory of values and gradients until the next step.
+func (t *Trainer) Release() { moveIn(t.bufs, nil, 0) }
 
 // Restore continues from s, which a trainer of the same network and
 // configuration made.

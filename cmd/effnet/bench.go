@@ -31,6 +31,7 @@ type benchCmd struct {
 	train     bool
 	optimizer string
 	losses    int
+	memory    amount
 	data      string
 	start     string
 	machine   bool
@@ -107,6 +108,8 @@ avx2, neon (on arm64) or go. See docs/bench.md.`,
 	fs.BoolVar(&b.train, "train", false, "measure training steps")
 	fs.StringVar(&b.optimizer, "optimizer", "rmsprop", "of --train: rmsprop, sgd or adamw")
 	fs.IntVar(&b.losses, "losses", 0, "of --train: compare the losses of so many `steps` instead of the time")
+	b.memory.base = 1024
+	fs.Var(&b.memory, "memory", "of --train: effnet's limit, such as 600M (see 'effnet train')")
 	fs.StringVar(&b.data, "data", "", "of --train: the data `set` to train on (default: noise)")
 	fs.StringVar(&b.start, "start", "", "measure from process start to the class of this `image`")
 	fs.BoolVar(&b.machine, "machine", false, "measure the machine: multiply-adds and memory")
@@ -151,11 +154,11 @@ var benchModes = []struct {
 	on       func(b *benchCmd) bool
 	excludes []string
 }{
-	{"machine", func(b *benchCmd) bool { return b.machine }, []string{"train", "start", "batch", "seconds", "resolution", "ops", "roofline", "compare", "python", "rounds", "net", "optimizer", "data", "losses"}},
-	{"start", func(b *benchCmd) bool { return b.start != "" }, []string{"train", "batch", "seconds", "ops", "roofline", "optimizer", "data", "losses"}},
+	{"machine", func(b *benchCmd) bool { return b.machine }, []string{"train", "start", "batch", "seconds", "resolution", "ops", "roofline", "compare", "python", "rounds", "net", "optimizer", "memory", "data", "losses"}},
+	{"start", func(b *benchCmd) bool { return b.start != "" }, []string{"train", "batch", "seconds", "ops", "roofline", "optimizer", "memory", "data", "losses"}},
 	{"losses", func(b *benchCmd) bool { return b.train && b.losses != 0 }, []string{"ops", "roofline", "seconds", "rounds"}},
 	{"train", func(b *benchCmd) bool { return b.train }, []string{"ops", "roofline"}},
-	{"", func(*benchCmd) bool { return true }, []string{"optimizer", "data", "losses"}},
+	{"", func(*benchCmd) bool { return true }, []string{"optimizer", "memory", "data", "losses"}},
 }
 
 // check holds the flags against each other and fills in what they leave open.

@@ -21,6 +21,7 @@ type benchTrain struct {
 	Optimizer train.Optimizer `json:"optimizer"`
 	LR        float64         `json:"lr"`
 	Smoothing float64         `json:"label_smoothing"`
+	Memory    int64           `json:"memory,omitempty"` // limit of the process, bytes
 }
 
 // benchLosses answers "losses STEPS".
@@ -45,7 +46,7 @@ func (b *benchCmd) prepareTraining(arg string) (benchJob, benchSetting, error) {
 	if err != nil {
 		return benchJob{}, benchSetting{}, err
 	}
-	how := &benchTrain{Smoothing: recipe.LabelSmoothing}
+	how := &benchTrain{Smoothing: recipe.LabelSmoothing, Memory: b.memory.n}
 	if err := recipe.SetOptimizer(b.optimizer); err != nil {
 		return benchJob{}, benchSetting{}, usagef("bench: --optimizer is %q, want rmsprop, sgd or adamw", b.optimizer)
 	}
@@ -224,16 +225,23 @@ func newTrainServer(ctx context.Context, job *benchJob) (*benchServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := train.Compile(g, m.Set, train.Config{
-		Batch: job.Batch, Threads: job.Threads, LabelSmoothing: job.Train.Smoothing, Optimizer: job.Train.Optimizer,
-	})
-	if err != nil {
-		return nil, err
-	}
 	x, err := readImages(job.Input, m.Spec.Channels)
 	if err != nil {
 		return nil, err
 	}
+	cfg := train.Config{
+		Batch: job.Batch, Threads: job.Threads, LabelSmoothing: job.Train.Smoothing, Optimizer: job.Train.Optimizer,
+	}
+	beside := programMemory + garbageMemory + 4*int64(len(x))
+	if job.Train.Memory > 0 {
+		cfg.Memory = max(1, job.Train.Memory-beside)
+	}
+	t, err := train.Compile(g, m.Set, cfg)
+	if err != nil {
+		return nil, limitError(err, job.Train.Memory, beside)
+	}
+	m.Set = nil
+	setCollector(job.Train.Memory, t.Memory().Total()+beside)
 	numbers, err := readFloats(job.Train.Labels)
 	if err != nil {
 		return nil, err

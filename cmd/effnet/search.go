@@ -38,6 +38,7 @@ type searchCmd struct {
 	seed                    uint64
 	budget                  time.Duration
 	threads, workers        int
+	memory                  amount
 	checkpointEvery         time.Duration
 }
 
@@ -80,6 +81,8 @@ repeats no finished trial, and ends with the same bits.`,
 	f.Uint64Var(&s.seed, "seed", 1, "the first of the seeds, which follow on one another")
 	f.IntVar(&s.threads, "threads", 0, "threads in all (default: all); does not change the result")
 	f.IntVar(&s.workers, "workers", 0, "trials at a time (default: one a thread); does not change the result")
+	s.memory.base = 1024
+	f.Var(&s.memory, "memory", "limit of the memory of each trial, as of 'effnet train'")
 	f.BoolVar(&s.json, "json", false, "print the result as JSON")
 	f.DurationVar(&s.checkpointEvery, "checkpoint-every", 30*time.Second, "`time` between a trial's checkpoints; every epoch ends with one, too")
 	s.recipe.register(f, "epochs", "seed")
@@ -111,6 +114,7 @@ func (s *searchCmd) run(args []string) error {
 	if err != nil {
 		return err
 	}
+	trainer.memory = cfg.Memory
 	live := newSearchLive(s.ErrOrStderr(), cfg, base)
 	opt := search.Options{Planned: live.planned, Status: live.status, Note: live.note}
 	opt.Workers, opt.Threads = s.share()
@@ -177,6 +181,9 @@ func (s *searchCmd) settle(args []string) (*search.Config, *arch.Spec, *dataset.
 		if set(v.name) {
 			*v.to = v.from
 		}
+	}
+	if set("memory") {
+		cfg.Memory = s.memory.n
 	}
 	if set("seed") {
 		cfg.Seed = s.seed

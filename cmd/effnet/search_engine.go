@@ -27,6 +27,7 @@ type searchTrainer struct {
 	source    string
 	recipe    train.Recipe
 	kernel    string
+	memory    int64       // limit of a trial
 	rest, val dataset.Set // images to train on and to validate with
 
 	checkpointEvery time.Duration
@@ -64,7 +65,7 @@ func (t *searchTrainer) job(spec arch.Spec, images int, splitSeed uint64, epochs
 	d.Train, d.Val = dataset.Subset(t.rest, images, splitSeed), t.val
 	r := t.recipe
 	r.Epochs, r.Seed = epochs, seed
-	return trainJob{Spec: spec, Data: &d, Source: t.source, Recipe: r, SplitSeed: splitSeed, Threads: threads, Kernel: t.kernel}
+	return trainJob{Spec: spec, Data: &d, Source: t.source, Recipe: r, SplitSeed: splitSeed, Threads: threads, Kernel: t.kernel, Memory: t.memory}
 }
 
 func (t *searchTrainer) train(ctx context.Context, trial *search.Trial, progress func(search.Progress)) (*search.Outcome, error) {

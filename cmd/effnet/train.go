@@ -29,6 +29,7 @@ type trainCmd struct {
 	out             string
 	resume, json    bool
 	threads         int
+	memory          amount
 	resolution      int
 	trainImages     int
 	checkpointEvery time.Duration
@@ -74,6 +75,8 @@ bits as if it had never stopped.`,
 	fs.StringVar(&t.start.freeze, "freeze", "", "`PARTS` of a model that keep their weights: stem, stages such as 2 or 1-3, head, or all but the classifier")
 	fs.BoolVar(&t.start.freezeBN, "freeze-bn", false, "use a model's running statistics in batch norm and keep them")
 	fs.IntVar(&t.threads, "threads", 0, "threads (default: all); does not change the result")
+	t.memory.base = 1024
+	fs.Var(&t.memory, "memory", "limit of the process's memory, such as 600M or 2G: more arithmetic, and if need be smaller parts of a batch")
 	fs.BoolVar(&t.json, "json", false, "print the result as JSON")
 	t.recipe.register(fs)
 	fs.DurationVar(&t.checkpointEvery, "checkpoint-every", 30*time.Second, "`time` between checkpoints; every epoch ends with one, too")
@@ -96,7 +99,10 @@ func (t *trainCmd) run(args []string) error {
 	if err != nil {
 		return err
 	}
-	job.Threads, job.Test = t.threads, true
+	job.Threads, job.Test, job.Alone = t.threads, true, true
+	if t.Flags().Changed("memory") {
+		job.Memory = t.memory.n
+	}
 	job.CheckpointEvery, job.CheckpointSteps, job.Keep = t.checkpointEvery, t.checkpointSteps, t.keep
 	progress := newTrainProgress(t.ErrOrStderr())
 	job.Observer = progress.observer()
@@ -284,7 +290,7 @@ func (t *trainCmd) oldJob(args []string) (trainJob, error) {
 	return trainJob{
 		Spec: old.Spec, Data: data, Source: old.Data.Source, Recipe: old.Recipe, SplitSeed: old.Data.SplitSeed, Subset: old.Data.Subset,
 		Start:  old.Start,
-		Kernel: old.Kernel, Dir: t.out,
+		Kernel: old.Kernel, Dir: t.out, Memory: old.Memory, MicroBatch: old.MicroBatch,
 	}, nil
 }
 

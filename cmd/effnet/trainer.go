@@ -28,9 +28,13 @@ type trainJob struct {
 	Subset    int          // Data.Train is this many of the data set's training images; 0: all
 	Threads   int          // 0: all
 	Kernel    string       // "": the best this machine has
-	Start     *train.Start // nil: from random weights
-	Weights   *weights.Set // that Start speaks of; nil: those in Dir
-	Test      bool         // measure the test part when training has ended
+	Memory    int64        // limit of the process, in bytes; 0: none
+	Alone     bool         // the process does nothing else: its collector is set for the job
+	// MicroBatch is that of a run that goes on; 0: the batch, or as Memory allows.
+	MicroBatch int
+	Start      *train.Start // nil: from random weights
+	Weights    *weights.Set // that Start speaks of; nil: those in Dir
+	Test       bool         // measure the test part when training has ended
 
 	// Dir is the run folder; "" keeps nothing on disk. If it holds a run of
 	// this job, training goes on where that stopped.
@@ -75,8 +79,12 @@ func trainModel(ctx context.Context, job trainJob) (*trainOutcome, error) {
 	evaluate := func(ctx context.Context, w *weights.Set, part dataset.Set) (train.Eval, error) {
 		return evaluateWeights(ctx, g, w, part, infer.Options{Threads: threads, Kernel: cfg.Kernel})
 	}
+	limit, err := job.plan(&cfg, g, threads)
+	if err != nil {
+		return nil, err
+	}
 	run := train.Job{
-		Start: job.Weights, Config: cfg, Source: newSource(&cfg, parts.train, threads), Labels: job.Data.Classes, Threads: threads,
+		Start: job.Weights, Config: cfg, Source: newSource(&cfg, parts.train, threads), Labels: job.Data.Classes, Threads: threads, Memory: limit,
 		Dir: job.Dir, CheckpointEvery: job.CheckpointEvery, CheckpointSteps: job.CheckpointSteps, Keep: job.Keep, Observer: job.Observer,
 	}
 	if parts.val != nil {
@@ -144,7 +152,7 @@ func (job *trainJob) config(parts dataParts) (train.RunConfig, error) {
 	if job.Data.SkipBad {
 		id.BadImages, id.LeftOut = skipBad, job.Data.LeftOut
 	}
-	return train.RunConfig{Spec: s, Recipe: r, Data: id, Start: job.Start, Kernel: impl.Name}, nil
+	return train.RunConfig{Spec: s, Recipe: r, Data: id, Start: job.Start, Kernel: impl.Name, MicroBatch: job.MicroBatch, Memory: job.Memory}, nil
 }
 
 // adaptSpec makes s fit the data: classes, channels, normalisation by the
@@ -248,8 +256,12 @@ func newSource(cfg *train.RunConfig, set dataset.Set, threads int) *source {
 	p := pipelineOf(&cfg.Spec, set)
 	p.Augment = dataset.Augment{Flip: r.Flip, PadCrop: r.PadCrop, MinArea: r.MinArea, Auto: r.AutoAugment, Erasing: r.Erasing, Mixup: r.Mixup}
 	p.Seed = r.Seed
+	ahead := threads + 1
+	if cfg.Memory > 0 {
+		ahead = min(ahead, batchesWithin(&cfg.Spec, r.Batch)-1)
+	}
 	return &source{p, dataset.LoaderOptions{
-		Batch: r.Batch, Shuffle: true, Seed: r.Seed, DropLast: true, Workers: threads, Ahead: threads + 1,
+		Batch: r.Batch, Shuffle: true, Seed: r.Seed, DropLast: true, Workers: threads, Ahead: ahead,
 	}}
 }
 
