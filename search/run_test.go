@@ -219,7 +219,7 @@ func TestChangedConfig(t *testing.T) {
 			v.SetString(v.String() + "x")
 		case reflect.Float64:
 			v.SetFloat(v.Float() + 0.25)
-		case reflect.Int:
+		case reflect.Int, reflect.Int64:
 			v.SetInt(v.Int() + 1)
 		case reflect.Uint64:
 			v.SetUint(v.Uint() + 1)
