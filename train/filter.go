@@ -164,26 +164,3 @@ func (p *partial) reduce(k *kernel.Impl, blocks [][]float32, job int, add bool) 
 	}
 }
 
-// transpose writes src [rows, cols] into dst [cols, rows], whose rows are ldd
-// apart, or adds it; those of src are lds apart.
-func transpose(dst []float32, ldd int, src []float32, lds, rows, cols int, add bool) {
-	// Blocks whose rows are a cache line, in both.
-	const side = 16
-	for i := 0; i < rows; i += side {
-		m := min(side, rows-i)
-		for j := 0; j < cols; j += side {
-			n := min(side, cols-j)
-			for c := range n {
-				to := dst[(j+c)*ldd+i:][:m]
-				at := i*lds + j + c
-				for r, v := range to {
-					to[r] = src[at]
-					if add {
-						to[r] += v
-					}
-					at += lds
-				}
-			}
-		}
-	}
-}
