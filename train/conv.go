@@ -19,7 +19,9 @@ func (n *pointwise) forward(e *engine, w *worker, t *tile) {
 		mark := w.used
 		x := w.rows(n.in, a, b)
 		y := n.out.at(a, b)
-		w.k.Gemm(b-a, f.cout, f.cin, x, f.cin, 1, f.fwd, f.cout, y, f.cout, false)
+		next := n.next(e, b)
+		w.ahead.Set(n.in.root().at(b, next))
+		w.k.Gemm(b-a, f.cout, f.cin, x, f.cin, 1, f.fwd, f.cout, y, f.cout, false, &w.ahead)
 		f.addBias(w, y)
 		if n.bn != nil {
 			n.bn.observe(w, t.lane, y)
@@ -36,6 +38,7 @@ func (n *pointwise) backward(e *engine, w *worker, t *tile) {
 		mark := w.used
 		var dy []float32
 		first := t.first && a == r0
+		n.fetch(e, w, b)
 		switch {
 		case n.whole != nil:
 			dy = n.whole.gather(e, w, a, b)
@@ -44,12 +47,25 @@ func (n *pointwise) backward(e *engine, w *worker, t *tile) {
 			dy = gradRows(w, n.out, n.bn, a, b)
 		default:
 			dy = gradRows(w, n.out, n.bn, a, b)
-			f.addGrad(w.k, e.blocks[t.lane], w.rows(n.in, a, b), dy, first)
+			f.addGrad(w, e.blocks[t.lane], w.rows(n.in, a, b), dy, first)
 		}
 		if n.in.grad != nil {
-			w.k.Gemm(b-a, f.cin, f.cout, dy, f.cout, 1, f.bwd, f.cin, n.in.gradAt(a, b), f.cin, n.acc)
+			w.k.Gemm(b-a, f.cin, f.cout, dy, f.cout, 1, f.bwd, f.cin, n.in.gradAt(a, b), f.cin, n.acc, &w.ahead)
 		}
 		w.used = mark
+	}
+}
+
+// next is the end of the rows that follow row b in the next chunk.
+func (n *pointwise) next(e *engine, b int) int { return min(b+n.chunk, e.part*n.out.hw()) }
+
+// fetch has the rows of the chunk from row b on fetched ahead.
+func (n *pointwise) fetch(e *engine, w *worker, b int) {
+	end := n.next(e, b)
+	if n.bn != nil {
+		w.ahead.Set(n.bn.out.gradAt(b, end), n.out.at(b, end), n.in.root().at(b, end))
+	} else {
+		w.ahead.Set(n.out.gradAt(b, end), n.in.root().at(b, end))
 	}
 }
 

@@ -64,7 +64,7 @@ func (n *dense) forward(e *engine, w *worker, t *tile) {
 			b := min(a+n.chunk, hw)
 			n.columns(cols, padded, a, b)
 			y := n.out.at(i*hw+a, i*hw+b)
-			w.k.Gemm(b-a, f.cout, k, cols, k, 1, f.fwd, f.cout, y, f.cout, false)
+			w.k.Gemm(b-a, f.cout, k, cols, k, 1, f.fwd, f.cout, y, f.cout, false, nil)
 			f.addBias(w, y)
 			if n.bn != nil {
 				n.bn.observe(w, t.lane, y)
@@ -96,10 +96,10 @@ func (n *dense) backward(e *engine, w *worker, t *tile) {
 			dy := gradRows(w, n.out, n.bn, i*hw+a, i*hw+b)
 			if !f.frozen {
 				n.columns(cols, padded, a, b)
-				f.addGrad(w.k, e.blocks[t.lane], cols[:(b-a)*k], dy, t.first && i == t.i0 && a == 0)
+				f.addGrad(w, e.blocks[t.lane], cols[:(b-a)*k], dy, t.first && i == t.i0 && a == 0)
 			}
 			if dpadded != nil {
-				w.k.Gemm(b-a, k, f.cout, dy, f.cout, 1, f.bwd, k, cols, k, false)
+				w.k.Gemm(b-a, k, f.cout, dy, f.cout, 1, f.bwd, k, cols, k, false, nil)
 				n.addColumns(cols, dpadded, a, b)
 			}
 			w.used = inner

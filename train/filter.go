@@ -85,16 +85,16 @@ func (f *filter) partials() []*partial {
 // addGrad adds the gradient of a lane: x [m, k2*cin] are the rows that met the
 // weight in forward, dy [m, cout] the gradient of what they made. The first
 // of a lane replaces what the block held.
-func (f *filter) addGrad(k *kernel.Impl, block, x, dy []float32, first bool) {
+func (f *filter) addGrad(w *worker, block, x, dy []float32, first bool) {
 	n := f.k2 * f.cin
 	m := len(dy) / f.cout
 	d := f.grad.in(block)
 	if f.grad.direct {
-		k.Gemm(f.cout, n, m, dy, 1, f.cout, x, n, d, n, !first)
+		w.k.Gemm(f.cout, n, m, dy, 1, f.cout, x, n, d, n, !first, &w.ahead)
 	} else {
-		k.Gemm(n, f.cout, m, x, 1, n, dy, f.cout, d, f.cout, !first)
+		w.k.Gemm(n, f.cout, m, x, 1, n, dy, f.cout, d, f.cout, !first, &w.ahead)
 	}
-	f.addBiasGrad(k, block, dy, first)
+	f.addBiasGrad(w.k, block, dy, first)
 }
 
 func (f *filter) addBiasGrad(k *kernel.Impl, block, dy []float32, first bool) {

@@ -33,6 +33,14 @@ func (v *value) hw() int { return v.h * v.w }
 // elems is the number of elements of one image.
 func (v *value) elems() int { return v.h * v.w * v.c }
 
+// root is the kept value that v is made from.
+func (v *value) root() *value {
+	for v.store == nil {
+		v = v.src
+	}
+	return v
+}
+
 // at is rows [r0,r1) of a kept value, counted over the whole batch.
 func (v *value) at(r0, r1 int) []float32 { return v.store.data[r0*v.c : r1*v.c] }
 
@@ -65,6 +73,7 @@ type worker struct {
 	used  int    // of slab
 	memos []memo // of the tile
 	tile  tile
+	ahead kernel.Ahead // of the products under way
 	zeros []float32 // as many as the widest value has channels
 	ones  []float32
 }

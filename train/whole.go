@@ -77,5 +77,5 @@ func (j wholeJob) run(e *engine) {
 	} else {
 		dy = j.out.gradAt(0, m)
 	}
-	e.k.Gemm(end-j.row, f.cin, m, dy[j.row:], 1, f.cout, x, f.cin, f.dw[j.row*f.cin:], f.cin, e.first > 0)
+	e.k.Gemm(end-j.row, f.cin, m, dy[j.row:], 1, f.cout, x, f.cin, f.dw[j.row*f.cin:], f.cin, e.first > 0, nil)
 }

@@ -28,7 +28,7 @@ func checkGemm(m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c [
 }
 
 // gemmGo keeps a tile of 4x4 sums of C in variables over a block of k.
-func gemmGo(m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c []float32, ldc int, acc bool) {
+func gemmGo(m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c []float32, ldc int, acc bool, _ *Ahead) {
 	if !checkGemm(m, n, k, a, ars, acs, b, ldb, c, ldc, acc) {
 		return
 	}

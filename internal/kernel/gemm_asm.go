@@ -8,7 +8,7 @@ package kernel
 // of B pass over it.
 const gemmM = 504
 
-func gemmAsm(t isa, m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c []float32, ldc int, acc bool) {
+func gemmAsm(t isa, m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c []float32, ldc int, acc bool, ahead *Ahead) {
 	if !checkGemm(m, n, k, a, ars, acs, b, ldb, c, ldc, acc) {
 		return
 	}
@@ -28,11 +28,11 @@ func gemmAsm(t isa, m, n, k int, a []float32, ars, acs int, b []float32, ldb int
 				cols := min(nr, n-j)
 				pb := &b[p*ldb+j]
 				if tall > 0 {
-					t.gemmTiles(tall, height+1, cols, steps, &a[i*ars+p*acs], 4*ars, 4*acs, pb, 4*ldb, &c[i*ldc+j], 4*ldc, more)
+					t.gemmTiles(tall, height+1, cols, steps, &a[i*ars+p*acs], 4*ars, 4*acs, pb, 4*ldb, &c[i*ldc+j], 4*ldc, more, ahead)
 				}
 				if tall < tiles {
 					i := i + tall*(height+1)
-					t.gemmTiles(tiles-tall, height, cols, steps, &a[i*ars+p*acs], 4*ars, 4*acs, pb, 4*ldb, &c[i*ldc+j], 4*ldc, more)
+					t.gemmTiles(tiles-tall, height, cols, steps, &a[i*ars+p*acs], 4*ars, 4*acs, pb, 4*ldb, &c[i*ldc+j], 4*ldc, more, ahead)
 				}
 			}
 		}

@@ -103,10 +103,10 @@ func testGemm(t *testing.T, impl *Impl, s gemmCase, rng *rand.Rand) {
 	c := newBlock(rng, nc, rng.IntN(17), inRow(s.n, max(1, ldc)))
 	before := c.clone(0)
 	again := c.clone(5)
-	impl.Gemm(s.m, s.n, s.k, a.s, ars, acs, b.s, ldb, c.s, ldc, s.acc)
+	impl.Gemm(s.m, s.n, s.k, a.s, ars, acs, b.s, ldb, c.s, ldc, s.acc, nil)
 	c.check(t, s.String())
 	a2, b2 := a.clone(1), b.clone(3)
-	impl.Gemm(s.m, s.n, s.k, a2.s, ars, acs, b2.s, ldb, again.s, ldc, s.acc)
+	impl.Gemm(s.m, s.n, s.k, a2.s, ars, acs, b2.s, ldb, again.s, ldc, s.acc, nil)
 	sameBits(t, s.String()+" at other addresses", again.s, c.s)
 
 	roundings := float64(min(s.k, gemmK) + s.k/gemmK + 2)
@@ -138,12 +138,12 @@ func TestGemmPlace(t *testing.T) {
 	eachImpl(t, func(t *testing.T, impl *Impl) {
 		for _, acc := range []bool{false, true} {
 			whole := append([]float32{}, old...)
-			impl.Gemm(m, n, k, a, k, 1, b, n, whole, n, acc)
+			impl.Gemm(m, n, k, a, k, 1, b, n, whole, n, acc, nil)
 			for range 200 {
 				i, j := rng.IntN(m), rng.IntN(n)
 				h, w := 1+rng.IntN(m-i), 1+rng.IntN(n-j)
 				part := append([]float32{}, old...)
-				impl.Gemm(h, w, k, a[i*k:], k, 1, b[j:], n, part[i*n+j:], n, acc)
+				impl.Gemm(h, w, k, a[i*k:], k, 1, b[j:], n, part[i*n+j:], n, acc, nil)
 				for y := range h {
 					at := (i+y)*n + j
 					sameBits(t, fmt.Sprintf("rows %d+%d, columns %d+%d", i, h, j, w), part[at:at+w], whole[at:at+w])
@@ -158,12 +158,12 @@ func TestGemmBounds(t *testing.T) {
 	eachImpl(t, func(t *testing.T, impl *Impl) {
 		ok := make([]float32, 12)
 		for name, call := range map[string]func(){
-			"a":       func() { impl.Gemm(3, 4, 4, ok[:11], 4, 1, make([]float32, 16), 4, ok, 4, false) },
-			"a trans": func() { impl.Gemm(4, 4, 3, ok[:11], 1, 4, ok, 4, make([]float32, 16), 4, false) },
-			"b":       func() { impl.Gemm(3, 4, 3, ok, 3, 1, ok[:11], 4, ok, 4, false) },
-			"c":       func() { impl.Gemm(3, 4, 3, ok, 3, 1, ok, 4, ok[:11], 4, false) },
-			"m":       func() { impl.Gemm(-1, 4, 3, ok, 3, 1, ok, 4, ok, 4, false) },
-			"ars":     func() { impl.Gemm(2, 4, 3, ok, -3, 1, ok, 4, ok, 4, false) },
+			"a":       func() { impl.Gemm(3, 4, 4, ok[:11], 4, 1, make([]float32, 16), 4, ok, 4, false, nil) },
+			"a trans": func() { impl.Gemm(4, 4, 3, ok[:11], 1, 4, ok, 4, make([]float32, 16), 4, false, nil) },
+			"b":       func() { impl.Gemm(3, 4, 3, ok, 3, 1, ok[:11], 4, ok, 4, false, nil) },
+			"c":       func() { impl.Gemm(3, 4, 3, ok, 3, 1, ok, 4, ok[:11], 4, false, nil) },
+			"m":       func() { impl.Gemm(-1, 4, 3, ok, 3, 1, ok, 4, ok, 4, false, nil) },
+			"ars":     func() { impl.Gemm(2, 4, 3, ok, -3, 1, ok, 4, ok, 4, false, nil) },
 		} {
 			func() {
 				defer func() {
@@ -183,7 +183,7 @@ func BenchmarkGemm(b *testing.B) {
 		ars, acs, ldb, ldc, na, nb, nc := s.strides()
 		x, y, z := randoms(rng, na), randoms(rng, nb), make([]float32, nc)
 		benchImpl(b, s.String(), "GFLOP/s", 2*float64(s.m)*float64(s.n)*float64(s.k), func(impl *Impl) {
-			impl.Gemm(s.m, s.n, s.k, x, ars, acs, y, ldb, z, ldc, s.acc)
+			impl.Gemm(s.m, s.n, s.k, x, ars, acs, y, ldb, z, ldc, s.acc, nil)
 		})
 	}
 }

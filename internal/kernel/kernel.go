@@ -45,7 +45,8 @@ type Impl struct {
 	// and weights, with ars = 1 the product of a transpose: a gradient of weights.
 	// An element of C depends on its row of A, its column of B and its own old
 	// value alone, bit for bit, and not on where it stands.
-	Gemm func(m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c []float32, ldc int, acc bool)
+	// What ahead has is fetched into the cache on the way; nil for nothing.
+	Gemm func(m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c []float32, ldc int, acc bool, ahead *Ahead)
 
 	// Conv computes a convolution with a weight packed by Pack, whose panels are
 	// Panel columns wide, of Lanes to a vector. As in Gemm, an element does not

@@ -8,8 +8,8 @@ func asmImpl(t isa, name string) Impl {
 	impl := Generic
 	impl.Name = name
 	impl.MR, impl.NR = t.gemmTile()
-	impl.Gemm = func(m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c []float32, ldc int, acc bool) {
-		gemmAsm(t, m, n, k, a, ars, acs, b, ldb, c, ldc, acc)
+	impl.Gemm = func(m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c []float32, ldc int, acc bool, ahead *Ahead) {
+		gemmAsm(t, m, n, k, a, ars, acs, b, ldb, c, ldc, acc, ahead)
 	}
 	impl.Panel, impl.Lanes = 2*t.lanes(), t.lanes()
 	impl.Conv = func(s Conv, x, w, y []float32) { convAsm(t, s, x, w, y) }

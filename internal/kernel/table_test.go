@@ -106,7 +106,7 @@ func TestNoAllocations(t *testing.T) {
 	s := dwOf(24, 3, 1, 9, 9, 0)
 	eachImpl(t, func(t *testing.T, impl *Impl) {
 		for name, f := range map[string]func(){
-			"gemm":        func() { impl.Gemm(100, 40, 96, buf, 96, 1, buf[10000:], 40, buf[20000:], 40, false) },
+			"gemm":        func() { impl.Gemm(100, 40, 96, buf, 96, 1, buf[10000:], 40, buf[20000:], 40, false, nil) },
 			"conv":        func() { impl.Conv(convOf(3, 10, 8, 40, 3, 1, 0), buf, buf[1000:], buf[30000:]) },
 			"scalerows":   func() { impl.ScaleRows(buf[:320], buf[1000:], buf[2000:2010]) },
 			"forward":     func() { impl.DWForward(s, buf, buf, buf[30000:]) },

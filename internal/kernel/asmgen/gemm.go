@@ -4,7 +4,7 @@ package main
 // of tiles, each of some rows and of one or two vectors of columns.
 //
 //	func gemm(tiles, rows, cols, k int, a *float32, ars, acs int,
-//		b *float32, ldb int, c *float32, ldc, acc int)
+//		b *float32, ldb int, c *float32, ldc, acc int, ahead *float32, stride int)
 //
 // Strides are in bytes. A tile of C stays in registers over all of k: a step
 // loads a row of B and multiplies it by a broadcast element of every row of A.
@@ -26,7 +26,7 @@ func gemmRows(s isa) int {
 }
 
 func gemm(a *asm) {
-	a.fn("gemm", []string{"tiles", "rows", "cols", "k", "a", "ars", "acs", "b", "ldb", "c", "ldc", "acc"}, nil)
+	a.fn("gemm", []string{"tiles", "rows", "cols", "k", "a", "ars", "acs", "b", "ldb", "c", "ldc", "acc", "ahead", "stride"}, nil)
 	a.ins("MOVQ", a.arg("tiles"), "R15")
 	a.ins("MOVQ", a.arg("a"), "AX")
 	a.ins("MOVQ", a.arg("ars"), "R11")
@@ -36,6 +36,7 @@ func gemm(a *asm) {
 	a.ins("MOVQ", a.arg("ldc"), "BX")
 	a.ins("MOVQ", a.arg("cols"), "CX")
 	a.ins("MOVQ", a.arg("rows"), "DI")
+	a.ins("MOVQ", a.arg("ahead"), "R14")
 
 	// Which kernel: vectors a row, the last one whole or cut, and rows.
 	one := a.label("one")
@@ -83,7 +84,7 @@ func gemmKernels(a *asm, vecs int, last tail) {
 //	AX   A of the tile      SI R8 R9 R10  rows 0, 3, 6, 9 of A at the step
 //	R11  ars  R12  acs      DI  row of B at the step   R13  ldb
 //	DX   C of the tile      BX  ldc
-//	CX   steps left         R15 tiles left
+//	CX   steps left         R15 tiles left    R14  what is fetched ahead
 func gemmTiles(a *asm, rows, vecs int, last tail) {
 	acc := func(r, v int) vec { return vec(r*vecs + v) }
 	b := func(v int) vec { return vec(rows*vecs + v) }
@@ -127,6 +128,8 @@ func gemmTiles(a *asm, rows, vecs int, last tail) {
 		}
 	}
 	a.ins("ADDQ", "R13", "DI")
+	a.ins("PREFETCHT0", mem("R14", 0))
+	a.ins("ADDQ", a.arg("stride"), "R14")
 	for _, p := range groups {
 		a.ins("ADDQ", "R12", p)
 	}
