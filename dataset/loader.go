@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 )
 
 // LoaderOptions are the choices of [Pipeline.Load].
@@ -16,17 +17,18 @@ type LoaderOptions struct {
 	Seed     uint64 // of the order
 	DropLast bool   // leave out a last, partial batch
 	Workers  int    // goroutines; 0: 1
-	Ahead    int    // batches prepared ahead of Next; 0: 2 a worker
+	Ahead    int    // batches prepared ahead of Next at most; 0: 2 a worker
 }
 
 // Batch is N images ready for a network. Its slices are valid until the next
 // call of Next.
 type Batch struct {
-	Index  int       // of the batch in its epoch
-	N      int       // images
-	X      []float32 // [N,Resolution,Resolution,Channels]
-	Labels []int32   // [N]
-	IDs    []int     // [N], indices into the Set
+	Index  int           // of the batch in its epoch
+	N      int           // images
+	X      []float32     // [N,Resolution,Resolution,Channels]
+	Labels []int32       // [N]
+	IDs    []int         // [N], indices into the Set
+	Took   time.Duration // to prepare it, in one goroutine
 
 	// Where images were mixed, the labels of the others [N], and the share of
 	// Labels; else nil.
@@ -55,6 +57,13 @@ type job struct {
 	done  chan struct{} // closed when batch or err is there
 }
 
+// maxLoaded bounds the bytes of the batches that a Loader holds, the caller's
+// included, where two fit.
+const maxLoaded = 512 << 20
+
+// within is ahead, or fewer batches of size bytes as maxLoaded allows.
+func within(ahead, size int) int { return min(ahead, max(1, maxLoaded/size-1)) }
+
 // Load starts a Loader. Close it, even after its end.
 func (p *Pipeline) Load(ctx context.Context, opt LoaderOptions) (*Loader, error) {
 	if err := p.setup(); err != nil {
@@ -76,6 +85,7 @@ func (p *Pipeline) Load(ctx context.Context, opt LoaderOptions) (*Loader, error)
 	if ahead < 1 {
 		ahead = 2 * workers
 	}
+	ahead = within(ahead, 4*opt.Batch*p.size())
 
 	var order []int
 	if opt.Shuffle {
@@ -117,7 +127,9 @@ func (p *Pipeline) Load(ctx context.Context, opt LoaderOptions) (*Loader, error)
 	for range workers {
 		l.wg.Go(func() {
 			for j := range work {
+				began := time.Now()
 				j.err = p.FillBatch(j.batch, opt.Epoch)
+				j.batch.Took = time.Since(began)
 				close(j.done)
 			}
 		})

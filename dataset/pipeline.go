@@ -42,6 +42,7 @@ type buffers struct {
 	convert, augment []byte
 	policy           policyBuffers
 	fit              imageprep.FitBuffers
+	watch            *stopwatch // usually nil
 }
 
 // setup checks the fields and makes what they imply, once.
@@ -111,11 +112,19 @@ func (p *Pipeline) Fill(x []float32, labels []int32, idx []int, epoch int) error
 	}
 	b := p.pool.Get().(*buffers)
 	defer p.pool.Put(b)
+	return p.fillWith(b, x, labels, idx, epoch)
+}
+
+// fillWith is Fill with checked arguments.
+func (p *Pipeline) fillWith(b *buffers, x []float32, labels []int32, idx []int, epoch int) error {
+	n := p.size()
 	for j, i := range idx {
+		b.watch.start()
 		im, err := p.Set.Image(i)
 		if err != nil {
 			return err
 		}
+		b.watch.lap(Decoding)
 		if err := p.apply(x[j*n:(j+1)*n], im, i, epoch, b); err != nil {
 			return err
 		}
@@ -140,11 +149,15 @@ func (p *Pipeline) apply(x []float32, im imageprep.Image, i, epoch int, b *buffe
 	if p.policy != (autoaugment.Policy{}) {
 		im = b.policy.apply(p.policy, im, p.fill, newRNG(forPolicy, p.Seed, uint64(epoch), uint64(i)))
 	}
+	b.watch.lap(Augmenting)
 	im = p.fit().Apply(&b.fit, im)
+	b.watch.lap(Resizing)
 	p.norm.Apply(x, im)
+	b.watch.lap(Normalising)
 	if p.Augment.Erasing > 0 {
 		r := newRNG(forErasing, p.Seed, uint64(epoch), uint64(i))
 		p.Augment.erase(x, p.Resolution, p.Channels, &r)
+		b.watch.lap(Augmenting)
 	}
 	return nil
 }

@@ -408,3 +408,13 @@ func TestSynthetic(t *testing.T) {
 		seen[name] = true
 	}
 }
+
+func TestLoaderBound(t *testing.T) {
+	for _, c := range []struct{ ahead, size, want int }{
+		{3, 1 << 20, 3}, {3, maxLoaded / 4, 3}, {3, maxLoaded/4 + 1, 2}, {3, maxLoaded / 2, 1}, {3, maxLoaded, 1}, {1, 2 * maxLoaded, 1},
+	} {
+		if got := within(c.ahead, c.size); got != c.want {
+			t.Errorf("%d batches of %d bytes: %d ahead, want %d", c.ahead, c.size, got, c.want)
+		}
+	}
+}

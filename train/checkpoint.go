@@ -58,18 +58,24 @@ type tally struct {
 	Loss    float64       `json:"loss"` // sum over images
 	Correct int           `json:"correct"`
 	Busy    time.Duration `json:"busy_ns"` // spent in steps and in waiting for batches
+	Wait    time.Duration `json:"wait_ns"` // of that in waiting
+	Load    time.Duration `json:"load_ns"` // what preparing the batches took; see Timed
 }
 
-func (t *tally) add(images int, s StepStats, busy time.Duration) {
+func (t *tally) add(images int, s StepStats, busy, wait, load time.Duration) {
 	t.Images += images
 	t.Loss += float64(s.Loss * float64(images))
 	t.Correct += s.Correct
 	t.Busy += busy
+	t.Wait += wait
+	t.Load += load
 }
 
 func (t *tally) loss() float64     { return ratio(t.Loss, float64(t.Images)) }
 func (t *tally) accuracy() float64 { return ratio(float64(t.Correct), float64(t.Images)) }
 func (t *tally) rate() float64     { return ratio(float64(t.Images), t.Busy.Seconds()) }
+func (t *tally) waited() float64   { return ratio(t.Wait.Seconds(), t.Busy.Seconds()) }
+func (t *tally) loading() float64  { return ratio(float64(t.Images), t.Load.Seconds()) }
 
 func ratio(a, b float64) float64 {
 	if b == 0 {

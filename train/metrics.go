@@ -26,7 +26,11 @@ type StepRecord struct {
 	Loss            float64 `json:"loss"`
 	Accuracy        float64 `json:"accuracy"`
 	ImagesPerSecond float64 `json:"images_per_second"`
-	ElapsedSeconds  float64 `json:"elapsed_s"`
+	DataWait        float64 `json:"data_wait"` // share of the time spent in waiting for images, 0 to 1
+	// What the loader's goroutines prepare while training takes its share of
+	// the processors; 0 where that is unknown.
+	LoaderImagesPerSecond float64 `json:"loader_images_per_second"`
+	ElapsedSeconds        float64 `json:"elapsed_s"`
 }
 
 // metricsFile is an open metrics.jsonl, and the event file that shows the same;

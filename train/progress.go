@@ -25,6 +25,7 @@ type Progress struct {
 	LR       float64
 
 	ImagesPerSecond float64 // lately
+	DataWait        float64 // share of the time spent in waiting for images, lately
 	Elapsed         time.Duration
 	Left            time.Duration // estimate; 0 while unknown
 }
@@ -40,8 +41,10 @@ type EpochRecord struct {
 	ValLoss       *float64 `json:"val_loss,omitempty"`
 	ValAccuracy   *float64 `json:"val_accuracy,omitempty"`
 
-	ImagesPerSecond float64 `json:"images_per_second"` // training alone
-	ElapsedSeconds  float64 `json:"elapsed_s"`         // of the whole run
+	ImagesPerSecond       float64 `json:"images_per_second"` // training alone
+	DataWait              float64 `json:"data_wait"`         // as in StepRecord
+	LoaderImagesPerSecond float64 `json:"loader_images_per_second"`
+	ElapsedSeconds        float64 `json:"elapsed_s"` // of the whole run
 }
 
 // meter measures the speed of the last few seconds.
@@ -52,15 +55,16 @@ type meter struct {
 
 // mark is what had been done at some moment.
 type mark struct {
-	images int
-	busy   time.Duration
+	images     int
+	busy, wait time.Duration
 }
 
 const meterSpan = 5 * time.Second
 
-func (m *meter) add(images int, busy time.Duration) {
+func (m *meter) add(images int, busy, wait time.Duration) {
 	m.now.images += images
 	m.now.busy += busy
+	m.now.wait += wait
 	if n := len(m.marks); n > 0 && m.now.busy-m.marks[n-1].busy < meterSpan/50 {
 		return
 	}
@@ -77,6 +81,14 @@ func (m *meter) rate() float64 {
 		return 0
 	}
 	return ratio(float64(m.now.images-m.marks[0].images), (m.now.busy - m.marks[0].busy).Seconds())
+}
+
+// waited is the share of the time that was spent in waiting; 0 while unknown.
+func (m *meter) waited() float64 {
+	if len(m.marks) == 0 {
+		return 0
+	}
+	return ratio((m.now.wait - m.marks[0].wait).Seconds(), (m.now.busy - m.marks[0].busy).Seconds())
 }
 
 // round keeps figures of time to what they are worth.

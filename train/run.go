@@ -24,6 +24,11 @@ type Batches interface {
 	Close()
 }
 
+// Timed is Batches that know how long it took to prepare the last batch, divided
+// by the goroutines that prepare batches at a time. So batches come no faster
+// than one in that time, however long training takes.
+type Timed interface{ Took() time.Duration }
+
 // Eval is what a network does on images it was not trained on.
 type Eval struct {
 	Images   int     `json:"images"`

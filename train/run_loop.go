@@ -196,6 +196,10 @@ func (l *loop) trainStep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	wait, load := time.Since(began), time.Duration(0)
+	if t, ok := l.batches.(Timed); ok {
+		load = t.Took()
+	}
 	lr := l.schedule.LR(int64(l.step))
 	stats, err := l.engine.Step(ctx, x, y, lr)
 	if bad := (*NonFiniteError)(nil); errors.As(err, &bad) {
@@ -207,15 +211,16 @@ func (l *loop) trainStep(ctx context.Context) error {
 	l.step++
 	busy := time.Since(began)
 	n := len(y.Labels)
-	l.Current.add(n, stats, busy)
-	l.Window.add(n, stats, busy)
-	l.meter.add(n, busy)
+	l.Current.add(n, stats, busy, wait, load)
+	l.Window.add(n, stats, busy, wait, load)
+	l.meter.add(n, busy, wait)
 	l.clock()
 	if l.step%metricsSteps == 0 {
 		w := &l.Window
 		err := l.metrics.step(StepRecord{
 			Step: l.step, Epoch: l.epoch(), LR: lr, Loss: w.loss(), Accuracy: w.accuracy(),
-			ImagesPerSecond: round(w.rate()), ElapsedSeconds: round(l.Elapsed.Seconds()),
+			ImagesPerSecond: round(w.rate()), DataWait: round(w.waited()), LoaderImagesPerSecond: round(w.loading()),
+			ElapsedSeconds: round(l.Elapsed.Seconds()),
 		})
 		if err != nil {
 			return err
@@ -248,6 +253,7 @@ func (l *loop) endEpoch(ctx context.Context) error {
 	e := EpochRecord{
 		Epoch: l.Evaluated + 1, Step: l.step, LR: l.schedule.LR(int64(l.step - 1)),
 		TrainLoss: l.Current.loss(), TrainAccuracy: l.Current.accuracy(), ImagesPerSecond: round(l.Current.rate()),
+		DataWait: round(l.Current.waited()), LoaderImagesPerSecond: round(l.Current.loading()),
 	}
 	var w *weights.Set
 	if l.Evaluate != nil {
@@ -355,7 +361,7 @@ func (l *loop) progress() Progress {
 	p := Progress{
 		Step: l.step, Steps: l.steps, Epoch: l.epoch(), Epochs: l.Config.Recipe.Epochs, Batch: l.Config.Recipe.Batch,
 		Loss: l.Current.loss(), Accuracy: l.Current.accuracy(), LR: l.schedule.LR(int64(max(0, l.step-1))),
-		ImagesPerSecond: l.meter.rate(), Elapsed: l.Elapsed,
+		ImagesPerSecond: l.meter.rate(), DataWait: l.meter.waited(), Elapsed: l.Elapsed,
 	}
 	if p.ImagesPerSecond > 0 {
 		training := float64((l.steps-l.step)*p.Batch) / p.ImagesPerSecond

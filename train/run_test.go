@@ -146,7 +146,7 @@ func runFake(ctx context.Context, job Job, e *fakeEngine) (*Result, error) {
 }
 
 // timing matches the fields of metrics.jsonl that differ between equal runs.
-var timing = regexp.MustCompile(`,"(images_per_second|elapsed_s)":[0-9.e+-]+`)
+var timing = regexp.MustCompile(`,"(images_per_second|data_wait|loader_images_per_second|elapsed_s)":[0-9.e+-]+`)
 
 // finished is what must be equal between equal runs. What derives from the
 // metrics must say what they say.

@@ -22,6 +22,7 @@ var summaryColumns = []struct {
 	{"train_top1", func(e *EpochRecord) string { return figure(100 * e.TrainAccuracy) }},
 	{"step", func(e *EpochRecord) string { return strconv.Itoa(e.Step) }},
 	{"images_per_second", func(e *EpochRecord) string { return figure(e.ImagesPerSecond) }},
+	{"data_wait", func(e *EpochRecord) string { return figure(e.DataWait) }},
 	{"elapsed_s", func(e *EpochRecord) string { return figure(e.ElapsedSeconds) }},
 }
 

@@ -28,6 +28,7 @@ type dataReport struct {
 	Sizes      []sizeReport  `json:"sizes"`
 	Mean       []float64     `json:"mean"`
 	Std        []float64     `json:"std"`
+	Speed      *speedReport  `json:"speed,omitempty"`
 	Unreadable []string      `json:"unreadable"`
 	Notes      []string      `json:"notes"`
 }
@@ -51,6 +52,7 @@ type dataCmd struct {
 	sample int
 	check  bool
 	asJSON bool
+	speed  bool
 
 	shards   string // folder to write
 	perShard int
@@ -69,6 +71,9 @@ fashion-mnist, cifar10, cifar100, synthetic, a folder, or tar shards
 
 With -o it draws a PNG: a row a class, each image followed by what training
 would make of it with --flip, --pad-crop, --min-area and --resolution.
+
+With --speed it measures how fast training images are prepared as those flags say,
+decoded from their files each time.
 
 With --shards it writes the data set as tar files in WebDataset's layout, which
 are read faster than many small files, and copied as a few large ones. Images
@@ -98,6 +103,7 @@ that come from files keep their bytes.`,
 	f.Uint64Var(&d.sheet.seed, "seed", 0, "sheet: seed of the augmentation")
 	f.IntVar(&d.sample, "sample", 2000, "look at this `many` files of each part for sizes and pixels, 0 for all")
 	f.BoolVar(&d.check, "check", false, "decode every image and list those that cannot be read")
+	f.BoolVar(&d.speed, "speed", false, "measure how fast training images are decoded, augmented and resized")
 	f.StringVar(&d.shards, "shards", "", "write the data set as tar files into this new `FOLDER`")
 	f.IntVar(&d.perShard, "per-shard", 1000, "`images` in a tar file")
 	f.Uint64Var(&d.data.splitSeed, "split-seed", 0, "seed of the split of a folder without a test part")
@@ -117,6 +123,9 @@ func (d *dataCmd) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := d.sheet.augment.Check(); err != nil {
 		return &usageError{err}
 	}
+	if d.speed {
+		d.data.cache = "0"
+	}
 	data, err := d.data.open(ctx, stderr)
 	if err != nil {
 		if errors.As(err, new(*dataset.SpecError)) {
@@ -127,6 +136,11 @@ func (d *dataCmd) run(ctx context.Context, stdout, stderr io.Writer) error {
 	r, err := d.report(ctx, data)
 	if err != nil {
 		return err
+	}
+	if d.speed {
+		if r.Speed, err = d.measureSpeed(ctx, data); err != nil {
+			return err
+		}
 	}
 	if d.asJSON {
 		err = writeJSON(stdout, r)
@@ -237,6 +251,9 @@ func (r *dataReport) text() string {
 	fmt.Fprintf(&b, "sizes     %s\n", r.sizesText())
 	if r.Mean != nil {
 		fmt.Fprintf(&b, "pixels    mean %s, standard deviation %s of the training images\n", channelText(r.Mean), channelText(r.Std))
+	}
+	if r.Speed != nil {
+		b.WriteString(r.Speed.text())
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(&b, "note      %s\n", n)

@@ -19,6 +19,7 @@ type dataFlags struct {
 	splitSeed uint64
 	offline   bool
 	onBad     string // failOnBad, the same as "", or skipBad
+	cache     cacheFlag
 }
 
 // What becomes of images that cannot be read.
@@ -32,6 +33,34 @@ func (f *dataFlags) register(fs *pflag.FlagSet) {
 	fs.Uint64Var(&f.splitSeed, "split-seed", 0, "seed of the split into training, validation and test images")
 	fs.BoolVar(&f.offline, "offline", false, "never download")
 	f.registerOnBad(fs)
+	fs.Var(&f.cache, "image-cache", "`memory` for decoded images of folders and shards, such as 2G; 0 for none; does not change the result")
+}
+
+// cacheFlag is memory for decoded images: "" leaves it to package dataset.
+type cacheFlag string
+
+func (c *cacheFlag) Type() string   { return "memory" }
+func (c *cacheFlag) String() string { return string(*c) }
+func (c *cacheFlag) Set(s string) error {
+	if s != "0" {
+		if _, err := parseAmount(s, 1024); err != nil {
+			return err
+		}
+	}
+	*c = cacheFlag(s)
+	return nil
+}
+
+// bytes is the flag for dataset.Options.
+func (c cacheFlag) bytes() int64 {
+	switch c {
+	case "":
+		return 0
+	case "0":
+		return -1
+	}
+	n, _ := parseAmount(string(c), 1024) // checked by Set
+	return n
 }
 
 func (f *dataFlags) registerOnBad(fs *pflag.FlagSet) {
@@ -56,7 +85,7 @@ func (f *dataFlags) open(ctx context.Context, stderr io.Writer) (*dataset.Data, 
 	}
 	down := newDownload(stderr)
 	defer down.close()
-	d, err := dataset.Open(ctx, f.source, dataset.Options{Offline: f.offline, SplitSeed: f.splitSeed, Progress: down.progress})
+	d, err := dataset.Open(ctx, f.source, dataset.Options{Offline: f.offline, SplitSeed: f.splitSeed, CacheBytes: f.cache.bytes(), Progress: down.progress})
 	if err != nil {
 		return nil, err
 	}

@@ -37,13 +37,9 @@ const (
 // network sees it in evaluation and in sheetChanged epochs of training.
 func (o *sheetOptions) draw(data *dataset.Data) (image.Image, error) {
 	set := data.Train
-	side := int(o.resolution)
-	if side == 0 {
-		im, err := set.Image(0)
-		if err != nil {
-			return nil, err
-		}
-		side = min(min(im.H, im.W), 256)
+	side, err := o.side(set)
+	if err != nil {
+		return nil, err
 	}
 	plain := &dataset.Pipeline{Set: set, Resolution: side, Channels: data.Channels}
 	changed := &dataset.Pipeline{Set: set, Resolution: side, Channels: data.Channels, Augment: o.augment, Seed: o.seed}
@@ -83,6 +79,18 @@ func (o *sheetOptions) draw(data *dataset.Data) (image.Image, error) {
 		}
 	}
 	return out, nil
+}
+
+// side is the resolution: that asked for, else the first image's.
+func (o *sheetOptions) side(set dataset.Set) (int, error) {
+	if o.resolution > 0 {
+		return int(o.resolution), nil
+	}
+	im, err := set.Image(0)
+	if err != nil {
+		return 0, err
+	}
+	return min(im.H, im.W, 256), nil
 }
 
 // examples returns the first images of each of the first classes.

@@ -61,16 +61,31 @@ func (t *trainProgress) start(p train.Progress) {
 	}
 }
 
+// dataBound is the share of its time from which on a run that waits for images
+// says so.
+const dataBound = 0.1
+
+func waitText(share float64) string {
+	if share <= dataBound {
+		return ""
+	}
+	return fmt.Sprintf(", data-bound (%.0f %% waiting)", 100*share)
+}
+
 func (t *trainProgress) step(p train.Progress) {
+	middle := fmt.Sprintf("acc %.1f%%", 100*p.Accuracy)
+	if p.DataWait > dataBound {
+		middle = "data-bound"
+	}
 	switch {
 	case t.bar != nil: // 80 columns wide at most
-		t.bar.Describe(fmt.Sprintf("%d/%d  loss %.3f  acc %.1f%%  %s img/s  %s left",
-			p.Epoch, p.Epochs, p.Loss, 100*p.Accuracy, thousands(int64(math.Round(p.ImagesPerSecond))), duration(p.Left)))
+		t.bar.Describe(fmt.Sprintf("%d/%d  loss %.3f  %s  %s img/s  %s left",
+			p.Epoch, p.Epochs, p.Loss, middle, thousands(int64(math.Round(p.ImagesPerSecond))), duration(p.Left)))
 		t.bar.Set(p.Step)
 	case time.Since(t.last) >= lineInterval:
 		t.last = time.Now()
-		fmt.Fprintf(t.w, "epoch %d/%d  loss %.3f  accuracy %.1f %%  %s images/s  %s left\n",
-			p.Epoch, p.Epochs, p.Loss, 100*p.Accuracy, thousands(int64(math.Round(p.ImagesPerSecond))), duration(p.Left))
+		fmt.Fprintf(t.w, "epoch %d/%d  loss %.3f  accuracy %.1f %%  %s images/s%s  %s left\n",
+			p.Epoch, p.Epochs, p.Loss, 100*p.Accuracy, thousands(int64(math.Round(p.ImagesPerSecond))), waitText(p.DataWait), duration(p.Left))
 	}
 }
 
@@ -80,7 +95,7 @@ func (t *trainProgress) epoch(e train.EpochRecord, p train.Progress) {
 	if e.ValLoss != nil {
 		line += fmt.Sprintf("  val loss %.3f accuracy %5.2f %%", *e.ValLoss, 100**e.ValAccuracy)
 	}
-	line += fmt.Sprintf("  %s images/s  %s elapsed", thousands(int64(math.Round(e.ImagesPerSecond))), duration(p.Elapsed))
+	line += fmt.Sprintf("  %s images/s%s  %s elapsed", thousands(int64(math.Round(e.ImagesPerSecond))), waitText(e.DataWait), duration(p.Elapsed))
 	if p.Left > 0 {
 		line += fmt.Sprintf("  %s left", duration(p.Left))
 	}

@@ -74,7 +74,7 @@ func TestKillTrain(t *testing.T) {
 	if kills > 0 {
 		t.Logf("ended %d kills early", kills)
 	}
-	timing := regexp.MustCompile(`,"(images_per_second|elapsed_s)":[^,}]*`)
+	timing := regexp.MustCompile(`,"(images_per_second|data_wait|loader_images_per_second|elapsed_s)":[^,}]*`)
 	for _, name := range []string{"model.safetensors", "metrics.jsonl"} {
 		a, err := os.ReadFile(filepath.Join(dir, "whole", name))
 		if err != nil {

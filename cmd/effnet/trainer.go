@@ -274,16 +274,24 @@ func (s *source) Epoch(ctx context.Context, epoch, first int) (train.Batches, er
 	if err != nil {
 		return nil, err
 	}
-	return batches{l}, nil
+	return &batches{Loader: l, workers: opt.Workers}, nil
 }
 
-type batches struct{ *dataset.Loader }
+// batches is train.Batches, and train.Timed.
+type batches struct {
+	*dataset.Loader
+	workers int
+	took    time.Duration
+}
 
-func (b batches) Next() ([]float32, train.Targets, error) {
+func (b *batches) Took() time.Duration { return b.took / time.Duration(b.workers) }
+
+func (b *batches) Next() ([]float32, train.Targets, error) {
 	batch, err := b.Loader.Next()
 	if err != nil {
 		return nil, train.Targets{}, err
 	}
+	b.took = batch.Took
 	return batch.X, train.Targets{Labels: batch.Labels, Others: batch.Others, Share: batch.Share}, nil
 }
 
