@@ -70,7 +70,8 @@ fashion-mnist, cifar10, cifar100, synthetic, a folder, or tar shards
 (docs/data.md).
 
 With -o it draws a PNG: a row a class, each image followed by what training
-would make of it with --flip, --pad-crop, --min-area and --resolution.
+would make of it with --flip, --pad-crop, --min-area, --auto-augment, --erasing,
+--mixup (which mixes the images of the sheet) and --resolution.
 
 With --speed it measures how fast training images are prepared as those flags say,
 decoded from their files each time.
@@ -99,6 +100,9 @@ that come from files keep their bytes.`,
 	f.BoolVar(&d.sheet.augment.Flip, "flip", false, "sheet: mirror half of the images")
 	f.IntVar(&d.sheet.augment.PadCrop, "pad-crop", 0, "sheet: shift images by up to this many `pixels`")
 	f.Float64Var(&d.sheet.augment.MinArea, "min-area", 0, "sheet: random crops of at least this `share` of an image, 0 for none")
+	f.StringVar(&d.sheet.augment.Auto, "auto-augment", "", "sheet: `policy` that changes images: v0 (AutoAugment), or RandAugment such as rand-m9-n2-mstd0.5")
+	f.Float64Var(&d.sheet.augment.Erasing, "erasing", 0, "sheet: `probability` that a box of an image becomes noise")
+	f.Float64Var(&d.sheet.augment.Mixup, "mixup", 0, "sheet: mix images with each other, with shares from Beta(`alpha`,alpha), 0 for none")
 	f.Var(&d.sheet.resolution, "resolution", "sheet: input size of the network (default: of the images)")
 	f.Uint64Var(&d.sheet.seed, "seed", 0, "sheet: seed of the augmentation")
 	f.IntVar(&d.sample, "sample", 2000, "look at this `many` files of each part for sizes and pixels, 0 for all")
@@ -151,6 +155,10 @@ func (d *dataCmd) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	if d.sheet.path != "" {
+		for c := range r.Mean {
+			d.sheet.mean = append(d.sheet.mean, float32(r.Mean[c]))
+			d.sheet.std = append(d.sheet.std, max(float32(r.Std[c]), 0.001))
+		}
 		img, err := d.sheet.draw(data)
 		if err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"image/png"
 	"io"
 	"math"
+	"slices"
 
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/basicfont"
@@ -22,6 +23,7 @@ type sheetOptions struct {
 	augment    dataset.Augment
 	resolution pixels // 0: of the first image
 	seed       uint64
+	mean, std  []float32 // of the data's pixels by channel: what a network would be normalised by
 }
 
 const (
@@ -41,8 +43,8 @@ func (o *sheetOptions) draw(data *dataset.Data) (image.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain := &dataset.Pipeline{Set: set, Resolution: side, Channels: data.Channels}
-	changed := &dataset.Pipeline{Set: set, Resolution: side, Channels: data.Channels, Augment: o.augment, Seed: o.seed}
+	plain := &dataset.Pipeline{Set: set, Resolution: side, Channels: data.Channels, Mean: o.mean, Std: o.std}
+	changed := &dataset.Pipeline{Set: set, Resolution: side, Channels: data.Channels, Mean: o.mean, Std: o.std, Augment: o.augment, Seed: o.seed}
 
 	rows := examples(set, min(len(data.Classes), sheetRows))
 	zoom := (sheetCell + side - 1) / side
@@ -61,20 +63,24 @@ func (o *sheetOptions) draw(data *dataset.Data) (image.Image, error) {
 	draw.Draw(out, out.Bounds(), image.NewUniform(color.White), image.Point{}, draw.Src)
 
 	text := font.Drawer{Dst: out, Src: image.Black, Face: face}
-	x, labels := make([]float32, side*side*data.Channels), make([]int32, 1)
-	for c, ids := range rows {
+	for c := range rows {
 		text.Dot = fixed.P(sheetGap, top(c)+cell/2+sheetText/2-2)
 		text.DrawString(label(data.Classes[c]))
-		for k, id := range ids {
-			for v := range 1 + sheetChanged {
-				p, epoch := changed, v-1
-				if v == 0 {
-					p, epoch = plain, 0
-				}
-				if err := p.Fill(x, labels, []int{id}, epoch); err != nil {
-					return nil, err
-				}
-				paint(out, left(k*(1+sheetChanged)+v), top(c), x, side, data.Channels, zoom)
+	}
+	b := dataset.Batch{IDs: slices.Concat(rows...)} // what is mixed are the images of the sheet
+	for v := range 1 + sheetChanged {
+		p, epoch := changed, v-1
+		if v == 0 {
+			p, epoch = plain, 0
+		}
+		if err := p.FillBatch(&b, epoch); err != nil {
+			return nil, err
+		}
+		x := o.pixels(b.X)
+		for c, ids := range rows {
+			for k := range ids {
+				paint(out, left(k*(1+sheetChanged)+v), top(c), x[:side*side*data.Channels], side, data.Channels, zoom)
+				x = x[side*side*data.Channels:]
 			}
 		}
 	}
@@ -91,6 +97,16 @@ func (o *sheetOptions) side(set dataset.Set) (int, error) {
 		return 0, err
 	}
 	return min(im.H, im.W, 256), nil
+}
+
+// pixels undoes the normalisation of x [...,channels], in place: values are
+// then in [0,1], noise cut off.
+func (o *sheetOptions) pixels(x []float32) []float32 {
+	for i, v := range x {
+		c := i % len(o.mean)
+		x[i] = min(max(v*o.std[c]+o.mean[c], 0), 1)
+	}
+	return x
 }
 
 // examples returns the first images of each of the first classes.
