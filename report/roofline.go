@@ -3,11 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
-	"path/filepath"
 	"slices"
-	"strings"
-
-	"effnet/internal/atomicfile"
 )
 
 // Roofline is how fast a network ran beside what its machine can do.
@@ -75,27 +71,13 @@ func (r *Roofline) ReachableByAll() float64 {
 	return r.Reachable(&w)
 }
 
-// FigureFormats are the endings of the names of figures.
-var FigureFormats = []string{".svg", ".png"}
-
 // Write draws r into a file, in the format that its name ends in.
 func (r *Roofline) Write(path string) error {
 	s, err := r.draw()
 	if err != nil {
 		return err
 	}
-	switch ext := filepath.Ext(path); ext {
-	case ".svg":
-		return atomicfile.WriteBytes(path, s.svg(false))
-	case ".png":
-		img, err := s.png()
-		if err != nil {
-			return err
-		}
-		return atomicfile.WriteBytes(path, img)
-	default:
-		return fmt.Errorf("report: %s: no format for the ending %q, have %s", path, ext, strings.Join(FigureFormats, " and "))
-	}
+	return s.write(path)
 }
 
 const (

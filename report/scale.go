@@ -39,7 +39,7 @@ func niceStep(span float64, n int) float64 {
 func linearTicks(lo, hi float64, n int) (ticks []float64, decimals int) {
 	step := niceStep(hi-lo, n)
 	for k := math.Ceil(lo/step - 1e-9); k*step <= hi+1e-9*step; k++ {
-		ticks = append(ticks, k*step)
+		ticks = append(ticks, k*step+0) // no -0
 	}
 	return ticks, max(0, int(math.Ceil(-math.Log10(step)-1e-9)))
 }

@@ -1,15 +1,25 @@
 #!/bin/sh
-# Trains a network twice: once left alone, once killed with SIGKILL at random
-# instants and resumed. Weights and metrics must come out the same.
+# Trains a network once, left alone, and then again and again: each run is
+# killed with SIGKILL at an instant drawn evenly from its whole duration, every
+# fourth once more while it is resumed, and resumed to its end with another
+# number of threads. Weights, the best epoch's weights, metrics and summary must
+# come out as the first's, with nothing half-written left. Every other run saves
+# a checkpoint after every step, so that many kills fall inside a save.
 #
-#	kill-train.sh [KILLS]      default 10
+#	kill-train.sh [--kills N]      runs to kill, default 10
 #
-# NET, DATA, EPOCHS, THREADS choose the job, EFFNET the program.
+# NET, DATA, IMAGES, EPOCHS choose the job, EFFNET the program.
 set -eu
 cd "$(dirname "$0")/.."
-kills=${1:-10}
+kills=10
+case ${1:-} in
+--kills) kills=${2:?--kills wants a number} ;;
+'') ;;
+*) kills=$1 ;;
+esac
+case $kills in '' | *[!0-9]*) echo "kill-train.sh: $kills is no number of kills" >&2; exit 2 ;; esac
 effnet=${EFFNET:-bin/effnet}
-net=${NET:-small_300k} data=${DATA:-fashion-mnist} epochs=${EPOCHS:-10} threads=${THREADS:-2}
+net=${NET:-small_300k} data=${DATA:-fashion-mnist} images=${IMAGES:-1000} epochs=${EPOCHS:-3}
 [ -x "$effnet" ] || { echo "no $effnet: run make build first" >&2; exit 2; }
 
 dir=$(mktemp -d)
@@ -17,62 +27,97 @@ pid=
 trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null || :; rm -rf "$dir"' EXIT
 trap 'exit 1' INT TERM
 
-# random LOW HIGH: seconds, to the millisecond.
-random() {
-	od -An -N4 -tu4 /dev/urandom | awk -v low="$1" -v high="$2" '{ printf "%.3f", low + (high - low) * $1 / 4294967296 }'
-}
+now() { date +%s.%N; }
+# random HIGH: seconds from 0, to the millisecond.
+random() { od -An -N4 -tu4 /dev/urandom | awk -v high="$1" '{ printf "%.3f", high * $1 / 4294967296 }'; }
 
 # content RUN: all that must be equal; fields of time are left out.
 content() {
 	sha256sum <"$1/model.safetensors"
+	sha256sum <"$1/best.safetensors"
 	sed -E 's/,"(images_per_second|data_wait|loader_images_per_second|elapsed_s)":[^,}]*//g' "$1/metrics.jsonl" | sha256sum
+	cut -d, -f1-7 "$1/summary.csv" | sha256sum
+	ls -A "$1" | grep -E '\.tmp$|\.damaged$' || :
+	ls "$1" | grep -c tfevents
 }
 
-echo "training $net on $data, $epochs epochs, left alone" >&2
-began=$(date +%s.%N)
-"$effnet" train "$net" --data "$data" --epochs "$epochs" --threads "$threads" --out "$dir/whole" >"$dir/out" 2>"$dir/err" || { cat "$dir/err" >&2; exit 1; }
-took=$(echo "$began $(date +%s.%N)" | awk '{ print $2 - $1 }')
-echo "took $took s; now with $kills kills" >&2
-
-killed=0
-while [ "$killed" -lt "$kills" ]; do
-	if [ -e "$dir/cut/config.yaml" ]; then
-		"$effnet" train --resume "$dir/cut" --threads "$threads" --checkpoint-every 200ms >"$dir/out" 2>"$dir/err" &
+# start RUN THREADS SAVES: trains in the background, or goes on.
+start() {
+	if [ -e "$1/config.yaml" ]; then
+		"$effnet" train --resume "$1" --threads "$2" $3 >"$dir/out" 2>"$dir/err" &
 	else
-		rm -rf "$dir/cut"
-		"$effnet" train "$net" --data "$data" --epochs "$epochs" --threads "$threads" --checkpoint-every 200ms --out "$dir/cut" >"$dir/out" 2>"$dir/err" &
+		rm -rf "$1"
+		"$effnet" train "$net" --data "$data" --train-images "$images" --epochs "$epochs" --batch 32 --ema 0.99 --drop-path 0.1 \
+			--threads "$2" $3 --out "$1" >"$dir/out" 2>"$dir/err" &
 	fi
 	pid=$!
-	# Long enough on average to need a few resumes more than kills.
-	sleep "$(random 0.05 "$(echo "$took $kills" | awk '{ print 0.3 + 1.4 * $1 / ($2 + 1) }')")"
-	kill -9 $pid 2>/dev/null || :
+}
+
+# finish: the exit status of what start started.
+finish() {
 	status=0
 	wait $pid 2>/dev/null || status=$?
 	pid=
-	if [ "$status" = 137 ]; then
-		killed=$((killed + 1))
-		echo "kill $killed: $(ls "$dir/cut" 2>/dev/null | grep '^ckpt.*bin$' | tail -n 1)" >&2
-	else
-		[ "$status" = 0 ] || { cat "$dir/err" >&2; echo FAIL; exit 1; }
-		echo "ended before kill $((killed + 1)); once more from the start" >&2
-		content "$dir/cut" >"$dir/early"
-		content "$dir/whole" | cmp -s - "$dir/early" || { echo "FAIL: the resumed run differs"; exit 1; }
-		rm -rf "$dir/cut"
-	fi
-done
-if [ -e "$dir/cut/config.yaml" ]; then
-	"$effnet" train --resume "$dir/cut" --threads "$threads" >"$dir/out" 2>"$dir/err" || { cat "$dir/err" >&2; echo FAIL; exit 1; }
-else
-	rm -rf "$dir/cut"
-	"$effnet" train "$net" --data "$data" --epochs "$epochs" --threads "$threads" --out "$dir/cut" >"$dir/out" 2>"$dir/err" || { cat "$dir/err" >&2; echo FAIL; exit 1; }
-fi
+}
 
-content "$dir/whole" >"$dir/whole.sum"
-content "$dir/cut" >"$dir/cut.sum"
-if cmp -s "$dir/whole.sum" "$dir/cut.sum"; then
-	echo "PASS: $kills kills, model.safetensors $(head -c 16 "$dir/cut.sum")... and metrics equal the uninterrupted run's"
-else
-	echo "FAIL: the killed and resumed run differs"
-	diff "$dir/whole.sum" "$dir/cut.sum" || :
+fail() {
+	cat "$dir/err" >&2
+	trap - EXIT
+	echo "FAIL: $*; see $dir"
 	exit 1
-fi
+}
+
+# Durations of both kinds of run.
+often="--checkpoint-steps 1" rarely="--checkpoint-every 200ms"
+began=$(now)
+start "$dir/whole" 1 "$rarely" && finish
+[ $status = 0 ] || fail "the run that was left alone ended with $status"
+took=$(echo "$began $(now)" | awk '{ print $2 - $1 }')
+began=$(now)
+start "$dir/saving" 1 "$often" && finish
+[ $status = 0 ] || fail "the run that saves every step ended with $status"
+tooksaving=$(echo "$began $(now)" | awk '{ print $2 - $1 }')
+content "$dir/whole" >"$dir/want"
+content "$dir/saving" | cmp -s - "$dir/want" || fail "how often checkpoints are saved makes a difference"
+echo "a run takes $took s, $tooksaving s with a checkpoint every step; now $kills are killed" >&2
+
+run=0 again=0 early=0 insave=0 inother=0 pruning=0
+# strike LIMIT: kills after a random part of LIMIT seconds; says where it hit.
+# Status 137 if there was something to kill.
+strike() {
+	sleep "$(random "$1")"
+	kill -9 $pid 2>/dev/null || :
+	finish
+	[ $status = 137 ] || return 0
+	[ -e "$dir/cut/config.yaml" ] || early=$((early + 1))
+	if ls -A "$dir/cut" 2>/dev/null | grep -q '^\.ckpt.*tmp$'; then
+		insave=$((insave + 1))
+	elif ls -A "$dir/cut" 2>/dev/null | grep -q '^\..*tmp$'; then
+		inother=$((inother + 1))
+	elif [ "$(ls "$dir/cut" 2>/dev/null | grep -c '^ckpt.*bin$')" -gt 3 ]; then
+		pruning=$((pruning + 1))
+	fi
+}
+
+while [ $run -lt "$kills" ]; do
+	saves=$rarely limit=$took
+	[ $((run % 2)) = 0 ] || saves=$often limit=$tooksaving
+	rm -rf "$dir/cut"
+	start "$dir/cut" 1 "$saves"
+	strike "$limit"
+	[ $status = 137 ] || { [ $status = 0 ] || fail "a run ended by itself with $status"; continue; }
+	if [ $((run % 4)) = 3 ]; then
+		start "$dir/cut" 2 "$saves"
+		strike "$limit"
+		case $status in 137) again=$((again + 1)) ;; 0) ;; *) fail "a resumed run ended by itself with $status" ;; esac
+	fi
+	start "$dir/cut" 2 "$rarely"
+	finish
+	[ $status = 0 ] || fail "a killed run could not be resumed: status $status"
+	content "$dir/cut" >"$dir/have"
+	cmp -s "$dir/have" "$dir/want" || { diff "$dir/want" "$dir/have" >&2 || :; fail "run $((run + 1)), killed and resumed, differs"; }
+	run=$((run + 1))
+	[ $((run % 10)) != 0 ] || echo "$run of $kills equal" >&2
+done
+echo "PASS: $run of $run killed runs end with the same model.safetensors ($(head -c 16 "$dir/want")...), best.safetensors, metrics and summary;" \
+	"$((run + again)) kills: $insave inside a checkpoint save, $inother inside another file's, $pruning before old checkpoints were removed, $early before the run had begun"

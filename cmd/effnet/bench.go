@@ -215,7 +215,7 @@ func (b *benchCmd) check() (*kernel.Impl, error) {
 		}
 	}
 	if b.roofline != "" {
-		if err := checkRoofline(b.roofline); err != nil {
+		if err := checkFigure("bench: --roofline", b.roofline); err != nil {
 			return nil, err
 		}
 	}

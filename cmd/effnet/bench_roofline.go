@@ -31,10 +31,11 @@ func (c *ceilings) raise(o *ceilings) {
 	c.Swish = max(c.Swish, o.Swish)
 }
 
-// checkRoofline holds the name of the figure against the formats there are.
-func checkRoofline(path string) error {
+// checkFigure holds the name of a figure, which a flag gives, against the
+// formats there are.
+func checkFigure(flag, path string) error {
 	if !slices.Contains(searchreport.FigureFormats, filepath.Ext(path)) {
-		return usagef("bench: --roofline %s: want a name that ends in %s", path, strings.Join(searchreport.FigureFormats, " or "))
+		return usagef("%s %s: want a name that ends in %s", flag, path, strings.Join(searchreport.FigureFormats, " or "))
 	}
 	return nil
 }

@@ -144,7 +144,6 @@ func (t *trainCmd) job(args []string) (trainJob, error) {
 }
 
 func (t *trainCmd) newJob(args []string) (trainJob, error) {
-	ctx, stderr := t.Context(), t.ErrOrStderr()
 	switch {
 	case len(args) == 0:
 		return trainJob{}, usagef("train wants a network: a zoo name (see 'effnet models') or a spec file")
@@ -154,7 +153,14 @@ func (t *trainCmd) newJob(args []string) (trainJob, error) {
 	if err := t.mustBeFree(); err != nil {
 		return trainJob{}, err
 	}
-	fromModel := t.start.namesModel(args[0])
+	return t.prepare(args[0])
+}
+
+// prepare makes the network or model arg fit the data, and says on stderr what
+// that changed.
+func (t *trainCmd) prepare(arg string) (trainJob, error) {
+	ctx, stderr := t.Context(), t.ErrOrStderr()
+	fromModel := t.start.namesModel(arg)
 	if err := t.start.check(fromModel); err != nil {
 		return trainJob{}, err
 	}
@@ -165,9 +171,9 @@ func (t *trainCmd) newJob(args []string) (trainJob, error) {
 		if !t.Flags().Changed("recipe") {
 			t.recipe.recipe = "finetune"
 		}
-		model, err = t.start.model.load(t.Command, args[0])
+		model, err = t.start.model.load(t.Command, arg)
 	} else {
-		spec, err = loadNet(args[0])
+		spec, err = loadNet(arg)
 	}
 	if err != nil {
 		return trainJob{}, err
@@ -190,7 +196,7 @@ func (t *trainCmd) newJob(args []string) (trainJob, error) {
 			return trainJob{}, err
 		}
 		spec, notes = s.spec, s.notes
-		if job.Weights, job.Start, err = t.start.weights(model, s, stablePath(args[0]), recipe.Seed); err != nil {
+		if job.Weights, job.Start, err = t.start.weights(model, s, stablePath(arg), recipe.Seed); err != nil {
 			return trainJob{}, err
 		}
 	} else if spec, notes, err = adaptSpec(ctx, spec, data, t.resolution); err != nil {
