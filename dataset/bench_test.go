@@ -23,8 +23,22 @@ func BenchmarkFill(b *testing.B) {
 		{32, 3, 32, imageprep.Bilinear, Augment{Flip: true, PadCrop: 4}},
 		{32, 3, 48, imageprep.Bilinear, Augment{Flip: true, PadCrop: 4}},
 		{256, 3, 224, imageprep.Bilinear, Augment{Flip: true, MinArea: 0.25}},
+		{28, 1, 28, imageprep.Bilinear, Augment{Auto: "v0"}},
+		{28, 1, 28, imageprep.Bilinear, Augment{Auto: "rand-m9-n2-mstd0.5"}},
+		{28, 1, 28, imageprep.Bilinear, Augment{Erasing: 1}},
+		{32, 3, 32, imageprep.Bilinear, Augment{Auto: "v0"}},
+		{32, 3, 32, imageprep.Bilinear, Augment{Auto: "rand-m9-n2-mstd0.5"}},
+		{256, 3, 128, imageprep.Bilinear, Augment{Flip: true, MinArea: 0.08, Auto: "v0"}},
+		{256, 3, 128, imageprep.Bilinear, Augment{Flip: true, MinArea: 0.08, Auto: "rand-m9-n2-mstd0.5"}},
+		{256, 3, 224, imageprep.Bilinear, Augment{Erasing: 1}},
 	} {
 		name := fmt.Sprintf("%dx%d/%d/%v/augment=%t", c.size, c.channels, c.resolution, c.filter, c.augment != Augment{})
+		if c.augment.Auto != "" {
+			name += "/" + c.augment.Auto
+		}
+		if c.augment.Erasing > 0 {
+			name += "/erasing"
+		}
 		b.Run(name, func(b *testing.B) {
 			d, err := Open(context.Background(), fmt.Sprintf("synthetic:train=64,test=1,size=%d,channels=%d", c.size, c.channels), Options{})
 			if err != nil {
