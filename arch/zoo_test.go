@@ -290,7 +290,9 @@ func TestSmallNetworks(t *testing.T) {
 	}{
 		{"small_300k", 0.3, 50e3, 4},
 		{"small_1m", 1, 100e3, 4},
+		{"small_2m", 2, 110e3, 4},
 		{"small_5m", 5, 500e3, 4},
+		{"small_22m", 22, 1e6, 4},
 	} {
 		s := MustLookup(c.name)
 		g, err := s.Graph()
@@ -339,8 +341,8 @@ func TestZooNames(t *testing.T) {
 			}
 		}
 	}
-	if n := len(Names()); n != 79 {
-		t.Errorf("the zoo has %d networks, want 79", n)
+	if n := len(Names()); n != 81 {
+		t.Errorf("the zoo has %d networks, want 81", n)
 	}
 }
 
@@ -348,7 +350,7 @@ func TestLookupUnknown(t *testing.T) {
 	for _, c := range []struct{ name, want string }{
 		{"efficientnet_b9", `arch: no network is called "efficientnet_b9"; did you mean efficientnet_b0 or efficientnet_b1 or efficientnet_b2?`},
 		{"EfficientNet-B3", `arch: no network is called "EfficientNet-B3"; did you mean efficientnet_b3?`},
-		{"smal_1m", `arch: no network is called "smal_1m"; did you mean small_1m or small_5m?`},
+		{"smal_1m", `arch: no network is called "smal_1m"; did you mean small_1m or small_2m or small_5m?`},
 		{"resnet5", `arch: no network is called "resnet5"; did you mean resnet50 or resnet18 or resnet34?`},
 		{"densenet121", `arch: no network is called "densenet121"`},
 		{"", `arch: no network is called ""`},

@@ -13,7 +13,7 @@ import (
 //go:embed recipes/*.yaml
 var recipeFiles embed.FS
 
-var recipeNames = []string{"quick", "efficientnet", "efficientnetv2", "finetune"}
+var recipeNames = []string{"quick", "thorough", "efficientnet", "efficientnetv2", "finetune"}
 
 // RecipeNames lists the named recipes, the default first.
 func RecipeNames() []string { return slices.Clone(recipeNames) }

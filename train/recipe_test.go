@@ -130,7 +130,7 @@ func TestParseRecipe(t *testing.T) {
 		{"epochs: ten\n", "r.yaml:1:9: "},
 		{"epochs: 3\nbathc: 7\n", `r.yaml:2:1: unknown field "bathc"`},
 		{"epochs: 3\n\nbatch: 0\n", "r.yaml:3:8: recipe: batch is 0, want 1 to 65536"},
-		{"base: slow\n", `r.yaml:1:7: recipe: there is no recipe "slow", have quick, efficientnet, efficientnetv2, finetune, or a .yaml file`},
+		{"base: slow\n", `r.yaml:1:7: recipe: there is no recipe "slow", have quick, thorough, efficientnet, efficientnetv2, finetune, or a .yaml file`},
 		{"epochs: 3\nbase: no/file.yaml\n", `r.yaml:2:7: recipe: no file no/file.yaml; the named recipes are quick, `},
 		{"base: none\n", "r.yaml: recipe: epochs is 0, want 1 to 100000"},
 		{"flip: true\noptimizer: adam\n", "r.yaml:2:12: recipe: optimizer is \"adam\", want sgd, rmsprop or adamw"},
