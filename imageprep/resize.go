@@ -85,8 +85,6 @@ func resizeRows(dst []byte, src Image, w int, a *axis) {
 	rowIn, rowOut := src.W*src.C, w*src.C
 	row := a.row1
 	switch {
-	case src.C == 3 && a.width == 4:
-		row = a.row3x4
 	case src.C == 3:
 		row = a.row3
 	case a.width == 2:
@@ -94,8 +92,54 @@ func resizeRows(dst []byte, src Image, w int, a *axis) {
 	case a.width == 4:
 		row = a.row1x4
 	}
-	for y := range src.H {
+	y := 0
+	if src.C == 3 {
+		buf := rowPairs.Get().(*[]uint64)
+		if cap(*buf) < rowIn {
+			*buf = make([]uint64, rowIn)
+		}
+		for ; y+2 <= src.H; y += 2 {
+			zip((*buf)[:rowIn], src.Pix[y*rowIn:(y+1)*rowIn], src.Pix[(y+1)*rowIn:(y+2)*rowIn])
+			a.rows3(dst[y*rowOut:(y+1)*rowOut], dst[(y+1)*rowOut:(y+2)*rowOut], (*buf)[:rowIn])
+		}
+		rowPairs.Put(buf)
+	}
+	for ; y < src.H; y++ {
 		row(dst[y*rowOut:(y+1)*rowOut], src.Pix[y*rowIn:(y+1)*rowIn])
+	}
+}
+
+// rowPairs holds rows of pairs of samples.
+var rowPairs = sync.Pool{New: func() any { return new([]uint64) }}
+
+// zip puts the samples of two rows into the halves of words.
+func zip(to []uint64, a, b []byte) {
+	b = b[:len(a)]
+	for i, v := range a[:len(to)] {
+		to[i] = uint64(v) | uint64(b[i])<<32
+	}
+}
+
+// rows3 resizes two colour rows, zipped, to a and b.
+func (x *axis) rows3(a, b []byte, in []uint64) {
+	const start = (oneHalf + bias) * pair
+	k := x.k
+	for i, first := range x.first {
+		s0, s1, s2 := uint64(start), uint64(start), uint64(start)
+		c := k[:x.width]
+		p := in[3*first:][:3*len(c)]
+		for _, c := range c {
+			c := uint64(int64(c))
+			s0 += p[0] * c
+			s1 += p[1] * c
+			s2 += p[2] * c
+			p = p[3:]
+		}
+		v := clipPair(s0>>precision) | clipPair(s1>>precision)<<8 | clipPair(s2>>precision)<<16
+		q, r := a[3*i:3*i+3:3*i+3], b[3*i:3*i+3:3*i+3]
+		q[0], q[1], q[2] = byte(v), byte(v>>8), byte(v>>16)
+		r[0], r[1], r[2] = byte(v>>32), byte(v>>40), byte(v>>48)
+		k = k[len(c):]
 	}
 }
 
@@ -152,20 +196,6 @@ func (a *axis) row3(out, in []byte) {
 	}
 }
 
-// row3x4 is row3 for windows of 4.
-func (a *axis) row3x4(out, in []byte) {
-	k := a.k
-	for x, first := range a.first {
-		p, c := in[3*first:3*first+12:3*first+12], k[:4:4]
-		c0, c1, c2, c3 := c[0], c[1], c[2], c[3]
-		q := out[3*x : 3*x+3 : 3*x+3]
-		q[0] = clip8(oneHalf + c0*int32(p[0]) + c1*int32(p[3]) + c2*int32(p[6]) + c3*int32(p[9]))
-		q[1] = clip8(oneHalf + c0*int32(p[1]) + c1*int32(p[4]) + c2*int32(p[7]) + c3*int32(p[10]))
-		q[2] = clip8(oneHalf + c0*int32(p[2]) + c1*int32(p[5]) + c2*int32(p[8]) + c3*int32(p[11]))
-		k = k[4:]
-	}
-}
-
 // resizeColumns resizes every column of src to out.H pixels; both have the
 // same width and channels.
 func resizeColumns(out, src Image, a *axis) {
@@ -201,7 +231,7 @@ func (a *axis) column(to, from []byte, k []int32) {
 			s3 += v >> 24 & pairMask * c
 			at += row
 		}
-		binary.LittleEndian.PutUint64(to[x:x+8:x+8], clipPair(s0)|clipPair(s1)<<8|clipPair(s2)<<16|clipPair(s3)<<24)
+		binary.LittleEndian.PutUint64(to[x:x+8:x+8], clipPair(s0>>precision)|clipPair(s1>>precision)<<8|clipPair(s2>>precision)<<16|clipPair(s3>>precision)<<24)
 	}
 	for ; x < row; x++ {
 		s := int32(oneHalf)
@@ -212,9 +242,10 @@ func (a *axis) column(to, from []byte, k []int32) {
 	}
 }
 
-// clipPair is clip8 of both halves, bias taken off.
-func clipPair(s uint64) uint64 {
-	v := s >> precision & (0x3ff * pair)
+// clipPair takes the bias of 256 off both halves, of 10 bits, and clips them to
+// pixels.
+func clipPair(v uint64) uint64 {
+	v &= 0x3ff * pair
 	d := v - 256*pair
 	if d&^pairMask == 0 {
 		return d // the usual case; a borrow would have set high bits

@@ -1,6 +1,7 @@
 package imageprep
 
 import (
+	"encoding/binary"
 	"image"
 
 	"effnet/internal/jpeg"
@@ -75,15 +76,39 @@ func decodeJPEG(data []byte) (Image, error) {
 	return im, nil
 }
 
-// jpegRow is the JFIF conversion in 16-bit fixed point.
+// Coefficients of the JFIF conversion in 16-bit fixed point.
+const (
+	jfifHalf = 1 << 15
+	redCr    = 91881  // 1.402
+	greenCb  = 22554  // 0.344136
+	greenCr  = 46802  // 0.714136
+	blueCb   = 116130 // 1.772
+)
+
+// jpegRow is the JFIF conversion. Two pixels at a time lie in the halves of a
+// 64-bit word, which a bias keeps positive, as in resizing.
 func jpegRow(rgb, luma, cb, cr []byte) {
-	const half = 1 << 15
-	for x, l := range luma {
-		y, b, r := int32(l), int32(cb[x])-128, int32(cr[x])-128
+	const (
+		rest  = jfifHalf + 256<<16 // what rounds, and the bias
+		red   = (rest - 128*redCr) * pair
+		green = (rest + 128*(greenCb+greenCr)) * pair
+		blue  = (rest - 128*blueCb) * pair
+	)
+	x, n := 0, len(luma)
+	cb, cr = cb[:n], cr[:n]
+	for ; 3*x+8 <= 3*n; x += 2 {
+		l := (uint64(luma[x]) | uint64(luma[x+1])<<32) << 16
+		b := uint64(cb[x]) | uint64(cb[x+1])<<32
+		r := uint64(cr[x]) | uint64(cr[x+1])<<32
+		p := clipPair((l+redCr*r+red)>>16) | clipPair((l+green-greenCb*b-greenCr*r)>>16)<<8 | clipPair((l+blueCb*b+blue)>>16)<<16
+		binary.LittleEndian.PutUint64(rgb[3*x:3*x+8:3*x+8], p&0xffffff|p>>32<<24)
+	}
+	for ; x < n; x++ {
+		y, b, r := int32(luma[x]), int32(cb[x])-128, int32(cr[x])-128
 		p := rgb[3*x : 3*x+3 : 3*x+3]
-		p[0] = clamp(y + (91881*r+half)>>16)
-		p[1] = clamp(y + (-22554*b-46802*r+half)>>16)
-		p[2] = clamp(y + (116130*b+half)>>16)
+		p[0] = clamp(y + (redCr*r+jfifHalf)>>16)
+		p[1] = clamp(y + (-greenCb*b-greenCr*r+jfifHalf)>>16)
+		p[2] = clamp(y + (blueCb*b+jfifHalf)>>16)
 	}
 }
 
@@ -106,11 +131,10 @@ type upsampler struct {
 	stride, h, w int // of the plane; h and w count samples inside the image
 	sx, sy       int // luma pixels a sample
 	webp         bool
-	sum          []int // one weighted pair of rows
 }
 
 func newUpsampler(stride, h, w, sx, sy int) *upsampler {
-	return &upsampler{stride: stride, h: h, w: w, sx: sx, sy: sy, sum: make([]int, w)}
+	return &upsampler{stride: stride, h: h, w: w, sx: sx, sy: sy}
 }
 
 // row writes the samples of image row y, one a pixel; dst has room for two
@@ -148,24 +172,70 @@ func (u *upsampler) row(dst, plane []byte, y int) {
 // further old one, in x and, when the plane is subsampled in y, in y. The
 // rounding alternates.
 func (u *upsampler) triangle(dst, near, far []byte) {
-	shift, round := 2, [2]int{1, 2}
-	if u.sy == 2 {
-		shift, round = 4, [2]int{8, 7}
+	if u.sy == 1 {
+		far = nil
 	}
-	s := u.sum
-	for x, v := range near {
-		s[x] = int(v)
-		if u.sy == 2 {
-			s[x] = 3*int(v) + int(far[x])
-		}
+	t := newTriangle(near, far)
+	last := len(near) - 1
+	t.one(dst, 0, last)
+	x := 1
+	for ; x+8 <= last; x += 8 {
+		t.eight((*[16]byte)(dst[2*x:]), x)
 	}
-	last := len(s) - 1
-	for x, v := range s {
-		left, right := s[max(x-1, 0)], s[min(x+1, last)]
-		dst[2*x] = byte((3*v + left + round[0]) >> shift)
-		dst[2*x+1] = byte((3*v + right + round[1]) >> shift)
+	for ; x <= last; x++ {
+		t.one(dst, x, last)
 	}
 }
+
+// triangleRow is the sums that new samples are made of.
+type triangleRow struct {
+	near, far []byte // far is nil where the plane is not subsampled in y
+	shift     int
+	even, odd uint64 // what rounds
+}
+
+func newTriangle(near, far []byte) triangleRow {
+	if far == nil {
+		return triangleRow{near, nil, 2, 1, 2}
+	}
+	return triangleRow{near, far[:len(near)], 4, 8, 7}
+}
+
+// sum is the old samples at x, by their weights in y.
+func (t *triangleRow) sum(x int) uint64 {
+	if t.far == nil {
+		return uint64(t.near[x])
+	}
+	return 3*uint64(t.near[x]) + uint64(t.far[x])
+}
+
+// one makes the two samples at x.
+func (t *triangleRow) one(dst []byte, x, last int) {
+	v := 3 * t.sum(x)
+	dst[2*x] = byte((v + t.sum(max(x-1, 0)) + t.even) >> t.shift)
+	dst[2*x+1] = byte((v + t.sum(min(x+1, last)) + t.odd) >> t.shift)
+}
+
+// eight makes the samples at x to x+7, which have neighbours. The sums, of less
+// than 16 bits, lie four in a word: e has those at x, x+2, x+4, x+6, o the others.
+func (t *triangleRow) eight(dst *[16]byte, x int) {
+	const lanes, low = 0x0001000100010001, 0x00ff00ff00ff00ff
+	v := binary.LittleEndian.Uint64(t.near[x : x+8 : x+8])
+	e, o := v&low, v>>8&low
+	if t.far != nil {
+		w := binary.LittleEndian.Uint64(t.far[x : x+8 : x+8])
+		e, o = 3*e+w&low, 3*o+w>>8&low
+	}
+	even, odd, shift := t.even*lanes, t.odd*lanes, t.shift&15
+	e3, o3 := 3*e, 3*o
+	a := (e3+(o<<16|t.sum(x-1))+even)>>shift&low | (e3+o+odd)>>shift&low<<8
+	b := (o3+e+even)>>shift&low | (o3+(e>>16|t.sum(x+8)<<48)+odd)>>shift&low<<8
+	binary.LittleEndian.PutUint64(dst[:8], spread(uint32(a))|spread(uint32(b))<<16)
+	binary.LittleEndian.PutUint64(dst[8:], spread(uint32(a>>32))|spread(uint32(b>>32))<<16)
+}
+
+// spread puts the halves of v into those of a 64-bit word.
+func spread(v uint32) uint64 { return uint64(v&0xffff) | uint64(v>>16)<<32 }
 
 // webpUpsample doubles a row in x and y with weights 9, 3, 3, 1 in libwebp's
 // two roundings.

@@ -1,11 +1,16 @@
 package jpeg
 
+import "encoding/binary"
+
 // lookup is the number of bits that one step of decoding looks at.
-const lookup = 9
+const lookup = 10
 
 // huffman is a decoding table, C.2 and F.2.2.3.
 type huffman struct {
 	short [1 << lookup]uint16 // by the next bits: value<<8 | length of the code; 0 for longer ones
+	// The same where the value is one of an AC coefficient, run<<4 | size, and
+	// the bits hold its number, too: number<<16 | run<<8 | length of both; else 0.
+	number [1 << lookup]int32
 	// By the length of a code: the largest one, -1 for none, and what to add to
 	// a code for the index of its value.
 	largest [17]int32
@@ -64,6 +69,13 @@ func newHuffman(counts, values []byte) (*huffman, error) {
 		}
 		code <<= 1
 	}
+	for bits, e := range h.short {
+		length, run, size := int(e&0xff), int32(e>>12), int(e>>8&15)
+		if rest := lookup - length - size; e != 0 && size > 0 && rest >= 0 {
+			v := signed(int32(bits)>>rest&(1<<size-1), size)
+			h.number[bits] = v<<16 | run<<8 | int32(length+size)
+		}
+	}
 	return h, nil
 }
 
@@ -77,8 +89,19 @@ type bits struct {
 	pad  int // of n, those behind the end
 }
 
-// fill makes at least 32 bits ready.
+// fill makes at least 57 bits ready.
 func (b *bits) fill() {
+	if b.pos+8 <= len(b.data) {
+		v := binary.BigEndian.Uint64(b.data[b.pos:])
+		const low, high = 0x0101010101010101, 0x8080808080808080
+		if (^v-low)&v&high == 0 { // no byte is 0xff
+			k := (64 - b.n) / 8
+			b.acc = b.acc<<(8*k) | v>>(64-8*k)
+			b.pos += k
+			b.n += 8 * k
+			return
+		}
+	}
 	for b.n <= 56 {
 		c, step := byte(0), 0
 		if b.pos < len(b.data) {
@@ -118,7 +141,11 @@ func (b *bits) extend(n int) int32 {
 	if n == 0 {
 		return 0
 	}
-	v := b.take(n)
+	return signed(b.take(n), n)
+}
+
+// signed is the number that n bits stand for, n above 0.
+func signed(v int32, n int) int32 {
 	if v < 1<<(n-1) {
 		v += -1<<n + 1
 	}
@@ -134,6 +161,11 @@ func (b *bits) code(h *huffman) int {
 		b.n -= int(e & 0xff)
 		return int(e >> 8)
 	}
+	return b.long(h)
+}
+
+// long reads a code that h.short does not have; 16 bits are ready.
+func (b *bits) long(h *huffman) int {
 	for length := lookup + 1; length <= 16; length++ {
 		if code := int32(b.acc>>(b.n-length)) & (1<<length - 1); code <= h.largest[length] {
 			b.n -= length

@@ -1,5 +1,7 @@
 package jpeg
 
+import "encoding/binary"
+
 // The inverse DCT of libjpeg's jidctint.c, called islow there, after Loeffler,
 // Ligtenberg and Moschytz, "Practical Fast 1-D DCT Algorithms with 11
 // Multiplications" (1989). Numbers have 13 bits of fraction; after the columns,
@@ -39,14 +41,18 @@ func idct1(x0, x1, x2, x3, x4, x5, x6, x7 int32) (y0, y1, y2, y3, y4, y5, y6, y7
 	return e0 + o3, e1 + o2, e2 + o1, e3 + o0, e3 - o0, e2 - o1, e1 - o2, e0 - o3
 }
 
-// idct writes the 8x8 samples of a block of coefficients, in natural order, to
-// pix, whose rows lie stride apart. quant is in zigzag order.
-func idct(pix []byte, stride int, coeffs *[64]int16, quant *[64]int32) {
-	var q [64]int32
-	for k, v := range quant {
-		n := zigzag[k]
-		q[n] = int32(coeffs[n]) * v
+// flat is idct of a block that has only a DC.
+func flat(pix []byte, stride int, dc int32) {
+	const s = constBits + passBits + 3
+	v := uint64(sample((dc<<passBits+1<<(s-1-constBits))<<constBits>>s)) * 0x0101010101010101
+	for r := range 8 {
+		binary.LittleEndian.PutUint64(pix[r*stride:], v)
 	}
+}
+
+// idct writes the 8x8 samples of a block of coefficients q, in natural order, to
+// pix, whose rows lie stride apart. It leaves other numbers in q.
+func idct(pix []byte, stride int, q *[64]int32) {
 	const s1 = constBits - passBits
 	for c := range 8 {
 		if q[8+c]|q[16+c]|q[24+c]|q[32+c]|q[40+c]|q[48+c]|q[56+c] == 0 {

@@ -328,8 +328,13 @@ func (d *decoder) image() (*Image, error) {
 			return nil, invalid("component %d has no scan", c.id)
 		}
 		if c.coeffs != nil {
+			var q [64]int32
 			for b := range c.stride * c.rows {
-				idct(c.block(b), 8*c.stride, (*[64]int16)(c.coeffs[64*b:]), c.quant)
+				for k, v := range c.quant {
+					n := zigzag[k]
+					q[n] = int32(c.coeffs[64*b+int(n)]) * v
+				}
+				idct(c.block(b), 8*c.stride, &q)
 			}
 			c.coeffs = nil
 		}

@@ -148,11 +148,16 @@ func (d *decoder) restart(parts []part, n int) error {
 // block reads one block.
 func (d *decoder) block(p *part, sp spectrum, b int) error {
 	if !d.progressive {
-		var coeffs [64]int16
-		if err := d.sequential(p, &coeffs); err != nil {
+		var q [64]int32
+		last, err := d.sequential(p, &q)
+		if err != nil {
 			return err
 		}
-		idct(p.block(b), 8*p.stride, &coeffs, p.quant)
+		if last == 0 {
+			flat(p.block(b), 8*p.stride, q[0])
+		} else {
+			idct(p.block(b), 8*p.stride, &q)
+		}
 		return nil
 	}
 	coeffs := (*[64]int16)(p.coeffs[64*b:])
@@ -180,19 +185,42 @@ func (d *decoder) difference(p *part) (int32, error) {
 	return d.bits.extend(s), nil
 }
 
-// sequential reads a block of a baseline or extended file, F.2.2.
-func (d *decoder) sequential(p *part, coeffs *[64]int16) error {
+// sequential reads a block of a baseline or extended file, F.2.2, into q, which
+// is zero: coefficients in natural order times their quantisers. last is the
+// position in zigzag order of the last one that is there.
+func (d *decoder) sequential(p *part, q *[64]int32) (last int, err error) {
 	diff, err := d.difference(p)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	p.pred += diff
-	coeffs[0] = int16(p.pred)
-	b := &d.bits
+	q[0] = int32(int16(p.pred)) * p.quant[0]
+	b, h, quant := &d.bits, p.ac, p.quant
+	acc, n := b.acc, b.n
 	for k := 1; k < 64; k++ {
-		rs := b.code(p.ac)
-		if rs < 0 {
-			return invalid("a broken Huffman code")
+		if n < 32 { // a code of 16 bits and a number of 15
+			b.n = n
+			b.fill()
+			acc, n = b.acc, b.n
+		}
+		next := acc >> (n - lookup) & (1<<lookup - 1)
+		if e := h.number[next]; e != 0 {
+			n -= int(e & 0xff)
+			k += int(e >> 8 & 15)
+			last = min(k, 63)
+			q[zigzag[k]] = e >> 16 * quant[last]
+			continue
+		}
+		rs := 0
+		if e := h.short[next]; e != 0 {
+			n -= int(e & 0xff)
+			rs = int(e >> 8)
+		} else {
+			b.n = n
+			if rs = b.long(h); rs < 0 {
+				return 0, invalid("a broken Huffman code")
+			}
+			n = b.n
 		}
 		r, s := rs>>4, rs&15
 		if s == 0 {
@@ -203,9 +231,12 @@ func (d *decoder) sequential(p *part, coeffs *[64]int16) error {
 			continue
 		}
 		k += r
-		coeffs[zigzag[k]] = int16(b.extend(s))
+		n -= s
+		last = min(k, 63)
+		q[zigzag[k]] = signed(int32(acc>>n)&(1<<s-1), s) * quant[last]
 	}
-	return nil
+	b.n = n
+	return last, nil
 }
 
 // acFirst reads a block's first AC scan, G.1.2.2.
