@@ -61,10 +61,11 @@ func (p *params) get(op *arch.Op, roles ...arch.Role) (value, grad []float32) {
 
 func everyRole(arch.Role) bool { return true }
 
+// set is the tensors of an arena, in place.
 func (p *params) set(arena []float32) *weights.Set {
 	s := &weights.Set{Tensors: map[string]weights.Tensor{}, Meta: map[string]string{}}
 	for _, q := range p.list {
-		s.Tensors[q.Name] = weights.Tensor{Shape: slices.Clone(q.Shape), Data: slices.Clone(p.of(arena, q.Name))}
+		s.Tensors[q.Name] = weights.Tensor{Shape: q.Shape, Data: p.of(arena, q.Name)}
 	}
 	return s
 }

@@ -16,8 +16,7 @@ import (
 // stepper is what the loop needs of a [Trainer].
 type stepper interface {
 	Step(ctx context.Context, x []float32, y Targets, lr float64) (StepStats, error)
-	Weights() *weights.Set
-	EMAWeights() *weights.Set
+	ViewWeights(average bool) *weights.Set
 	View() State
 	Restore(State) error
 	Release()
@@ -258,6 +257,7 @@ func (l *loop) endEpoch(ctx context.Context) error {
 	var w *weights.Set
 	if l.Evaluate != nil {
 		began := time.Now()
+		l.engine.Release()
 		w = l.result()
 		v, err := l.Evaluate(ctx, w)
 		if err != nil {
@@ -289,13 +289,8 @@ func (l *loop) endEpoch(ctx context.Context) error {
 	return l.save()
 }
 
-// result is the weights that the run would end with now.
-func (l *loop) result() *weights.Set {
-	if l.Config.Recipe.EMADecay > 0 {
-		return l.engine.EMAWeights()
-	}
-	return l.engine.Weights()
-}
+// result is the weights that the run would end with now, until the next step.
+func (l *loop) result() *weights.Set { return l.engine.ViewWeights(l.Config.Recipe.EMADecay > 0) }
 
 // save writes a checkpoint, unless the newest one says the same.
 func (l *loop) save() error {

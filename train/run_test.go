@@ -73,9 +73,9 @@ var fakeInit = sync.OnceValue(func() *weights.Set {
 	return weights.Init(g, 1)
 })
 
-func (e *fakeEngine) EMAWeights() *weights.Set { return nil }
-func (e *fakeEngine) Close()                   {}
-func (e *fakeEngine) Release()                 {}
+func (e *fakeEngine) ViewWeights(bool) *weights.Set { return e.Weights() }
+func (e *fakeEngine) Close()                        {}
+func (e *fakeEngine) Release()                      {}
 func (e *fakeEngine) View() State {
 	return State{e.step, map[string]weights.Tensor{"model/w": e.tensor(e.w), "momentum/w": e.tensor(e.m)}}
 }

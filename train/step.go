@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"runtime/debug"
 
 	"effnet/arch"
 	"effnet/internal/kernel"
@@ -106,7 +107,7 @@ func (t *Trainer) Step(ctx context.Context, x []float32, y Targets, lr float64) 
 		return StepStats{}, fmt.Errorf("train: step %d: the learning rate is %v, want 0 or more", t.step, lr)
 	}
 	if t.bufs[0].data == nil {
-		moveIn(t.bufs, make([]float32, t.memory.Arena/4), t.memory.MicroBatch)
+		t.settleIn()
 	}
 	stats, err := t.run(ctx, x, y)
 	if err != nil {
@@ -137,14 +138,23 @@ func (t *Trainer) Memory() Memory { return t.memory }
 func (t *Trainer) Steps() int64 { return t.step }
 
 // Weights copies the parameters and running statistics, under timm's names.
-func (t *Trainer) Weights() *weights.Set { return t.params.set(t.params.values) }
+func (t *Trainer) Weights() *weights.Set { return t.ViewWeights(false).Clone() }
 
 // EMAWeights copies their moving average; nil where Config.EMADecay is 0.
 func (t *Trainer) EMAWeights() *weights.Set {
 	if t.params.ema == nil {
 		return nil
 	}
-	return t.params.set(t.params.ema)
+	return t.ViewWeights(true).Clone()
+}
+
+// ViewWeights is Weights, or EMAWeights, without the copy: it holds until the
+// next step.
+func (t *Trainer) ViewWeights(average bool) *weights.Set {
+	if average {
+		return t.params.set(t.params.ema)
+	}
+	return t.params.set(t.params.values)
 }
 
 // State copies everything that decides the steps to come.
@@ -153,8 +163,22 @@ func (t *Trainer) State() State { return State{Step: t.step, Tensors: t.params.s
 // View is State without the copy: it holds until the next step.
 func (t *Trainer) View() State { return State{Step: t.step, Tensors: t.params.view()} }
 
-// Release lets go of the memory of values and gradients until the next step.
-func (t *Trainer) Release() { moveIn(t.bufs, nil, 0) }
+// Release lets go of the memory of values and gradients until the next step,
+// where memory is limited: there is room for other work then.
+func (t *Trainer) Release() {
+	if t.memory.Limit > 0 {
+		moveIn(t.bufs, nil, 0)
+		debug.FreeOSMemory()
+	}
+}
+
+// settleIn makes the memory of values and gradients.
+func (t *Trainer) settleIn() {
+	if t.memory.Limit > 0 {
+		debug.FreeOSMemory() // what is garbage by now may be as large
+	}
+	moveIn(t.bufs, make([]float32, t.memory.Arena/4), t.memory.MicroBatch)
+}
 
 // Restore continues from s, which a trainer of the same network and
 // configuration made.

@@ -30,10 +30,21 @@ func batchesWithin(s *arch.Spec, batch int) int {
 	return max(2, min(maxBatches, int(batchesMemory/batchBytes(s, batch))))
 }
 
+// validationBytes is what the network takes on validation images, for which the
+// trainer makes room: its packed weights, a batch's activations, and images
+// that are prepared.
+func validationBytes(g *arch.Graph) int64 {
+	cost := g.Cost()
+	return cost.WeightBytes() + int64(evalBatch(g))*(cost.PeakBytes+maxBatches*4*int64(g.Ops[0].Shape.Elems()))
+}
+
 // besideTrainer is what the process of a job holds apart from its trainer.
-func (job *trainJob) besideTrainer(cfg *train.RunConfig) int64 {
+func (job *trainJob) besideTrainer(cfg *train.RunConfig, g *arch.Graph) int64 {
 	s, batch := &cfg.Spec, cfg.Recipe.Batch
 	n := programMemory + garbageMemory + int64(batchesWithin(s, batch))*batchBytes(s, batch)
+	if job.Start != nil { // the weights, which the trainer has copied
+		n += g.Cost().WeightBytes()
+	}
 	for _, s := range []dataset.Set{job.Data.Train, job.Data.Val, job.Data.Test} {
 		if s != nil {
 			n += dataset.HeldBytes(s)
@@ -50,13 +61,16 @@ func (job *trainJob) plan(cfg *train.RunConfig, g *arch.Graph, threads int) (lim
 		return 0, err
 	}
 	how.Threads = threads
-	beside := job.besideTrainer(cfg)
+	beside := job.besideTrainer(cfg, g)
 	if cfg.Memory > 0 {
 		how.Memory = max(1, cfg.Memory-beside)
 	}
 	m, err := train.Plan(g, how)
 	if err != nil {
 		return 0, limitError(err, cfg.Memory, beside)
+	}
+	if least := m.Parameters + m.Optimizer + validationBytes(g); cfg.Memory > 0 && how.Memory < least {
+		return 0, limitError(&train.LimitError{Network: cfg.Spec.Name, Batch: cfg.Recipe.Batch, Least: least}, cfg.Memory, beside)
 	}
 	if job.Alone {
 		setCollector(cfg.Memory, m.Total()+beside)
