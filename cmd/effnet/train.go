@@ -112,7 +112,11 @@ func (t *trainCmd) run(args []string) error {
 		return &interruptedError{t.resumeCommand()}
 	}
 	if errors.Is(err, syscall.ENOSPC) {
-		return fmt.Errorf("%w; make room, then go on with: %s", err, t.resumeCommand())
+		next := t.resumeCommand()
+		if !exists(filepath.Join(t.out, train.ConfigFile)) { // it has not even begun
+			next = "the same command"
+		}
+		return fmt.Errorf("%w; make room, then go on with: %s", err, next)
 	}
 	if err != nil {
 		return err
