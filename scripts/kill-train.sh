@@ -8,7 +8,8 @@
 #
 #	kill-train.sh [--kills N]      runs to kill, default 10
 #
-# NET, DATA, IMAGES, EPOCHS choose the job, EFFNET the program.
+# NET, DATA, IMAGES, EPOCHS and ARGS, more flags of train, choose the job, EFFNET
+# the program.
 set -eu
 cd "$(dirname "$0")/.."
 kills=10
@@ -47,7 +48,7 @@ start() {
 		"$effnet" train --resume "$1" --threads "$2" $3 >"$dir/out" 2>"$dir/err" &
 	else
 		rm -rf "$1"
-		"$effnet" train "$net" --data "$data" --train-images "$images" --epochs "$epochs" --batch 32 --ema 0.99 --drop-path 0.1 \
+		"$effnet" train "$net" --data "$data" --train-images "$images" --epochs "$epochs" --batch 32 --ema 0.99 --drop-path 0.1 ${ARGS:-} \
 			--threads "$2" $3 --out "$1" >"$dir/out" 2>"$dir/err" &
 	fi
 	pid=$!

@@ -163,4 +163,3 @@ func (p *partial) reduce(k *kernel.Impl, blocks [][]float32, job int, add bool) 
 		}
 	}
 }
-

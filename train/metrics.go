@@ -21,7 +21,8 @@ const metricsSteps = 50
 // StepRecord is the mean over the last steps, and their line in metrics.jsonl.
 type StepRecord struct {
 	Step            int     `json:"step"`
-	Epoch           int     `json:"epoch"` // from 1
+	Epoch           int     `json:"epoch"`      // from 1
+	Resolution      int     `json:"resolution"` // of the last step's images, pixels a side
 	LR              float64 `json:"lr"`
 	Loss            float64 `json:"loss"`
 	Accuracy        float64 `json:"accuracy"`

@@ -19,6 +19,7 @@ type Progress struct {
 	Step, Steps   int // done, and of the whole run
 	Epoch, Epochs int // the current one from 1
 	Batch         int // images a step
+	Stage         Stage
 
 	Loss     float64 // mean over the epoch so far
 	Accuracy float64 // on training images, over the epoch so far
@@ -35,7 +36,8 @@ type Progress struct {
 type EpochRecord struct {
 	Epoch         int      `json:"epoch"` // from 1
 	Step          int      `json:"step"`
-	LR            float64  `json:"lr"` // of its last step
+	Resolution    int      `json:"resolution"` // of the images trained on, pixels a side
+	LR            float64  `json:"lr"`         // of its last step
 	TrainLoss     float64  `json:"train_loss"`
 	TrainAccuracy float64  `json:"train_accuracy"`
 	ValLoss       *float64 `json:"val_loss,omitempty"`

@@ -46,6 +46,11 @@ type Recipe struct {
 	Erasing     float64 `yaml:"erasing,omitempty" json:"erasing,omitempty"`           // probability of random erasing
 	Mixup       float64 `yaml:"mixup,omitempty" json:"mixup,omitempty"`               // alpha of the mixing of images; 0: none
 
+	Progressive     int      `yaml:"progressive,omitempty" json:"progressive,omitempty"`           // stages of images and regularisation that grow; 0, 1: none
+	FirstResolution float64  `yaml:"first_resolution,omitempty" json:"first_resolution,omitempty"` // of the first stage: pixels, or up to 1 a share of the network's; 0: half
+	FirstDropout    *float64 `yaml:"first_dropout,omitempty" json:"first_dropout,omitempty"`       // of the first stage; nil: Dropout
+	FirstDropPath   *float64 `yaml:"first_drop_path,omitempty" json:"first_drop_path,omitempty"`   // of the first stage; nil: DropPath
+
 	Validation float64 `yaml:"validation" json:"validation"` // share of the training images held out
 }
 
@@ -125,7 +130,8 @@ func (r *Recipe) schedule(stepsPerEpoch int) Schedule {
 
 // Resolve returns the recipe for images training images: the learning rate
 // worked out, the batch at most the images there are, a warm-up no longer than
-// half the run. dropout and dropPath are the network's own rates.
+// half the run, at most a stage an epoch and no first stage with more
+// regularisation than the last. dropout and dropPath are the network's own rates.
 func (r Recipe) Resolve(images int, dropout, dropPath float64) (Recipe, error) {
 	if images < 1 {
 		return r, fmt.Errorf("recipe: there are no training images")
@@ -155,7 +161,28 @@ func (r Recipe) Resolve(images int, dropout, dropPath float64) (Recipe, error) {
 	if r.DropPath == nil {
 		r.DropPath = &dropPath
 	}
+	r.resolveStages()
 	return r, r.Validate()
+}
+
+// resolveStages settles progressive learning: at most a stage an epoch, and
+// nothing that shrinks.
+func (r *Recipe) resolveStages() {
+	r.Progressive = min(r.Progressive, r.Epochs)
+	if r.Progressive < 2 {
+		r.Progressive, r.FirstResolution, r.FirstDropout, r.FirstDropPath = 0, 0, nil, nil
+		return
+	}
+	if r.FirstResolution == 0 {
+		r.FirstResolution = 0.5
+	}
+	atMost := func(first, last *float64) *float64 {
+		if first == nil || *first <= *last {
+			return first
+		}
+		return last
+	}
+	r.FirstDropout, r.FirstDropPath = atMost(r.FirstDropout, r.Dropout), atMost(r.FirstDropPath, r.DropPath)
 }
 
 // StepsPerEpoch is the number of steps of an epoch over images: a last,
@@ -209,6 +236,10 @@ func (r *Recipe) Validate() error {
 		{"min_area", r.MinArea == 0 || r.PadCrop == 0, r.MinArea, fmt.Sprintf("0, or pad_crop 0 instead of %d: they exclude each other", r.PadCrop)},
 		{"erasing", r.Erasing >= 0 && r.Erasing <= 1, r.Erasing, "0 to 1"},
 		{"mixup", r.Mixup == 0 || r.Mixup >= 0.01 && r.Mixup <= 100, r.Mixup, "0 (none), or 0.01 to 100"},
+		{"progressive", r.Progressive >= 0 && r.Progressive <= 1000, r.Progressive, "0 (none) to 1000 stages"},
+		{"first_resolution", r.FirstResolution >= 0 && (r.FirstResolution <= 1 || r.FirstResolution <= 1<<16 && r.FirstResolution == math.Trunc(r.FirstResolution)), r.FirstResolution, "a share of the network's up to 1, or whole pixels"},
+		{"first_dropout", rate(optional(r.FirstDropout)), optional(r.FirstDropout), "0 to below 1"},
+		{"first_drop_path", rate(optional(r.FirstDropPath)), optional(r.FirstDropPath), "0 to below 1"},
 		{"validation", r.Validation >= 0 && r.Validation <= 0.9, r.Validation, "0 to 0.9"},
 	} {
 		if !c.ok {

@@ -72,7 +72,7 @@ func TestRecipeGolden(t *testing.T) {
 			}
 			r.Epochs, r.Batch = len(want.Rates)/f.PerEpoch, c.Batch
 			r.LR, r.Schedule, r.WarmupEpochs, r.DecayRate, r.DecayEpochs = f.Base, want.Schedule, f.Warmup, f.Rate, f.Every
-			r.WeightDecay, r.EMADecay = f.Decay, f.Ema
+			r.WeightDecay, r.EMADecay, r.Progressive = f.Decay, f.Ema, 0
 			if r, err = r.Resolve(f.PerEpoch*c.Batch, 0, 0); err != nil {
 				t.Fatal(err)
 			}

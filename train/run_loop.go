@@ -28,7 +28,11 @@ type stepper interface {
 type loop struct {
 	Job
 	Position
-	engine   stepper
+	engine   stepper // of stage
+	stage    Stage
+	stages   Stages
+	costs    []float64 // of an image, by stage
+	start    func(*folder, Stage) (stepper, error)
 	folder   *folder
 	metrics  *metricsFile
 	schedule Schedule
@@ -55,11 +59,14 @@ type loop struct {
 // called again with the same job, it goes on from there to the same bits that
 // an uninterrupted run ends with.
 func Run(ctx context.Context, job Job) (*Result, error) {
-	g, err := job.Config.Spec.Graph()
-	if err != nil {
-		return nil, err
-	}
-	return run(ctx, job, func(f *folder) (stepper, error) { return compile(g, job, f) })
+	return run(ctx, job, func(f *folder, s Stage) (stepper, error) {
+		spec := s.spec(job.Config.Spec)
+		g, err := spec.Graph()
+		if err != nil {
+			return nil, err
+		}
+		return compile(g, job, f)
+	})
 }
 
 func compile(g *arch.Graph, job Job, f *folder) (stepper, error) {
@@ -80,9 +87,12 @@ func compile(g *arch.Graph, job Job, f *folder) (stepper, error) {
 	return Compile(g, w, cfg)
 }
 
-func run(ctx context.Context, job Job, start func(f *folder) (stepper, error)) (res *Result, err error) {
+func run(ctx context.Context, job Job, start func(*folder, Stage) (stepper, error)) (res *Result, err error) {
 	r := &job.Config.Recipe
-	l := &loop{Job: job, perEpoch: r.StepsPerEpoch(job.Source.Len())}
+	l := &loop{Job: job, perEpoch: r.StepsPerEpoch(job.Source.Len()), start: start}
+	if err := l.plan(); err != nil {
+		return nil, err
+	}
 	l.steps = r.Epochs * l.perEpoch
 	if l.perEpoch < 1 {
 		return nil, fmt.Errorf("train: %d training images do not fill a batch of %d", job.Source.Len(), r.Batch)
@@ -109,16 +119,20 @@ func run(ctx context.Context, job Job, start func(f *folder) (stepper, error)) (
 			return nil, err
 		}
 	}
-	if l.engine, err = start(l.folder); err != nil {
+	c, err := l.load()
+	if err != nil {
 		return nil, err
 	}
-	defer l.engine.Close()
+	if l.engine, err = start(l.folder, l.stage); err != nil {
+		return nil, err
+	}
+	defer l.closeEngine()
 	defer func() {
 		if cerr := l.metrics.close(); err == nil {
 			err = cerr
 		}
 	}()
-	if err := l.resume(ctx); err != nil {
+	if err := l.resume(ctx, c); err != nil {
 		return nil, err
 	}
 	defer l.closeBatches()
@@ -148,26 +162,36 @@ func run(ctx context.Context, job Job, start func(f *folder) (stepper, error)) (
 	return &Result{Weights: w, Epochs: l.epochs, Steps: l.step, Elapsed: l.Elapsed}, nil
 }
 
-// resume brings the engine and the metrics to the newest checkpoint, and what
-// derives from the metrics to these.
-func (l *loop) resume(ctx context.Context) error {
+// load reads the newest checkpoint, nil if there has not been one, and brings
+// the position to it.
+func (l *loop) load() (*checkpoint, error) {
 	l.saved.step = -1
+	if l.folder == nil {
+		return nil, nil
+	}
+	c, err := l.folder.load(l.ConfigSum, l.note)
+	if c == nil || err != nil {
+		return nil, err
+	}
+	if c.State.Step < 0 || c.State.Step > int64(l.steps) {
+		return nil, fmt.Errorf("train: %s is at step %d of a run of %d", l.folder.path(checkpointName(c.State.Step)), c.State.Step, l.steps)
+	}
+	l.step, l.Position = int(c.State.Step), c.Position
+	l.saved.step, l.saved.evaluated, l.saved.name = l.step, l.Evaluated, checkpointName(c.State.Step)
+	l.stage = l.stages.At(l.step / l.perEpoch)
+	return c, nil
+}
+
+// resume brings the engine and the metrics to the checkpoint, and what derives
+// from the metrics to these.
+func (l *loop) resume(ctx context.Context, c *checkpoint) (err error) {
 	if l.folder == nil {
 		return nil
 	}
-	c, err := l.folder.load(l.ConfigSum, l.note)
-	if err != nil {
-		return err
-	}
 	if c != nil {
-		if c.State.Step < 0 || c.State.Step > int64(l.steps) {
-			return fmt.Errorf("train: %s is at step %d of a run of %d", l.folder.path(checkpointName(c.State.Step)), c.State.Step, l.steps)
-		}
 		if err := l.engine.Restore(c.State); err != nil {
 			return err
 		}
-		l.step, l.Position = int(c.State.Step), c.Position
-		l.saved.step, l.saved.evaluated, l.saved.name = l.step, l.Evaluated, checkpointName(c.State.Step)
 	}
 	var held []byte
 	if l.metrics, held, l.epochs, err = openMetrics(l.folder.path(MetricsFile), l.step, l.Evaluated); err != nil {
@@ -185,6 +209,12 @@ func (l *loop) resume(ctx context.Context) error {
 func (l *loop) trainStep(ctx context.Context) error {
 	began := time.Now()
 	if l.batches == nil {
+		if s := l.stages.At(l.step / l.perEpoch); s != l.stage {
+			if err := l.enter(s); err != nil {
+				return err
+			}
+			began = time.Now()
+		}
 		b, err := l.Source.Epoch(ctx, l.step/l.perEpoch, l.step%l.perEpoch)
 		if err != nil {
 			return err
@@ -217,7 +247,7 @@ func (l *loop) trainStep(ctx context.Context) error {
 	if l.step%metricsSteps == 0 {
 		w := &l.Window
 		err := l.metrics.step(StepRecord{
-			Step: l.step, Epoch: l.epoch(), LR: lr, Loss: w.loss(), Accuracy: w.accuracy(),
+			Step: l.step, Epoch: l.epoch(), Resolution: l.stage.Resolution, LR: lr, Loss: w.loss(), Accuracy: w.accuracy(),
 			ImagesPerSecond: round(w.rate()), DataWait: round(w.waited()), LoaderImagesPerSecond: round(w.loading()),
 			ElapsedSeconds: round(l.Elapsed.Seconds()),
 		})
@@ -250,7 +280,7 @@ func (l *loop) trainStep(ctx context.Context) error {
 // endEpoch validates and records an epoch whose steps are done.
 func (l *loop) endEpoch(ctx context.Context) error {
 	e := EpochRecord{
-		Epoch: l.Evaluated + 1, Step: l.step, LR: l.schedule.LR(int64(l.step - 1)),
+		Epoch: l.Evaluated + 1, Step: l.step, Resolution: l.stages.At(l.Evaluated).Resolution, LR: l.schedule.LR(int64(l.step - 1)),
 		TrainLoss: l.Current.loss(), TrainAccuracy: l.Current.accuracy(), ImagesPerSecond: round(l.Current.rate()),
 		DataWait: round(l.Current.waited()), LoaderImagesPerSecond: round(l.Current.loading()),
 	}
@@ -356,10 +386,10 @@ func (l *loop) progress() Progress {
 	p := Progress{
 		Step: l.step, Steps: l.steps, Epoch: l.epoch(), Epochs: l.Config.Recipe.Epochs, Batch: l.Config.Recipe.Batch,
 		Loss: l.Current.loss(), Accuracy: l.Current.accuracy(), LR: l.schedule.LR(int64(max(0, l.step-1))),
-		ImagesPerSecond: l.meter.rate(), DataWait: l.meter.waited(), Elapsed: l.Elapsed,
+		Stage: l.stage, ImagesPerSecond: l.meter.rate(), DataWait: l.meter.waited(), Elapsed: l.Elapsed,
 	}
 	if p.ImagesPerSecond > 0 {
-		training := float64((l.steps-l.step)*p.Batch) / p.ImagesPerSecond
+		training := l.work() * float64(p.Batch) / p.ImagesPerSecond
 		p.Left = time.Duration(training*float64(time.Second)) + time.Duration(p.Epochs-l.Evaluated)*l.validating
 	}
 	return p

@@ -142,7 +142,7 @@ func fakeJob(t *testing.T, dir string) Job {
 }
 
 func runFake(ctx context.Context, job Job, e *fakeEngine) (*Result, error) {
-	return run(ctx, job, func(*folder) (stepper, error) { return e, nil })
+	return run(ctx, job, func(*folder, Stage) (stepper, error) { return e, nil })
 }
 
 // timing matches the fields of metrics.jsonl that differ between equal runs.

@@ -21,6 +21,7 @@ var summaryColumns = []struct {
 	{"lr", func(e *EpochRecord) string { return figure(e.LR) }},
 	{"train_top1", func(e *EpochRecord) string { return figure(100 * e.TrainAccuracy) }},
 	{"step", func(e *EpochRecord) string { return strconv.Itoa(e.Step) }},
+	{"resolution", func(e *EpochRecord) string { return strconv.Itoa(e.Resolution) }},
 	{"images_per_second", func(e *EpochRecord) string { return figure(e.ImagesPerSecond) }},
 	{"data_wait", func(e *EpochRecord) string { return figure(e.DataWait) }},
 	{"elapsed_s", func(e *EpochRecord) string { return figure(e.ElapsedSeconds) }},

@@ -74,7 +74,7 @@ type worker struct {
 	memos []memo // of the tile
 	tile  tile
 	ahead kernel.Ahead // of the products under way
-	zeros []float32 // as many as the widest value has channels
+	zeros []float32    // as many as the widest value has channels
 	ones  []float32
 }
 

@@ -51,7 +51,7 @@ recipe's, its schedule is not used. Nothing is kept.`,
 	fs.StringVar(&l.start.freeze, "freeze", "", "`PARTS` of a model that keep their weights, as for train")
 	fs.BoolVar(&l.start.freezeBN, "freeze-bn", false, "use a model's running statistics in batch norm and keep them")
 	fs.IntVar(&l.threads, "threads", 0, "threads (default: all); does not change the result")
-	l.recipe.register(fs, "lr", "schedule", "warmup", "decay_rate", "decay_epochs", "epochs", "ema")
+	l.recipe.register(fs, "lr", "schedule", "warmup", "lr-per-256", "decay-rate", "decay-epochs", "progressive", "first-resolution", "first-dropout", "first-drop-path", "epochs", "ema")
 	return l.Command
 }
 
@@ -86,6 +86,7 @@ func (l *lrFindCmd) find(job trainJob) (*train.LRResult, error) {
 	if err != nil {
 		return nil, err
 	}
+	job.Recipe.Progressive = 0 // at the network's resolution
 	cfg, err := job.config(parts)
 	if err != nil {
 		return nil, err
@@ -93,7 +94,11 @@ func (l *lrFindCmd) find(job trainJob) (*train.LRResult, error) {
 	if l.threads == 0 {
 		l.threads = runtime.GOMAXPROCS(0)
 	}
-	run := train.Job{Config: cfg, Source: newSource(&cfg, parts.train, l.threads), Start: job.Weights, Threads: l.threads}
+	src, err := newSource(&cfg, parts.train, l.threads)
+	if err != nil {
+		return nil, err
+	}
+	run := train.Job{Config: cfg, Source: src, Start: job.Weights, Threads: l.threads}
 	tell, done := func(train.LRPoint) {}, func() {}
 	if w := l.ErrOrStderr(); isTerminal(w) {
 		bar := newBar(w, int64(l.test.Steps))

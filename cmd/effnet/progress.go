@@ -99,6 +99,9 @@ func (t *trainProgress) epoch(e train.EpochRecord, p train.Progress) {
 	if p.Left > 0 {
 		line += fmt.Sprintf("  %s left", duration(p.Left))
 	}
+	if p.Stage.Of > 1 {
+		line += fmt.Sprintf("  at %d px", e.Resolution)
+	}
 	t.print(line)
 	if t.bar != nil {
 		t.bar.Set(p.Step)

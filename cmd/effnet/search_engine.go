@@ -123,7 +123,7 @@ func (t *searchTrainer) test(ctx context.Context, res *trainOutcome, threads int
 // probeTime is how long a measurement takes at least.
 const probeTime = 400 * time.Millisecond
 
-// probe trains and scores for a moment.
+// probe trains and scores for a moment, at the network's resolution.
 func (t *searchTrainer) probe(ctx context.Context, spec *arch.Spec, threads int) (search.Speed, error) {
 	var v search.Speed
 	images := 3 * t.recipe.Batch
@@ -148,6 +148,11 @@ func (t *searchTrainer) probe(ctx context.Context, spec *arch.Spec, threads int)
 		}
 		images = int(float64(images)*1.3*probeTime.Seconds()/took.Seconds()) + t.recipe.Batch
 	}
+	share, err := t.relativeCost(spec)
+	if err != nil {
+		return v, err
+	}
+	v.Train *= share
 	g, err := spec.Graph()
 	if err != nil {
 		return v, err
@@ -166,6 +171,17 @@ func (t *searchTrainer) probe(ctx context.Context, spec *arch.Spec, threads int)
 		}
 		images = int(float64(images) * max(1.3*probeTime.Seconds()/4/took.Seconds(), 2))
 	}
+}
+
+// relativeCost is that of a trial whose epochs its stages share equally.
+func (t *searchTrainer) relativeCost(spec *arch.Spec) (float64, error) {
+	r := t.recipe
+	r.Epochs = max(1, r.Progressive)
+	r, err := r.Resolve(t.rest.Len(), spec.Dropout, spec.DropPath)
+	if err != nil {
+		return 0, err
+	}
+	return (&train.RunConfig{Spec: *spec, Recipe: r}).RelativeCost()
 }
 
 // removeCheckpoints keeps a finished trial's model, metrics and configuration.

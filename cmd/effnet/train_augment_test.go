@@ -77,8 +77,12 @@ func TestResumeAugmented(t *testing.T) {
 			run := func(dir string, threads, stop int) (string, error) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				_, err := train.Run(ctx, train.Job{
-					Config: cfg, Source: stopAfter{newSource(&cfg, parts.train, threads), &stop, cancel}, Labels: d.Classes, Threads: threads,
+				src, err := newSource(&cfg, parts.train, threads)
+				if err != nil {
+					return "", err
+				}
+				_, err = train.Run(ctx, train.Job{
+					Config: cfg, Source: stopAfter{src, &stop, cancel}, Labels: d.Classes, Threads: threads,
 					Dir: dir, CheckpointEvery: time.Hour,
 				})
 				if err != nil {

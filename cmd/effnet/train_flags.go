@@ -73,6 +73,10 @@ func (f *recipeFlags) register(fs *pflag.FlagSet, except ...string) {
 	bind(f, skip, "auto_augment", "`policy` that changes training images: v0 (AutoAugment), or RandAugment such as rand-m9-n2-mstd0.5", fs.StringVar, func(r *r) *string { return &r.AutoAugment })
 	bind(f, skip, "erasing", "`probability` that a box of a training image becomes noise", fs.Float64Var, func(r *r) *float64 { return &r.Erasing })
 	bind(f, skip, "mixup", "mix the images of a batch, with shares from Beta(`alpha`,alpha), 0 for none", fs.Float64Var, func(r *r) *float64 { return &r.Mixup })
+	bind(f, skip, "progressive", "train in so many `stages` whose images and regularisation grow, 0 for none", fs.IntVar, func(r *r) *int { return &r.Progressive })
+	bind(f, skip, "first_resolution", "of the first stage: `pixels`, or up to 1 a share of the network's (default: half)", fs.Float64Var, func(r *r) *float64 { return &r.FirstResolution })
+	bind(f, skip, "first_dropout", "`rate` in the first stage (default: as in the last)", fs.Float64Var, func(r *r) *float64 { r.FirstDropout = new(float64); return r.FirstDropout })
+	bind(f, skip, "first_drop_path", "`rate` in the first stage (default: as in the last)", fs.Float64Var, func(r *r) *float64 { r.FirstDropPath = new(float64); return r.FirstDropPath })
 	bind(f, skip, "validation", "`share` of the training images held out", fs.Float64Var, func(r *r) *float64 { return &r.Validation })
 }
 

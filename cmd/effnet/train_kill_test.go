@@ -44,8 +44,9 @@ func TestKillTrain(t *testing.T) {
 		return cmd, &stderr
 	}
 	fresh := func(out string) []string {
-		return []string{"small_300k", "--data", "synthetic:size=12,train=600,test=20", "--resolution", "12", "--epochs", "4", "--batch", "8",
-			"--ema", "0.99", "--drop-path", "0.1", "--auto-augment", "rand-m9-n2-mstd0.5", "--erasing", "0.25", "--mixup", "0.2", "--checkpoint-steps", "5", "--threads", "1", "--out", out}
+		return []string{"small_300k", "--data", "synthetic:size=12,train=600,test=20", "--resolution", "16", "--epochs", "4", "--batch", "8",
+			"--ema", "0.99", "--drop-path", "0.1", "--auto-augment", "rand-m9-n2-mstd0.5", "--erasing", "0.25", "--mixup", "0.2",
+			"--progressive", "3", "--first-resolution", "8", "--first-drop-path", "0", "--checkpoint-steps", "5", "--threads", "1", "--out", out}
 	}
 	began := time.Now()
 	cmd, stderr := start(fresh("whole")...)

@@ -83,8 +83,12 @@ func trainModel(ctx context.Context, job trainJob) (*trainOutcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	src, err := newSource(&cfg, parts.train, threads)
+	if err != nil {
+		return nil, &usageError{err}
+	}
 	run := train.Job{
-		Start: job.Weights, Config: cfg, Source: newSource(&cfg, parts.train, threads), Labels: job.Data.Classes, Threads: threads, Memory: limit,
+		Start: job.Weights, Config: cfg, Source: src, Labels: job.Data.Classes, Threads: threads, Memory: limit,
 		Dir: job.Dir, CheckpointEvery: job.CheckpointEvery, CheckpointSteps: job.CheckpointSteps, Keep: job.Keep, Observer: job.Observer,
 	}
 	if parts.val != nil {
@@ -247,30 +251,41 @@ func pipelineOf(s *arch.Spec, set dataset.Set) *dataset.Pipeline {
 
 // source is a train.Source over a data set.
 type source struct {
-	pipeline *dataset.Pipeline
-	opt      dataset.LoaderOptions
+	set       dataset.Set
+	stages    train.Stages
+	pipelines []*dataset.Pipeline // by stage
+	opt       dataset.LoaderOptions
 }
 
-func newSource(cfg *train.RunConfig, set dataset.Set, threads int) *source {
+func newSource(cfg *train.RunConfig, set dataset.Set, threads int) (*source, error) {
 	r := &cfg.Recipe
-	p := pipelineOf(&cfg.Spec, set)
-	p.Augment = dataset.Augment{Flip: r.Flip, PadCrop: r.PadCrop, MinArea: r.MinArea, Auto: r.AutoAugment, Erasing: r.Erasing, Mixup: r.Mixup}
-	p.Seed = r.Seed
+	stages, err := cfg.Stages()
+	if err != nil {
+		return nil, err
+	}
 	ahead := threads + 1
 	if cfg.Memory > 0 {
 		ahead = min(ahead, batchesWithin(&cfg.Spec, r.Batch)-1)
 	}
-	return &source{p, dataset.LoaderOptions{
+	src := &source{set: set, stages: stages, opt: dataset.LoaderOptions{
 		Batch: r.Batch, Shuffle: true, Seed: r.Seed, DropLast: true, Workers: threads, Ahead: ahead,
 	}}
+	for _, s := range stages {
+		p := pipelineOf(&cfg.Spec, set)
+		p.Resolution = s.Resolution
+		p.Augment = dataset.Augment{Flip: r.Flip, PadCrop: r.PadCrop, MinArea: r.MinArea, Auto: r.AutoAugment, Erasing: r.Erasing, Mixup: r.Mixup}
+		p.Seed = r.Seed
+		src.pipelines = append(src.pipelines, p)
+	}
+	return src, nil
 }
 
-func (s *source) Len() int { return s.pipeline.Set.Len() }
+func (s *source) Len() int { return s.set.Len() }
 
 func (s *source) Epoch(ctx context.Context, epoch, first int) (train.Batches, error) {
 	opt := s.opt
 	opt.Epoch, opt.Start = epoch, first
-	l, err := s.pipeline.Load(ctx, opt)
+	l, err := s.pipelines[s.stages.At(epoch).Index].Load(ctx, opt)
 	if err != nil {
 		return nil, err
 	}
