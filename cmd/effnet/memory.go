@@ -35,7 +35,7 @@ func batchesWithin(s *arch.Spec, batch int) int {
 // that are prepared.
 func validationBytes(g *arch.Graph) int64 {
 	cost := g.Cost()
-	return cost.WeightBytes() + int64(evalBatch(g))*(cost.PeakBytes+maxBatches*4*int64(g.Ops[0].Shape.Elems()))
+	return cost.WeightBytes() + int64(smallBatch(g))*(cost.PeakBytes+maxBatches*4*int64(g.Ops[0].Shape.Elems()))
 }
 
 // besideTrainer is what the process of a job holds apart from its trainer.

@@ -76,8 +76,12 @@ func trainModel(ctx context.Context, job trainJob) (*trainOutcome, error) {
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
+	batch := evalBatch(g)
+	if cfg.Memory > 0 {
+		batch = smallBatch(g)
+	}
 	evaluate := func(ctx context.Context, w *weights.Set, part dataset.Set) (train.Eval, error) {
-		return evaluateWeights(ctx, g, w, part, infer.Options{Threads: threads, Kernel: cfg.Kernel})
+		return evaluateWeights(ctx, g, w, part, batch, infer.Options{Threads: threads, Kernel: cfg.Kernel})
 	}
 	limit, err := job.plan(&cfg, g, threads)
 	if err != nil {
@@ -310,11 +314,12 @@ func (b *batches) Next() ([]float32, train.Targets, error) {
 	return batch.X, train.Targets{Labels: batch.Labels, Others: batch.Others, Share: batch.Share}, nil
 }
 
-// evaluateWeights runs the network g with weights w on every image of set.
-func evaluateWeights(ctx context.Context, g *arch.Graph, w *weights.Set, set dataset.Set, opt infer.Options) (train.Eval, error) {
+// evaluateWeights runs the network g with weights w on every image of set, so
+// many at a time, which does not change the result.
+func evaluateWeights(ctx context.Context, g *arch.Graph, w *weights.Set, set dataset.Set, batch int, opt infer.Options) (train.Eval, error) {
 	var e train.Eval
 	correct := 0
-	err := evaluateImages(ctx, g, w, set, opt, func(_ int, loss float64, hit bool) {
+	err := evaluateImages(ctx, g, w, set, batch, opt, func(_ int, loss float64, hit bool) {
 		e.Images++
 		e.Loss += loss
 		if hit {
@@ -331,13 +336,13 @@ func evaluateWeights(ctx context.Context, g *arch.Graph, w *weights.Set, set dat
 // evaluateImages tells of every image of set, in order, how the network g with
 // weights w does on it: its cross-entropy, and whether its label has the
 // largest logit.
-func evaluateImages(ctx context.Context, g *arch.Graph, w *weights.Set, set dataset.Set, opt infer.Options, each func(i int, loss float64, hit bool)) error {
+func evaluateImages(ctx context.Context, g *arch.Graph, w *weights.Set, set dataset.Set, batch int, opt infer.Options, each func(i int, loss float64, hit bool)) error {
 	plan, err := infer.Compile(g, w, opt)
 	if err != nil {
 		return err
 	}
 	defer plan.Close()
-	l, err := pipelineOf(&g.Spec, set).Load(ctx, dataset.LoaderOptions{Batch: evalBatch(g), Workers: opt.Threads})
+	l, err := pipelineOf(&g.Spec, set).Load(ctx, dataset.LoaderOptions{Batch: batch, Workers: opt.Threads})
 	if err != nil {
 		return err
 	}
@@ -363,6 +368,9 @@ func evaluateImages(ctx context.Context, g *arch.Graph, w *weights.Set, set data
 
 // evalBatch is a batch of about 4 MiB of input.
 func evalBatch(g *arch.Graph) int { return max(1, min(256, 1<<20/g.Ops[0].Shape.Elems())) }
+
+// smallBatch is one of about 256 KiB of input.
+func smallBatch(g *arch.Graph) int { return max(1, evalBatch(g)/16) }
 
 // crossEntropy is the loss of one image, and whether its label has the largest
 // logit.

@@ -107,7 +107,7 @@ func TestTrainModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := evaluateWeights(t.Context(), g, got.Weights, d.Test, infer.Options{Threads: 2, Kernel: got.Config.Kernel})
+	again, err := evaluateWeights(t.Context(), g, got.Weights, d.Test, evalBatch(g), infer.Options{Threads: 2, Kernel: got.Config.Kernel})
 	if err != nil || again != *got.Test {
 		t.Errorf("evaluated again: %+v, %v, want %+v", again, err, *got.Test)
 	}
