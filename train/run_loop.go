@@ -75,6 +75,9 @@ func compile(g *arch.Graph, job Job, f *folder) (stepper, error) {
 		return nil, err
 	}
 	cfg.Threads, cfg.Memory = job.Threads, job.Memory
+	if cfg.MicroBatch == 0 { // the run's choice, not that of its memory now
+		cfg.MicroBatch = cfg.Batch
+	}
 	start, w := job.Config.Start, job.Start
 	switch {
 	case start == nil:
