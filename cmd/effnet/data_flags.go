@@ -44,10 +44,20 @@ func (c *cacheFlag) String() string { return string(*c) }
 func (c *cacheFlag) Set(s string) error {
 	if s != "0" {
 		if _, err := parseAmount(s, 1024); err != nil {
-			return err
+			return fmt.Errorf("%w, or 0", err)
 		}
 	}
 	*c = cacheFlag(s)
+	return nil
+}
+
+// withinMemory keeps no decoded images, for a command with --memory: the limit
+// decides the micro-batch, and with it the result, so a cache must not.
+func (f *dataFlags) withinMemory(command string) error {
+	if f.cache != "" && f.cache != "0" {
+		return usagef("%s: with --memory no decoded images are kept; leave --image-cache out", command)
+	}
+	f.cache = "0"
 	return nil
 }
 

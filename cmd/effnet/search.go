@@ -206,6 +206,11 @@ func (s *searchCmd) settle(args []string) (*search.Config, *arch.Spec, *dataset.
 		cfg.BadImages = s.data.badImages()
 	}
 	s.data.source, s.data.splitSeed, s.data.onBad = cfg.Source, cfg.SplitSeed, cfg.BadImages
+	if cfg.Memory > 0 {
+		if err := s.data.withinMemory("search"); err != nil {
+			return nil, nil, nil, err
+		}
+	}
 	data, err := s.data.open(s.Context(), s.ErrOrStderr())
 	if err != nil {
 		return nil, nil, nil, err

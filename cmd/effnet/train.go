@@ -217,6 +217,11 @@ func (t *trainCmd) prepare(arg string) (trainJob, error) {
 // openData opens the data set and takes the part of the training images that
 // --train-images asks for.
 func (t *trainCmd) openData() (*dataset.Data, error) {
+	if t.Flags().Changed("memory") {
+		if err := t.data.withinMemory("train"); err != nil {
+			return nil, err
+		}
+	}
 	data, err := t.data.open(t.Context(), t.ErrOrStderr())
 	if err != nil || t.trainImages == 0 {
 		return data, err
