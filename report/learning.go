@@ -225,7 +225,11 @@ func (d *learningDrawing) panel(name string, top, left, right, height float64, t
 	for i := range d.Runs {
 		faint := d.style(i)
 		faint.width, faint.alpha = 1.25, 0.4
-		p.curve(series(d.Runs[i].Epochs, training), faint)
+		points := d.Runs[i].Epochs
+		if len(points) == 0 { // in its first
+			points = d.Runs[i].Steps
+		}
+		p.curve(series(points, training), faint)
 	}
 	for i := range d.Runs {
 		p.curve(series(d.Runs[i].Epochs, validation), d.style(i))

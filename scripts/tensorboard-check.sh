@@ -17,16 +17,16 @@ fi
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 trap 'exit 1' INT TERM
-train() { "$effnet" train small_300k --data synthetic:size=16,train=2000,test=50 --resolution 16 --batch 16 --threads 1 "$@" >/dev/null 2>"$dir/err"; }
+job="small_300k --data synthetic:size=16,train=2000,test=50 --resolution 16 --batch 16 --threads 1"
+train() { "$effnet" train $job "$@" >/dev/null 2>"$dir/err"; }
 ran() { train "$@" || { cat "$dir/err" >&2; exit 1; }; }
 
 ran --epochs 3 --out "$dir/runs/grey"
 ran --epochs 2 --data synthetic:size=16,channels=3,train=600,test=50 --optimizer sgd --ema 0.9 --out "$dir/runs/colour"
 train --epochs 4 --optimizer sgd --lr 1e30 --out "$dir/runs/diverged" && { echo "a learning rate of 1e30 did not diverge" >&2; exit 1; }
-train --epochs 6 --checkpoint-steps 20 --out "$dir/runs/killed" &
+"$effnet" train $job --epochs 6 --checkpoint-steps 20 --out "$dir/runs/killed" >/dev/null 2>"$dir/err" &
 pid=$!
 until grep -q '"epoch":2,' "$dir/runs/killed/metrics.jsonl" 2>/dev/null; do sleep 0.05; done
-pkill -9 -P $pid 2>/dev/null || :
 kill -9 $pid 2>/dev/null || :
 wait $pid 2>/dev/null || :
 "$effnet" train --resume "$dir/runs/killed" >/dev/null 2>"$dir/err" || { cat "$dir/err" >&2; exit 1; }

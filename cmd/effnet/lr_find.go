@@ -82,12 +82,8 @@ func (l *lrFindCmd) run(arg string) error {
 
 // find makes the test.
 func (l *lrFindCmd) find(job trainJob) (*train.LRResult, error) {
-	parts, err := job.parts()
-	if err != nil {
-		return nil, err
-	}
 	job.Recipe.Progressive = 0 // at the network's resolution
-	cfg, err := job.config(parts)
+	parts, cfg, err := job.settle()
 	if err != nil {
 		return nil, err
 	}

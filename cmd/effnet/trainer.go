@@ -60,11 +60,7 @@ type trainOutcome struct {
 // trainModel trains. When ctx ends it returns an error that wraps
 // train.ErrInterrupted; with a run folder, the same job then goes on.
 func trainModel(ctx context.Context, job trainJob) (*trainOutcome, error) {
-	parts, err := job.parts()
-	if err != nil {
-		return nil, err
-	}
-	cfg, err := job.config(parts)
+	parts, cfg, err := job.settle()
 	if err != nil {
 		return nil, err
 	}
@@ -136,6 +132,14 @@ func (job *trainJob) parts() (dataParts, error) {
 		return p, fmt.Errorf("%s has no training images left: %d in all, %v of them for validation", job.Data.Name, job.Data.Train.Len(), job.Recipe.Validation)
 	}
 	return p, nil
+}
+
+// settle divides the data and settles everything that decides the result.
+func (job *trainJob) settle() (parts dataParts, cfg train.RunConfig, err error) {
+	if parts, err = job.parts(); err == nil {
+		cfg, err = job.config(parts)
+	}
+	return parts, cfg, err
 }
 
 // config settles everything that decides the result.
