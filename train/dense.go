@@ -18,11 +18,12 @@ func (n *dense) columns(cols, padded []float32, a, b int) {
 		at := ((p/n.outW)*n.stride*n.padW + (p%n.outW)*n.stride) * n.in.c
 		for range n.kernel {
 			src, dst := padded[at:][:run], cols[:run]
-			if run <= shortRun {
-				for i := range dst {
-					dst[i] = src[i]
-				}
-			} else {
+			switch run {
+			case 3: // a stem's, on grey images
+				*(*[3]float32)(dst) = [3]float32(src)
+			case 9: // on colour
+				*(*[9]float32)(dst) = [9]float32(src)
+			default:
 				copy(dst, src)
 			}
 			cols = cols[run:]
@@ -30,10 +31,6 @@ func (n *dense) columns(cols, padded []float32, a, b int) {
 		}
 	}
 }
-
-// shortRun is up to how many floats a loop copies faster than a call does:
-// those of a stem on grey or colour images.
-const shortRun = 12
 
 // addColumns is the transpose of columns: it adds cols back into the padded image.
 func (n *dense) addColumns(cols, padded []float32, a, b int) {

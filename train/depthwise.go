@@ -12,13 +12,20 @@ type depthwise struct {
 	bn  *batchNorm
 }
 
-// depthwiseFloats is about how much of the padded input a band has. Tests set
-// it to have many bands in small images.
-var depthwiseFloats = 64 << 10
+// depthwiseFloats is about how much of the padded input a band has.
+const depthwiseFloats = 64 << 10
 
-// rows is the number of output rows of a band.
+// oneRowBands is for tests: many bands in small images.
+var oneRowBands bool
+
+// rows is the number of output rows of a band: at least so many that most of
+// the band is its own.
 func (n *depthwise) rows() int {
-	return min(max(1, (depthwiseFloats/n.rowFloats()-n.kernel)/n.stride+1), n.outH)
+	if oneRowBands {
+		return 1
+	}
+	shared := n.kernel - n.stride // input rows of a band and the next
+	return min(max(1, (depthwiseFloats/n.rowFloats()-n.kernel)/n.stride+1, 3*shared/n.stride), n.outH)
 }
 
 // reach is how many rows of the padded image so many output rows look at.

@@ -151,9 +151,8 @@ func TestNetworks(t *testing.T) {
 
 // narrowBands gives depthwise convolutions bands of one row.
 func narrowBands(t interface{ Cleanup(func()) }) {
-	wide := depthwiseFloats
-	depthwiseFloats = 1
-	t.Cleanup(func() { depthwiseFloats = wide })
+	oneRowBands = true
+	t.Cleanup(func() { oneRowBands = false })
 }
 
 // TestRandomNetworks draws networks that arch can describe.
