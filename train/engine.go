@@ -62,13 +62,13 @@ func (e *engine) init(threads, scratch int) {
 		ones[i] = 1
 	}
 	for i := range e.workers {
-		e.workers[i] = worker{k: e.k, slab: make([]float32, scratch), zeros: zeros, ones: ones, memos: make([]memo, 0, memos)}
+		e.workers[i] = worker{k: e.k, slab: floats(scratch), zeros: zeros, ones: ones, memos: make([]memo, 0, memos)}
 	}
 	e.blocks = make([][]float32, min(e.micro, maxLanes))
 	for l := range e.blocks {
-		e.blocks[l] = make([]float32, block)
+		e.blocks[l] = floats(block)
 	}
-	e.stash = make([]float32, stash*e.micro)
+	e.stash = floats(stash * e.micro)
 	e.packLoop = func(_, i int) { e.filters[i].pack() }
 	e.forwardLoop = e.forwardLane
 	e.backwardLoop = e.backwardLane
@@ -189,7 +189,7 @@ func (e *engine) settle() {
 	}
 	for i := range e.workers {
 		if w := &e.workers[i]; len(w.slab) < most {
-			w.slab = make([]float32, most)
+			w.slab = floats(most)
 		}
 	}
 }

@@ -28,11 +28,11 @@ func newFilter(op *arch.Op, p *params, wantInput bool) *filter {
 		f.k2 = shape[2] * shape[3]
 	}
 	f.w, f.dw = p.get(op, arch.ConvWeight, arch.DepthwiseWeight, arch.LinearWeight)
-	f.fwd = make([]float32, len(f.w))
+	f.fwd = floats(len(f.w))
 	if wantInput && op.Groups <= 1 {
 		f.bwd = f.w
 		if f.k2 > 1 {
-			f.bwd = make([]float32, len(f.w))
+			f.bwd = floats(len(f.w))
 		}
 	}
 	f.grad = partial{rows: f.k2 * f.cin, cols: f.cout, cin: f.cin, k2: f.k2, dst: f.dw}

@@ -33,6 +33,13 @@ const alignment = 16
 
 func align(n int) int { return (n + alignment - 1) / alignment * alignment }
 
+// floats makes n floats, in large pages where there are so many.
+func floats(n int) []float32 {
+	x := make([]float32, n)
+	largepages.Expect(x)
+	return x
+}
+
 // layOut gives the buffers their offsets in an arena for micro-batches of n
 // images, and returns its size in floats: each, the largest first, lies at the
 // lowest offset that is free all its life.
@@ -61,7 +68,6 @@ func layOut(bufs []*buffer, n int) (total int) {
 
 // moveIn puts the buffers into the arena that layOut made the plan of; nil: out.
 func moveIn(bufs []*buffer, arena []float32, n int) {
-	largepages.Expect(arena)
 	for _, b := range bufs {
 		if arena == nil {
 			b.place, b.data = nil, nil

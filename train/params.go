@@ -31,8 +31,8 @@ func newParams(g *arch.Graph) *params {
 		p.at[q.Name] = span{n, n + q.Elems()}
 		n += q.Elems()
 	}
-	p.values = make([]float32, n)
-	p.grads = make([]float32, n)
+	p.values = floats(n)
+	p.grads = floats(n)
 	return p
 }
 

@@ -61,7 +61,7 @@ func (t *Trainer) initUpdate(g *arch.Graph) {
 	names, start := t.cfg.Optimizer.slots()
 	p.names = names
 	for i := range names {
-		p.slots[i] = make([]float32, len(p.values))
+		p.slots[i] = floats(len(p.values))
 		for j := range p.slots[i] {
 			p.slots[i][j] = start[i]
 		}
