@@ -119,6 +119,20 @@ func Parse(text string) (Policy, error) {
 	return p, nil
 }
 
+// Magnitude is that of RandAugment's operations; ok is false for policies that
+// have none.
+func (p Policy) Magnitude() (m int, ok bool) { return p.magnitude, p.kind == random }
+
+// WithMagnitude is the policy of another magnitude, which must not be above the
+// greatest.
+func (p Policy) WithMagnitude(m int) Policy {
+	if _, ok := p.Magnitude(); !ok || m < 0 || m > p.max {
+		panic(fmt.Sprintf("autoaugment: %s of magnitude %d", p, m))
+	}
+	p.magnitude = m
+	return p
+}
+
 // part finds a part that the policy takes; nil: none.
 func (p Policy) part(name string) *part {
 	for i := range parts {

@@ -303,3 +303,23 @@ func TestNothing(t *testing.T) {
 		t.Errorf("no policy draws %v", ops)
 	}
 }
+
+func TestMagnitude(t *testing.T) {
+	p, err := Parse("rand-m9-n3-mstd0.5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, ok := p.Magnitude(); m != 9 || !ok {
+		t.Errorf("magnitude %d, %t, want 9", m, ok)
+	}
+	if got := p.WithMagnitude(4).String(); got != "rand-m4-n3-mstd0.5" {
+		t.Errorf("with magnitude 4: %s", got)
+	}
+	for _, text := range []string{"", "v0"} {
+		if p, err := Parse(text); err != nil {
+			t.Error(err)
+		} else if _, ok := p.Magnitude(); ok {
+			t.Errorf("%q has a magnitude", text)
+		}
+	}
+}

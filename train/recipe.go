@@ -50,6 +50,8 @@ type Recipe struct {
 	FirstResolution float64  `yaml:"first_resolution,omitempty" json:"first_resolution,omitempty"` // of the first stage: pixels, or up to 1 a share of the network's; 0: half
 	FirstDropout    *float64 `yaml:"first_dropout,omitempty" json:"first_dropout,omitempty"`       // of the first stage; nil: Dropout
 	FirstDropPath   *float64 `yaml:"first_drop_path,omitempty" json:"first_drop_path,omitempty"`   // of the first stage; nil: DropPath
+	FirstMagnitude  *int     `yaml:"first_magnitude,omitempty" json:"first_magnitude,omitempty"`   // of RandAugment in the first stage; nil: AutoAugment's
+	FirstMixup      *float64 `yaml:"first_mixup,omitempty" json:"first_mixup,omitempty"`           // of the first stage; nil: Mixup
 
 	Validation float64 `yaml:"validation" json:"validation"` // share of the training images held out
 }
@@ -95,6 +97,9 @@ func (r *Recipe) Replace(given func(key string) bool) {
 	only := func(key, other string) bool { return given(key) && !given(other) }
 	if only("lr_per_256", "lr") {
 		r.LR = 0
+	}
+	if _, ok := r.magnitude(); only("auto_augment", "first_magnitude") && !ok {
+		r.FirstMagnitude = nil
 	}
 	switch {
 	case only("min_area", "pad_crop") && r.MinArea > 0:
@@ -170,19 +175,35 @@ func (r Recipe) Resolve(images int, dropout, dropPath float64) (Recipe, error) {
 func (r *Recipe) resolveStages() {
 	r.Progressive = min(r.Progressive, r.Epochs)
 	if r.Progressive < 2 {
-		r.Progressive, r.FirstResolution, r.FirstDropout, r.FirstDropPath = 0, 0, nil, nil
+		r.Progressive, r.FirstResolution = 0, 0
+		r.FirstDropout, r.FirstDropPath, r.FirstMagnitude, r.FirstMixup = nil, nil, nil, nil
 		return
 	}
 	if r.FirstResolution == 0 {
 		r.FirstResolution = 0.5
 	}
-	atMost := func(first, last *float64) *float64 {
-		if first == nil || *first <= *last {
-			return first
-		}
-		return last
+	r.FirstDropout, r.FirstDropPath = atMost(r.FirstDropout, *r.Dropout), atMost(r.FirstDropPath, *r.DropPath)
+	r.FirstMixup = atMost(r.FirstMixup, r.Mixup)
+	if last, ok := r.magnitude(); ok {
+		r.FirstMagnitude = atMost(r.FirstMagnitude, last)
 	}
-	r.FirstDropout, r.FirstDropPath = atMost(r.FirstDropout, r.Dropout), atMost(r.FirstDropPath, r.DropPath)
+}
+
+// atMost is first, or last where that is less.
+func atMost[T int | float64](first *T, last T) *T {
+	if first == nil || *first <= last {
+		return first
+	}
+	return &last
+}
+
+// magnitude is RandAugment's, of a valid recipe; ok is false where it has none.
+func (r *Recipe) magnitude() (m int, ok bool) {
+	p, err := autoaugment.Parse(r.AutoAugment)
+	if err != nil {
+		return 0, false
+	}
+	return p.Magnitude()
 }
 
 // StepsPerEpoch is the number of steps of an epoch over images: a last,
@@ -195,16 +216,18 @@ type FieldError struct{ Field, Msg string }
 
 func (e *FieldError) Error() string { return "recipe: " + e.Field + " " + e.Msg }
 
+// deref is *p, or 0.
+func deref[T any](p *T) T {
+	if p == nil {
+		return *new(T)
+	}
+	return *p
+}
+
 // Validate reports the first value that makes no sense, as a [*FieldError].
 func (r *Recipe) Validate() error {
 	rate := func(x float64) bool { return x >= 0 && x < 1 }
 	positive := func(x float64) bool { return x > 0 && !math.IsInf(x, 0) }
-	optional := func(p *float64) float64 {
-		if p == nil {
-			return 0
-		}
-		return *p
-	}
 	for _, c := range []struct {
 		field string
 		ok    bool
@@ -229,8 +252,8 @@ func (r *Recipe) Validate() error {
 		{"decay_epochs", r.DecayEpochs == 0 || positive(r.DecayEpochs), r.DecayEpochs, "above 0"},
 		{"label_smoothing", rate(r.LabelSmoothing), r.LabelSmoothing, "0 to below 1"},
 		{"ema_decay", rate(r.EMADecay), r.EMADecay, "0 (none) to below 1"},
-		{"dropout", rate(optional(r.Dropout)), optional(r.Dropout), "0 to below 1"},
-		{"drop_path", rate(optional(r.DropPath)), optional(r.DropPath), "0 to below 1"},
+		{"dropout", rate(deref(r.Dropout)), deref(r.Dropout), "0 to below 1"},
+		{"drop_path", rate(deref(r.DropPath)), deref(r.DropPath), "0 to below 1"},
 		{"pad_crop", r.PadCrop >= 0 && r.PadCrop <= 1024, r.PadCrop, "0 to 1024"},
 		{"min_area", r.MinArea >= 0 && r.MinArea <= 1, r.MinArea, "0 (none) to 1"},
 		{"min_area", r.MinArea == 0 || r.PadCrop == 0, r.MinArea, fmt.Sprintf("0, or pad_crop 0 instead of %d: they exclude each other", r.PadCrop)},
@@ -238,8 +261,10 @@ func (r *Recipe) Validate() error {
 		{"mixup", r.Mixup == 0 || r.Mixup >= 0.01 && r.Mixup <= 100, r.Mixup, "0 (none), or 0.01 to 100"},
 		{"progressive", r.Progressive >= 0 && r.Progressive <= 1000, r.Progressive, "0 (none) to 1000 stages"},
 		{"first_resolution", r.FirstResolution >= 0 && (r.FirstResolution <= 1 || r.FirstResolution <= 1<<16 && r.FirstResolution == math.Trunc(r.FirstResolution)), r.FirstResolution, "a share of the network's up to 1, or whole pixels"},
-		{"first_dropout", rate(optional(r.FirstDropout)), optional(r.FirstDropout), "0 to below 1"},
-		{"first_drop_path", rate(optional(r.FirstDropPath)), optional(r.FirstDropPath), "0 to below 1"},
+		{"first_dropout", rate(deref(r.FirstDropout)), deref(r.FirstDropout), "0 to below 1"},
+		{"first_magnitude", r.FirstMagnitude == nil || *r.FirstMagnitude >= 0 && *r.FirstMagnitude <= 100, deref(r.FirstMagnitude), "0 to 100"},
+		{"first_mixup", deref(r.FirstMixup) == 0 || deref(r.FirstMixup) >= 0.01 && deref(r.FirstMixup) <= 100, deref(r.FirstMixup), "0 (none), or 0.01 to 100"},
+		{"first_drop_path", rate(deref(r.FirstDropPath)), deref(r.FirstDropPath), "0 to below 1"},
 		{"validation", r.Validation >= 0 && r.Validation <= 0.9, r.Validation, "0 to 0.9"},
 	} {
 		if !c.ok {
@@ -248,6 +273,9 @@ func (r *Recipe) Validate() error {
 	}
 	if _, err := autoaugment.Parse(r.AutoAugment); err != nil {
 		return &FieldError{"auto_augment", err.Error()}
+	}
+	if _, ok := r.magnitude(); !ok && r.FirstMagnitude != nil {
+		return &FieldError{"first_magnitude", fmt.Sprintf("is %d, but auto_augment is %q, which has no magnitude, want RandAugment such as rand-m9", *r.FirstMagnitude, r.AutoAugment)}
 	}
 	return nil
 }

@@ -141,6 +141,9 @@ func TestParseRecipe(t *testing.T) {
 		{"flip: true\nauto_augment: rand-m9-x3\n", `r.yaml:2:15: recipe: auto_augment policy "rand-m9-x3": there is no part "x3", want m, n, p, mstd, mmax, inc and a number`},
 		{"erasing: 2\n", "r.yaml:1:10: recipe: erasing is 2, want 0 to 1"},
 		{"mixup: 1e-9\n", "r.yaml:1:8: recipe: mixup is 1e-09, want 0 (none), or 0.01 to 100"},
+		{"first_magnitude: 5\n", `r.yaml:1:18: recipe: first_magnitude is 5, but auto_augment is "", which has no magnitude`},
+		{"base: efficientnetv2\nauto_augment: v0\nfirst_magnitude: 5\n", `r.yaml:3:18: recipe: first_magnitude is 5, but auto_augment is "v0"`},
+		{"first_mixup: 0.001\n", "r.yaml:1:14: recipe: first_mixup is 0.001, want 0 (none), or 0.01 to 100"},
 		{"epochs: 3\nepochs: 4\n", "r.yaml:2:1: "},
 		{"epochs: [\n", "r.yaml:1:"},
 		{"- 1\n", "r.yaml:1:"},
@@ -205,6 +208,9 @@ func TestReplace(t *testing.T) {
 		{Recipe{LR: 1, LRPer256: 2}, []string{"lr", "lr_per_256"}, Recipe{LR: 1, LRPer256: 2}},
 		{Recipe{MinArea: 0.5, PadCrop: 1}, []string{"min_area"}, Recipe{MinArea: 0.5}},
 		{Recipe{MinArea: 0.5, PadCrop: 1}, []string{"pad_crop"}, Recipe{PadCrop: 1}},
+		{Recipe{AutoAugment: "v0", FirstMagnitude: new(int)}, []string{"auto_augment"}, Recipe{AutoAugment: "v0"}},
+		{Recipe{AutoAugment: "rand-m9", FirstMagnitude: new(int)}, []string{"auto_augment"}, Recipe{AutoAugment: "rand-m9", FirstMagnitude: new(int)}},
+		{Recipe{AutoAugment: "v0", FirstMagnitude: new(int)}, []string{"auto_augment", "first_magnitude"}, Recipe{AutoAugment: "v0", FirstMagnitude: new(int)}},
 		{Recipe{MinArea: 0, PadCrop: 1}, []string{"min_area"}, Recipe{PadCrop: 1}},
 		{Recipe{MinArea: 0.5, PadCrop: 1}, []string{"epochs"}, Recipe{MinArea: 0.5, PadCrop: 1}},
 	} {
@@ -286,6 +292,11 @@ func drawRecipe(t *rapid.T) Recipe {
 	if rapid.Bool().Draw(t, "has dropout") {
 		x := rate.Draw(t, "dropout")
 		r.Dropout = &x
+	}
+	if rapid.Bool().Draw(t, "progressive") {
+		r.Progressive, r.FirstResolution = rapid.IntRange(0, 9).Draw(t, "stages"), rate.Draw(t, "first resolution")
+		x, m, a := rate.Draw(t, "first drop path"), rapid.IntRange(0, 10).Draw(t, "first magnitude"), rapid.Float64Range(0.01, 1).Draw(t, "first mixup")
+		r.AutoAugment, r.FirstDropPath, r.FirstMagnitude, r.FirstMixup = "rand-m9", &x, &m, &a
 	}
 	return r
 }

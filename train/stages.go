@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 
 	"effnet/arch"
+	"effnet/autoaugment"
 )
 
 // Progressive learning (EfficientNetV2, arXiv:2104.00298, algorithm 1): training
@@ -21,6 +22,9 @@ type Stage struct {
 	Resolution int     // pixels a side
 	Dropout    float64 // rate before the classifier
 	DropPath   float64 // rate of the last block
+
+	AutoAugment string  // policy as package autoaugment reads it
+	Mixup       float64 // alpha
 }
 
 // Stages are the stages of a run, in order.
@@ -41,6 +45,9 @@ func (s Stages) At(epoch int) Stage {
 // halvings of a network then meet even sides.
 const sideStep = 4
 
+// leastMixup is the smallest alpha that is any: what lies below hardly mixes.
+const leastMixup = 0.01
+
 // Stages are those of the run, in order: one unless its recipe is progressive.
 // The error is a [*FieldError] where a stage's images do not suit the network.
 func (c *RunConfig) Stages() (Stages, error) {
@@ -55,21 +62,34 @@ func (c *RunConfig) Stages() (Stages, error) {
 		s := &stages[i]
 		*s = Stage{
 			Index: i, Of: n, First: stageStart(i, n, r.Epochs), Last: stageStart(i+1, n, r.Epochs) - 1,
-			Resolution: side, Dropout: *r.Dropout, DropPath: *r.DropPath,
+			Resolution: side, Dropout: *r.Dropout, DropPath: *r.DropPath, AutoAugment: r.AutoAugment, Mixup: r.Mixup,
 		}
 		if i == n-1 {
 			break
 		}
-		grow := func(first *float64, last float64) float64 {
-			if first == nil {
-				return last
-			}
-			return *first + float64((last-*first)*float64(i)/float64(n-1))
+		grow := func(first, last float64) float64 { return first + float64((last-first)*float64(i)/float64(n-1)) }
+		if r.FirstDropout != nil {
+			s.Dropout = grow(*r.FirstDropout, s.Dropout)
 		}
-		s.Dropout, s.DropPath = grow(r.FirstDropout, s.Dropout), grow(r.FirstDropPath, s.DropPath)
+		if r.FirstDropPath != nil {
+			s.DropPath = grow(*r.FirstDropPath, s.DropPath)
+		}
+		if r.FirstMixup != nil {
+			if s.Mixup = grow(*r.FirstMixup, s.Mixup); s.Mixup < leastMixup {
+				s.Mixup = 0
+			}
+		}
+		if r.FirstMagnitude != nil {
+			p, err := autoaugment.Parse(r.AutoAugment)
+			if err != nil {
+				return nil, &FieldError{"auto_augment", err.Error()}
+			}
+			last, _ := p.Magnitude()
+			s.AutoAugment = p.WithMagnitude(int(math.Round(grow(float64(*r.FirstMagnitude), float64(last))))).String()
+		}
 		s.Resolution = first
 		if i > 0 {
-			s.Resolution = min(side, max(first, roundSide(float64(first)+float64(side-first)*float64(i)/float64(n-1))))
+			s.Resolution = min(side, max(first, roundSide(grow(float64(first), float64(side)))))
 		}
 		if _, err := s.spec(c.Spec).Graph(); err != nil {
 			return nil, &FieldError{"first_resolution", fmt.Sprintf("is %v: %v", r.FirstResolution, err)}

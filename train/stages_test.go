@@ -62,6 +62,21 @@ func TestStages(t *testing.T) {
 			t.Errorf("%s: %s", c.name, d)
 		}
 	}
+	cfg := staged(t, 28, func(r *Recipe) { r.Mixup, r.FirstMixup, r.Progressive = 0.024, rate(0), 4 })
+	stages, err := cfg.Stages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []struct {
+		policy string
+		mixup  float64
+	}{
+		{"rand-m5-n2-mmax15", 0}, {"rand-m8-n2-mmax15", 0}, {"rand-m12-n2-mmax15", 0.016}, {"rand-m15-n2-mmax15", 0.024},
+	} {
+		if s := stages[i]; s.AutoAugment != want.policy || math.Abs(s.Mixup-want.mixup) > 1e-15 {
+			t.Errorf("stage %d: %s and %v, want %+v", i, s.AutoAugment, s.Mixup, want)
+		}
+	}
 	for want, edit := range map[string]func(r *Recipe){
 		"recipe: first_resolution is 300, want at most the 28 pixels of the network": func(r *Recipe) { r.FirstResolution = 300 },
 		"recipe: first_resolution is 0.01: arch: small_1m: resolution 4 ":            func(r *Recipe) { r.FirstResolution = 0.01 },
@@ -107,6 +122,10 @@ func TestStagesCover(t *testing.T) {
 			r.FirstResolution = rapid.OneOf(rapid.Float64Range(0.2, 1), rapid.Map(rapid.IntRange(16, side), func(n int) float64 { return float64(n) })).Draw(rt, "first")
 			x := rapid.Float64Range(0, 0.9).Draw(rt, "dropout")
 			r.FirstDropout = &x
+			m := rapid.IntRange(0, 30).Draw(rt, "magnitude")
+			r.FirstMagnitude = &m
+			a := rapid.SampledFrom([]float64{0, 0.01, 1}).Draw(rt, "alpha")
+			r.FirstMixup, r.Mixup = &a, rapid.SampledFrom([]float64{0, 0.01, 0.2}).Draw(rt, "last alpha")
 		})
 		stages, err := cfg.Stages()
 		if err != nil {
@@ -114,7 +133,7 @@ func TestStagesCover(t *testing.T) {
 		}
 		next, before := 0, Stage{}
 		for i, s := range stages {
-			if s.Index != i || s.Of != len(stages) || s.First != next || s.Last < s.First || s.Resolution < before.Resolution || s.Dropout < before.Dropout {
+			if s.Index != i || s.Of != len(stages) || s.First != next || s.Last < s.First || s.Resolution < before.Resolution || s.Dropout < before.Dropout || s.Mixup < before.Mixup {
 				rt.Fatalf("stage %+v after %+v", s, before)
 			}
 			for e := s.First; e <= s.Last; e++ {
@@ -124,7 +143,7 @@ func TestStagesCover(t *testing.T) {
 			}
 			next, before = s.Last+1, s
 		}
-		if next != cfg.Recipe.Epochs || before.Resolution != side || before.Dropout != 0.3 || before.DropPath != 0.2 {
+		if next != cfg.Recipe.Epochs || before.Resolution != side || before.Dropout != 0.3 || before.DropPath != 0.2 || before.AutoAugment != cfg.Recipe.AutoAugment || before.Mixup != cfg.Recipe.Mixup {
 			rt.Fatalf("ends with %+v", before)
 		}
 	})

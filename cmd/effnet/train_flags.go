@@ -77,6 +77,8 @@ func (f *recipeFlags) register(fs *pflag.FlagSet, except ...string) {
 	bind(f, skip, "first_resolution", "of the first stage: `pixels`, or up to 1 a share of the network's (default: half)", fs.Float64Var, func(r *r) *float64 { return &r.FirstResolution })
 	bind(f, skip, "first_dropout", "`rate` in the first stage (default: as in the last)", fs.Float64Var, func(r *r) *float64 { r.FirstDropout = new(float64); return r.FirstDropout })
 	bind(f, skip, "first_drop_path", "`rate` in the first stage (default: as in the last)", fs.Float64Var, func(r *r) *float64 { r.FirstDropPath = new(float64); return r.FirstDropPath })
+	bind(f, skip, "first_magnitude", "of RandAugment in the first stage (default: as in the last)", fs.IntVar, func(r *r) *int { r.FirstMagnitude = new(int); return r.FirstMagnitude })
+	bind(f, skip, "first_mixup", "`alpha` in the first stage (default: as in the last)", fs.Float64Var, func(r *r) *float64 { r.FirstMixup = new(float64); return r.FirstMixup })
 	bind(f, skip, "validation", "`share` of the training images held out", fs.Float64Var, func(r *r) *float64 { return &r.Validation })
 }
 

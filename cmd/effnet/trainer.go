@@ -281,7 +281,7 @@ func newSource(cfg *train.RunConfig, set dataset.Set, threads int) (*source, err
 	for _, s := range stages {
 		p := pipelineOf(&cfg.Spec, set)
 		p.Resolution = s.Resolution
-		p.Augment = dataset.Augment{Flip: r.Flip, PadCrop: r.PadCrop, MinArea: r.MinArea, Auto: r.AutoAugment, Erasing: r.Erasing, Mixup: r.Mixup}
+		p.Augment = dataset.Augment{Flip: r.Flip, PadCrop: r.PadCrop, MinArea: r.MinArea, Auto: s.AutoAugment, Erasing: r.Erasing, Mixup: s.Mixup}
 		p.Seed = r.Seed
 		src.pipelines = append(src.pipelines, p)
 	}
