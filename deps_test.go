@@ -42,7 +42,7 @@ var allowed = map[string]struct{ inside, outside []string }{
 }
 
 // unlisted packages are programs, which wire everything together.
-var programs = []string{"effnet/cmd/"}
+var programs = []string{"effnet/cmd/", "effnet/bench/"}
 
 // TestImports holds the arrows of ARCHITECTURE.md against the real imports.
 func TestImports(t *testing.T) {

@@ -54,7 +54,7 @@ multiply-add units can do, and the most memory the process held.
 --compare runs other engines on the same numbers, from a Python that has them:
 
   ort            ONNX Runtime           openvino       OpenVINO
-  torch          PyTorch, channels_last
+  torch          PyTorch, channels_last effnet-1       effnet, one thread
   torch-eager    PyTorch as it comes    torch-compile  PyTorch, torch.compile
 
 Each engine is a process of its own, limited to --threads. They are measured in
@@ -203,6 +203,8 @@ func (b *benchCmd) check() (*kernel.Impl, error) {
 			return nil, usagef("bench: --compare names %s twice", name)
 		case b.train && !p.trains:
 			return nil, usagef("bench: %s does not train; --train compares with torch, torch-eager and torch-compile", name)
+		case (b.start != "" || b.losses > 0) && name == singleEngine:
+			return nil, usagef("bench: %s is a matter of speed; --start and --losses do not compare with it", name)
 		}
 	}
 	if b.threads == 0 {

@@ -38,6 +38,7 @@ type benchReport struct {
 	PeakGFLOPS float64        `json:"peak_gflops"` // of this machine's multiply-adds at so many threads
 	PeakShare  float64        `json:"peak_share"`  // gflops / peak_gflops
 	Engines    []benchFigures `json:"engines"`     // effnet first
+	Failed     []benchFailure `json:"failed,omitempty"`
 	Ops        []benchOp      `json:"ops,omitempty"`
 	Kinds      []benchKind    `json:"kinds,omitempty"`
 	Ceilings   *ceilings      `json:"ceilings,omitempty"` // with --roofline
@@ -67,13 +68,15 @@ func (b *benchCmd) runInfer(impl *kernel.Impl, arg string) error {
 		return err
 	}
 	defer engines.close()
-	diffs := make([]float64, len(engines.list))
-	for i, p := range engines.list[1:] {
-		if diffs[1+i], err = outputDiff(b.outputOf(ownEngine), b.outputOf(p.name)); err != nil {
+	diffs := map[string]float64{}
+	for _, p := range engines.list[1:] {
+		diff, err := outputDiff(b.outputOf(ownEngine), b.outputOf(p.name))
+		if err != nil {
 			return fmt.Errorf("bench: %s: %w", p.name, err)
 		}
+		diffs[p.name] = diff
 	}
-	series, err := engines.measure(b.rounds, b.time())
+	series, err := engines.measure(b.Context(), b.rounds, b.time())
 	if err != nil {
 		return err
 	}
@@ -89,8 +92,11 @@ func (b *benchCmd) runInfer(impl *kernel.Impl, arg string) error {
 		r.Ceilings.raise(measureCeilings(impl, b.threads, each))
 	}
 	r.finish(series, 2*float64(r.MACs)*float64(b.batch))
+	r.Failed = engines.failed
 	for i := range r.Engines[1:] {
-		r.Engines[1+i].OutputDiff = &diffs[1+i]
+		f := &r.Engines[1+i]
+		diff := diffs[f.Engine]
+		f.OutputDiff = &diff
 	}
 	if b.roofline != "" {
 		if err := r.roofline().Write(b.roofline); err != nil {
@@ -196,11 +202,20 @@ func readFloats(path string) ([]float32, error) {
 	return x, r.Read(x, 0)
 }
 
-// print writes the report; what names one of the things that were timed.
+// print writes the report; what names one of the things that were timed. Its
+// error is that of an engine that failed, which the report is without.
 func (b *benchCmd) print(r *benchReport, what string) error {
+	write := b.printText
 	if b.json {
-		return writeJSON(b.OutOrStdout(), r)
+		write = func(r *benchReport, _ string) error { return writeJSON(b.OutOrStdout(), r) }
 	}
+	if err := write(r, what); err != nil || len(r.Failed) == 0 {
+		return err
+	}
+	return r.Failed[0].err
+}
+
+func (b *benchCmd) printText(r *benchReport, what string) error {
 	b.printSetting(&r.benchSetting)
 	t := newTable("", "", "")
 	t.add("time of a "+what, msText(r.P50)+" ms", fmt.Sprintf("90 %% below %s, 99 %% below %s, at best %s, of %s", msText(r.P90), msText(r.P99), msText(r.Min), thousands(int64(r.Runs))))
@@ -211,6 +226,9 @@ func (b *benchCmd) print(r *benchReport, what string) error {
 	b.printf("%s", rows)
 	if len(r.Engines) > 1 {
 		b.printf("\nmedians of %s in turns\n%s", plural(b.rounds, "round"), enginesTable(r.Engines))
+	}
+	for _, f := range r.Failed {
+		b.printf("\n%s failed: %s\n", f.Engine, f.Error)
 	}
 	if b.ops {
 		b.printf("\n%s", opsText(r))

@@ -16,20 +16,22 @@ import (
 	"time"
 )
 
-// A benchPeer is another engine, run by peerScript.
+// A benchPeer is another engine: one run by peerScript, or effnet by itself in
+// another way.
 type benchPeer struct {
-	name   string // of --compare
-	engine string // in the results
-	module string // of Python that it needs first
-	trains bool
+	name    string // of --compare
+	engine  string // in the results
+	trains  bool
+	threads int // 0: those of --threads
 }
 
 var benchPeers = []benchPeer{
-	{"ort", "onnxruntime", "onnxruntime", false},
-	{"openvino", "openvino", "openvino", false},
-	{"torch", "torch", "torch", true},
-	{"torch-eager", "torch-eager", "torch", true},
-	{"torch-compile", "torch-compile", "torch", true},
+	{"ort", "onnxruntime", false, 0},
+	{"openvino", "openvino", false, 0},
+	{"torch", "torch", true, 0},
+	{"torch-eager", "torch-eager", true, 0},
+	{"torch-compile", "torch-compile", true, 0},
+	{singleEngine, singleEngine, true, 1},
 }
 
 func peerNames() []string {
@@ -49,8 +51,15 @@ func findPeer(name string) (benchPeer, error) {
 	return benchPeer{}, usagef("bench: --compare %s: no such engine, have %s", name, strings.Join(peerNames(), ", "))
 }
 
-// ownEngine is the name of this program in the results.
-const ownEngine = "effnet"
+// The names of this program in the results: with all threads asked for, and
+// beside that with one, which shows what the others are worth.
+const (
+	ownEngine    = "effnet"
+	singleEngine = "effnet-1"
+)
+
+// isOwn reports that an engine is this program.
+func isOwn(engine string) bool { return engine == ownEngine || engine == singleEngine }
 
 //go:embed bench_peer.py
 var peerScript []byte
@@ -97,7 +106,7 @@ type benchProcess struct {
 
 // startProcess starts the engine for a job and waits for its hello.
 func (b *benchCmd) startProcess(ctx context.Context, job benchJob, hello *benchHello) (*benchProcess, error) {
-	job.Threads, job.Batch = b.threads, b.batch
+	job.Threads, job.Batch = b.threadsOf(job.Engine), b.batch
 	job.Output, job.Weights = b.outputOf(job.Engine), b.weightsOf(job.Engine)
 	argv, err := b.command(job)
 	if err != nil {
@@ -129,6 +138,16 @@ func (b *benchCmd) startProcess(ctx context.Context, job benchJob, hello *benchH
 	return p, nil
 }
 
+// threadsOf is how many threads an engine has.
+func (b *benchCmd) threadsOf(engine string) int {
+	for _, p := range benchPeers {
+		if p.engine == engine && p.threads > 0 {
+			return p.threads
+		}
+	}
+	return b.threads
+}
+
 // outputOf is the file of an engine's logits.
 func (b *benchCmd) outputOf(engine string) string { return filepath.Join(b.dir, engine+".npy") }
 
@@ -147,7 +166,7 @@ func (b *benchCmd) command(job benchJob) ([]string, error) {
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		return nil, err
 	}
-	if job.Engine == ownEngine {
+	if isOwn(job.Engine) {
 		self, err := os.Executable()
 		return []string{self, "bench", "--serve", file}, err
 	}
@@ -169,7 +188,7 @@ func benchExec(ctx context.Context, argv []string) *exec.Cmd {
 }
 
 func (b *benchCmd) cannotStart(engine string, err error) error {
-	if engine != ownEngine && (errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist)) {
+	if !isOwn(engine) && (errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist)) {
 		return fmt.Errorf("bench: %s: no program %s; name a Python that has %s with --python", engine, b.python, engine)
 	}
 	return fmt.Errorf("bench: %s: %w", engine, err)
@@ -245,6 +264,28 @@ func (p *benchProcess) close() {
 type benchEngines struct {
 	list   []*benchProcess
 	hellos []benchHello
+	failed []benchFailure
+}
+
+// benchFailure is an engine that could not do its work.
+type benchFailure struct {
+	Engine string `json:"engine"`
+	Error  string `json:"error"`
+
+	err error
+}
+
+// drop leaves out engine i, which failed with err; the others go on. Without
+// effnet there is nothing to compare: that error comes back.
+func (e *benchEngines) drop(ctx context.Context, i int, err error) error {
+	if i == 0 || ctx.Err() != nil {
+		return err
+	}
+	p := e.list[i]
+	p.close()
+	e.failed = append(e.failed, benchFailure{p.name, err.Error(), err})
+	e.list, e.hellos = slices.Delete(e.list, i, i+1), slices.Delete(e.hellos, i, i+1)
+	return nil
 }
 
 // startEngines starts effnet and all others on a job.
@@ -279,31 +320,46 @@ func (e *benchEngines) close() {
 
 // measure runs the engines in turns, for d each; one that is alone needs no
 // rounds. The order changes from round to round, and what still spins in the
-// one gets time to fall asleep before the next begins.
-func (e *benchEngines) measure(rounds int, d time.Duration) ([]*benchSeries, error) {
+// one gets time to fall asleep before the next begins. An engine that fails is
+// dropped with what it did before.
+func (e *benchEngines) measure(ctx context.Context, rounds int, d time.Duration) ([]*benchSeries, error) {
 	if len(e.list) == 1 {
 		rounds = 1
 	}
-	var list []*benchSeries
+	series := map[*benchProcess]*benchSeries{}
 	for i, p := range e.list {
-		list = append(list, &benchSeries{engine: p.name, version: e.hellos[i].Version})
+		series[p] = &benchSeries{engine: p.name, version: e.hellos[i].Version}
 	}
 	for r := range rounds {
-		for i := range e.list {
-			k := (i + r) % len(e.list)
-			var runs benchRuns
-			if err := e.list[k].ask(&runs, "run %g", d.Seconds()); err != nil {
-				return nil, err
+		turns := append(slices.Clone(e.list[r%len(e.list):]), e.list[:r%len(e.list)]...)
+		for _, p := range turns {
+			if err := series[p].turn(p, d); err != nil {
+				if err := e.drop(ctx, slices.Index(e.list, p), err); err != nil {
+					return nil, err
+				}
 			}
-			if len(runs.Times) == 0 || slices.ContainsFunc(runs.Times, func(t float64) bool { return !(t > 0) }) {
-				return nil, fmt.Errorf("bench: %s answered with no times, or not above 0", e.list[k].name)
-			}
-			list[k].rounds = append(list[k].rounds, runs.Times)
-			list[k].peakRSS = max(list[k].peakRSS, runs.PeakRSSMB)
 			if len(e.list) > 1 {
 				time.Sleep(min(d/5, 200*time.Millisecond))
 			}
 		}
 	}
+	var list []*benchSeries
+	for _, p := range e.list {
+		list = append(list, series[p])
+	}
 	return list, nil
+}
+
+// turn adds the times of one round.
+func (s *benchSeries) turn(p *benchProcess, d time.Duration) error {
+	var runs benchRuns
+	if err := p.ask(&runs, "run %g", d.Seconds()); err != nil {
+		return err
+	}
+	if len(runs.Times) == 0 || slices.ContainsFunc(runs.Times, func(t float64) bool { return !(t > 0) }) {
+		return fmt.Errorf("bench: %s answered with no times, or not above 0", p.name)
+	}
+	s.rounds = append(s.rounds, runs.Times)
+	s.peakRSS = max(s.peakRSS, runs.PeakRSSMB)
+	return nil
 }

@@ -98,6 +98,10 @@ func fakePeer(path, fault string) error {
 			}
 			return l, err
 		}
+	case "uncompiled": // fails where it would be compiled first
+		if job.Engine == "torch-compile" {
+			s.commands["losses"] = func(float64) (any, error) { return nil, fmt.Errorf("no C++ compiler") }
+		}
 	case "nothing":
 		s.commands["run"] = func(float64) (any, error) { return benchRuns{}, nil }
 	case "disagree":
@@ -139,7 +143,7 @@ func TestFigures(t *testing.T) {
 }
 
 // TestJudge holds that effnet may be as far from the reference as a multiple of
-// the farthest of PyTorch's runs, and not farther than maxApart.
+// the farthest of PyTorch's runs, and its losses not farther than maxLossApart.
 func TestJudge(t *testing.T) {
 	curve := func(apart float64, s stateApart) lossCurve {
 		return lossCurve{Apart: []float64{0, apart}, States: []stateApart{{Step: 1}, s}}
@@ -160,7 +164,8 @@ func TestJudge(t *testing.T) {
 		{"means", curve(0, stateApart{Mean: 3e-4}), near, "running means"},
 		{"variances", curve(0, stateApart{Variance: 3e-4}), near, "running variances"},
 		{"logits", curve(0, stateApart{Logits: 3e-4}), near, "logits"},
-		{"all far", curve(0.02, stateApart{}), curve(0.5, stateApart{}), "want at most 1.0e-02"},
+		{"all losses far", curve(0.02, stateApart{}), curve(0.5, stateApart{}), "want at most 1.0e-02"},
+		{"all weights far", curve(0, stateApart{Weights: 0.9}), curve(0, stateApart{Weights: 0.5}), ""},
 	} {
 		r := &lossReport{Reference: lossCurve{Engine: referenceEngine}, Engines: []lossCurve{c.own, curve(0, stateApart{}), c.other}}
 		err := r.judge()

@@ -100,15 +100,16 @@ func (b *benchCmd) runTrain(impl *kernel.Impl, arg string) error {
 		return err
 	}
 	defer engines.close()
-	if err := engines.compareLosses(); err != nil {
+	if err := engines.compareLosses(b.Context()); err != nil {
 		return err
 	}
-	series, err := engines.measure(b.rounds, b.time())
+	series, err := engines.measure(b.Context(), b.rounds, b.time())
 	if err != nil {
 		return err
 	}
 	engines.close()
 	// Backwards, a convolution is computed twice: for its input and its weight.
+	r.Failed = engines.failed
 	r.finish(series, 3*2*float64(r.MACs)*float64(b.batch))
 	return b.print(r, "step")
 }
@@ -193,12 +194,18 @@ func (b *benchCmd) writeBatches(job *benchJob, s *arch.Spec, data *dataset.Data)
 }
 
 // compareLosses has every engine take the first steps, whose losses must agree.
-func (e *benchEngines) compareLosses() error {
+// One that cannot take them is dropped.
+func (e *benchEngines) compareLosses(ctx context.Context) error {
 	var own benchLosses
-	for i, p := range e.list {
+	for i := 0; i < len(e.list); i++ {
+		p := e.list[i]
 		var l benchLosses
 		if err := p.ask(&l, "losses %d", checkedSteps); err != nil {
-			return err
+			if err := e.drop(ctx, i, err); err != nil {
+				return err
+			}
+			i--
+			continue
 		}
 		if i == 0 {
 			own = l
