@@ -177,7 +177,7 @@ func (t *Trainer) settleIn() {
 	if t.memory.Limit > 0 {
 		debug.FreeOSMemory() // what is garbage by now may be as large
 	}
-	moveIn(t.bufs, floats(int(t.memory.Arena / 4)), t.memory.MicroBatch)
+	moveIn(t.bufs, floats(int(t.memory.Arena/4)), t.memory.MicroBatch)
 }
 
 // Restore continues from s, which a trainer of the same network and
