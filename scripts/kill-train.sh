@@ -1,10 +1,11 @@
 #!/bin/sh
 # Trains a network once, left alone, and then again and again: each run is
-# killed with SIGKILL at an instant drawn evenly from its whole duration, every
-# fourth once more while it is resumed, and resumed to its end with another
-# number of threads. Weights, the best epoch's weights, metrics and summary must
-# come out as the first's, with nothing half-written left. Every other run saves
-# a checkpoint after every step, so that many kills fall inside a save.
+# killed with SIGKILL at an instant drawn evenly from its duration, which begins
+# when the data is read and the run folder locked; every fourth once more while it
+# is resumed; and resumed to its end with another number of threads. Weights, the
+# best epoch's weights, metrics and summary must come out as the first's, with
+# nothing half-written left. Every other run saves a checkpoint after every step,
+# so that many kills fall inside a save.
 #
 #	kill-train.sh [--kills N]      runs to kill, default 10
 #
@@ -68,29 +69,30 @@ fail() {
 	exit 1
 }
 
+# lasted RUN: seconds since its config.yaml was written.
+lasted() { echo "$(stat -c %.9Y "$1/config.yaml") $(now)" | awk '{ print $2 - $1 }'; }
+
 # Durations of both kinds of run.
 often="--checkpoint-steps 1" rarely="--checkpoint-every 200ms"
-began=$(now)
 start "$dir/whole" 1 "$rarely" && finish
 [ $status = 0 ] || fail "the run that was left alone ended with $status"
-took=$(echo "$began $(now)" | awk '{ print $2 - $1 }')
-began=$(now)
+took=$(lasted "$dir/whole")
 start "$dir/saving" 1 "$often" && finish
 [ $status = 0 ] || fail "the run that saves every step ended with $status"
-tooksaving=$(echo "$began $(now)" | awk '{ print $2 - $1 }')
+tooksaving=$(lasted "$dir/saving")
 content "$dir/whole" >"$dir/want"
 content "$dir/saving" | cmp -s - "$dir/want" || fail "how often checkpoints are saved makes a difference"
 echo "a run takes $took s, $tooksaving s with a checkpoint every step; now $kills are killed" >&2
 
-run=0 again=0 early=0 insave=0 inother=0 pruning=0
-# strike LIMIT: kills after a random part of LIMIT seconds; says where it hit.
+run=0 again=0 insave=0 inother=0 pruning=0
+# strike LIMIT: kills after a random part of LIMIT seconds; counts where it hit.
 # Status 137 if there was something to kill.
 strike() {
+	while [ "$(cat "$dir/cut/lock" 2>/dev/null)" != "$pid" ] && kill -0 $pid 2>/dev/null; do sleep 0.01; done
 	sleep "$(random "$1")"
 	kill -9 $pid 2>/dev/null || :
 	finish
 	[ $status = 137 ] || return 0
-	[ -e "$dir/cut/config.yaml" ] || early=$((early + 1))
 	if ls -A "$dir/cut" 2>/dev/null | grep -q '^\.ckpt.*tmp$'; then
 		insave=$((insave + 1))
 	elif ls -A "$dir/cut" 2>/dev/null | grep -q '^\..*tmp$'; then
@@ -121,4 +123,4 @@ while [ $run -lt "$kills" ]; do
 	[ $((run % 10)) != 0 ] || echo "$run of $kills equal" >&2
 done
 echo "PASS: $run of $run killed runs end with the same model.safetensors ($(head -c 16 "$dir/want")...), best.safetensors, metrics and summary;" \
-	"$((run + again)) kills: $insave inside a checkpoint save, $inother inside another file's, $pruning before old checkpoints were removed, $early before the run had begun"
+	"$((run + again)) kills: $insave inside a checkpoint save, $inother inside another file's, $pruning before old checkpoints were removed"
