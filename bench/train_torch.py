@@ -68,7 +68,7 @@ def check(network, recipe, data):
     for key, value in recipe.items():
         if key not in NAMES and value not in (0, 0.0, False, None, "", "none"):
             sys.exit(f"train_torch: {key} is {value!r}, which is not done here")
-    if recipe["schedule"] != "cosine" or recipe["validation"] or data["subset"]:
+    if recipe["schedule"] != "cosine" or recipe["validation"] or data.get("subset"):
         sys.exit("train_torch: wants the schedule cosine and all images for training: --schedule cosine --validation 0")
     if network["channels"] != 1 or network["stem"]["pool"]:
         sys.exit("train_torch: wants a network for grey images without a max pool")
