@@ -53,9 +53,10 @@ multiply-add units can do, and the most memory the process held.
 
 --compare runs other engines on the same numbers, from a Python that has them:
 
-  ort            ONNX Runtime           openvino       OpenVINO
-  torch          PyTorch, channels_last effnet-1       effnet, one thread
-  torch-eager    PyTorch as it comes    torch-compile  PyTorch, torch.compile
+  ort            ONNX Runtime             openvino   OpenVINO
+  torch          PyTorch, channels_last   effnet-1   effnet with one thread
+  torch-eager    PyTorch as it comes
+  torch-compile  PyTorch, torch.compile
 
 Each engine is a process of its own, limited to --threads. They are measured in
 turns for --seconds each, --rounds times; figures are medians of rounds. Their
@@ -70,9 +71,11 @@ multiply-adds and memory can do.
 takes so many steps in each engine instead, from the same weights on the same
 batches, and compares losses, weights and running statistics with those of
 PyTorch in float64: effnet may be as far from them as twice what PyTorch's own
-float32 is, else the exit status is 1. --start measures from the start of a process to its first answer. --machine needs no
-network: it measures the machine. EFFNET_KERNEL chooses effnet's kernels: avx512,
-avx2, neon (on arm64) or go. See docs/bench.md.`,
+float32 is, else the exit status is 1.
+
+--start measures from the start of a process to its first answer. --machine needs
+no network: it measures the machine. EFFNET_KERNEL chooses effnet's kernels:
+avx512, avx2, neon (on arm64) or go. See docs/bench.md.`,
 		Example: `  effnet bench efficientnet_b0 --threads 1
   effnet bench model.safetensors --batch 16 --ops
   effnet bench efficientnet_b0 --roofline roofline.svg
