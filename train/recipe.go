@@ -125,10 +125,11 @@ func (r *Recipe) engineOptimizer() Optimizer {
 
 // schedule is the learning rate over the steps of a resolved recipe.
 func (r *Recipe) schedule(stepsPerEpoch int) Schedule {
+	total := int64(r.Epochs) * int64(stepsPerEpoch)
 	return Schedule{
 		Kind: r.Schedule, Base: r.LR,
-		Warmup: int64(math.Round(r.WarmupEpochs * float64(stepsPerEpoch))),
-		Total:  int64(r.Epochs) * int64(stepsPerEpoch),
+		Warmup: min(int64(math.Round(r.WarmupEpochs*float64(stepsPerEpoch))), total/2),
+		Total:  total,
 		Rate:   r.DecayRate, Every: r.DecayEpochs * float64(stepsPerEpoch),
 	}
 }

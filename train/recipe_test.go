@@ -96,6 +96,9 @@ func TestRecipeSmallData(t *testing.T) {
 	if r.Batch != 32 || r.WarmupEpochs != 0.5 || r.LR != lr/8 {
 		t.Errorf("batch %d, warm-up %v, learning rate %v", r.Batch, r.WarmupEpochs, r.LR)
 	}
+	if s := r.schedule(1); s.Check() != nil || s.LR(0) != r.LR {
+		t.Errorf("a run of one step: %v, learning rate %v, want %v", s.Check(), s.LR(0), r.LR)
+	}
 	if _, err := r.Resolve(0, 0, 0); err == nil {
 		t.Error("no images: no error")
 	}
