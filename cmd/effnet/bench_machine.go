@@ -238,8 +238,11 @@ func measureBest(threads int, d time.Duration, prepare func() (work func() int64
 
 // peakRSS is the most memory the process has held, in MB; 0 where the system
 // does not say.
-func peakRSS() float64 {
-	data, err := os.ReadFile("/proc/self/status")
+func peakRSS() float64 { return peakRSSOf("self") }
+
+// peakRSSOf is that of the process with a number.
+func peakRSSOf(pid string) float64 {
+	data, err := os.ReadFile("/proc/" + pid + "/status")
 	if err != nil {
 		return 0
 	}
