@@ -1,11 +1,12 @@
 #!/bin/sh
 # Trains a network once, left alone, and then again and again: each run is
-# killed with SIGKILL at an instant drawn evenly from its duration, which begins
-# when the data is read and the run folder locked; every fourth once more while it
-# is resumed; and resumed to its end with another number of threads. Weights, the
-# best epoch's weights, metrics and summary must come out as the first's, with
-# nothing half-written left. Every other run saves a checkpoint after every step,
-# so that many kills fall inside a save.
+# killed with SIGKILL at an instant drawn evenly from its processor time, which
+# other work on the machine does not stretch, from when the data is read and the
+# run folder locked; every fourth once more while it is resumed; and resumed to its
+# end with another number of threads. Weights, the best epoch's weights, metrics
+# and summary must come out as the first's, with nothing half-written left. Every
+# other run saves a checkpoint after every step, so that many kills fall inside a
+# save. Linux only.
 #
 #	kill-train.sh [--kills N]      runs to kill, default 10
 #
@@ -29,8 +30,7 @@ pid=
 trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null || :; rm -rf "$dir"' EXIT
 trap 'exit 1' INT TERM
 
-now() { date +%s.%N; }
-# random HIGH: seconds from 0, to the millisecond.
+# random HIGH: a number from 0, to the thousandth.
 random() { od -An -N4 -tu4 /dev/urandom | awk -v high="$1" '{ printf "%.3f", high * $1 / 4294967296 }'; }
 
 # content RUN: all that must be equal; fields of time are left out.
@@ -69,27 +69,51 @@ fail() {
 	exit 1
 }
 
-# lasted RUN: seconds since its config.yaml was written.
-lasted() { echo "$(stat -c %.9Y "$1/config.yaml") $(now)" | awk '{ print $2 - $1 }'; }
+# spent: sets ticks to the clock ticks that the processors spent on $pid; false
+# when it has ended.
+spent() {
+	read -r stat 2>/dev/null <"/proc/$pid/stat" || return 1
+	set -- ${stat##*) } # from the third field on, the state
+	[ "$1" != Z ] || return 1
+	ticks=$((${12} + ${13}))
+}
+
+# begun RUN: waits until the process has locked the run folder; sets from to ticks.
+begun() {
+	while [ "$(cat "$1/lock" 2>/dev/null)" != "$pid" ] && spent; do sleep 0.005; done
+	ticks=0
+	spent || :
+	from=$ticks
+}
+
+# alone RUN SAVES: leaves a run alone and sets took to the ticks of all of it.
+alone() {
+	start "$1" 1 "$2"
+	begun "$1"
+	while spent; do sleep 0.005; done
+	took=$((ticks - from))
+	finish
+	[ $status = 0 ] || fail "a run that was left alone ended with $status"
+}
 
 # Durations of both kinds of run.
 often="--checkpoint-steps 1" rarely="--checkpoint-every 200ms"
-start "$dir/whole" 1 "$rarely" && finish
-[ $status = 0 ] || fail "the run that was left alone ended with $status"
-took=$(lasted "$dir/whole")
-start "$dir/saving" 1 "$often" && finish
-[ $status = 0 ] || fail "the run that saves every step ended with $status"
-tooksaving=$(lasted "$dir/saving")
+alone "$dir/saving" "$often"
+tooksaving=$took
+alone "$dir/whole" "$rarely"
 content "$dir/whole" >"$dir/want"
 content "$dir/saving" | cmp -s - "$dir/want" || fail "how often checkpoints are saved makes a difference"
-echo "a run takes $took s, $tooksaving s with a checkpoint every step; now $kills are killed" >&2
+echo "a run takes $took ticks, $tooksaving with a checkpoint every step; now $kills are killed" >&2
 
 run=0 again=0 insave=0 inother=0 pruning=0
-# strike LIMIT: kills after a random part of LIMIT seconds; counts where it hit.
+# strike LIMIT: kills after a random part of LIMIT ticks; counts where it hit.
 # Status 137 if there was something to kill.
 strike() {
-	while [ "$(cat "$dir/cut/lock" 2>/dev/null)" != "$pid" ] && kill -0 $pid 2>/dev/null; do sleep 0.01; done
-	sleep "$(random "$1")"
+	begun "$dir/cut"
+	until=$(random "$1")
+	until=$((from + ${until%.*}))
+	while spent && [ $ticks -lt $until ]; do sleep 0.002; done
+	sleep "$(random 0.02)" # within a tick, or while it waits for the disk
 	kill -9 $pid 2>/dev/null || :
 	finish
 	[ $status = 137 ] || return 0
