@@ -12,7 +12,6 @@ Recipes with more than shifts and mirrors are refused.
 import argparse
 import gzip
 import importlib.util
-import json
 import math
 import os
 import sys
@@ -152,7 +151,7 @@ def main():
             logits = net(prepared(images))
             loss += nn.functional.cross_entropy(logits, labels, reduction="sum").item()
             correct += (logits.argmax(1) == labels).sum().item()
-    print(json.dumps(dict(seconds=seconds, steps=step, test=dict(images=len(y), loss=loss / len(y), accuracy=correct / len(y)))))
+    peer.say(dict(seconds=seconds, steps=step, test=dict(images=len(y), loss=loss / len(y), accuracy=correct / len(y))))
 
 
 if __name__ == "__main__":

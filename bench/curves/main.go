@@ -32,6 +32,7 @@ type report struct {
 		CPU   string `json:"cpu"`
 		Cores int    `json:"cores"`
 	} `json:"machine"`
+	LR        float64   `json:"lr"`
 	Steps     int       `json:"steps"`
 	Reference curve     `json:"reference"`
 	Engines   []curve   `json:"engines"`
@@ -115,13 +116,13 @@ func table(w io.Writer, list []*report) error {
 	fmt.Fprintf(w, "%s; relative differences from PyTorch %s in float64: of losses, the largest up to a step; of the rest after the last\n",
 		machine(list), list[0].Reference.Version)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "network\tpixels\tbatch\toptimizer\tsteps\tloss\tengine\tto 1\tto 10\tto 50\tto 100\tto the last\tallowed\tweights\tgamma, beta\trunning means\tvariances\tlogits\t")
+	fmt.Fprintln(t, "network\tpixels\tbatch\toptimizer\trate\tsteps\tloss\tengine\tto 1\tto 10\tto 50\tto 100\tto the last\tallowed\tweights\tgamma, beta\trunning means\tvariances\tlogits\t")
 	for _, r := range list {
 		for i, c := range r.Engines {
-			cells := []string{"", "", "", "", "", ""}
+			cells := []string{"", "", "", "", "", "", ""}
 			if i == 0 {
 				l := r.Reference.Losses
-				cells = []string{r.Net, fmt.Sprint(r.Resolution), fmt.Sprint(r.Batch), r.Optimizer, fmt.Sprint(r.Steps), fmt.Sprintf("%.3f to %.3f", l[0], l[r.Steps-1])}
+				cells = []string{r.Net, fmt.Sprint(r.Resolution), fmt.Sprint(r.Batch), r.Optimizer, fmt.Sprint(r.LR), fmt.Sprint(r.Steps), fmt.Sprintf("%.3f to %.3f", l[0], l[r.Steps-1])}
 			}
 			cells = append(cells, engineName(c.Engine))
 			for _, step := range []int{1, 10, 50, 100, r.Steps} {
@@ -179,7 +180,7 @@ func draw(list []*report) *figures.Losses {
 	}
 	for _, r := range list {
 		p := figures.LossPanel{
-			Title:     fmt.Sprintf("%s at %dx%d, %s, batch %d, %s", r.Net, r.Resolution, r.Resolution, r.Optimizer, r.Batch, r.Data),
+			Title:     fmt.Sprintf("%s at %dx%d, %s, %s at %g, batch %d", r.Net, r.Resolution, r.Resolution, r.Data, r.Optimizer, r.LR, r.Batch),
 			Reference: lossCurve(&r.Reference),
 			Bound:     slices.Clone(r.Bound),
 		}

@@ -10,7 +10,7 @@ import (
 
 const agreeing = `{
  "net": "small_1m", "resolution": 28, "batch": 128, "threads": 1, "kernel": "go", "optimizer": "sgd", "data": "noise",
- "machine": {"cpu": "a CPU", "cores": 2}, "steps": 2,
+ "machine": {"cpu": "a CPU", "cores": 2}, "lr": 0.05, "steps": 2,
  "reference": {"engine": "torch-float64", "version": "2", "losses": [2.5, 2.25]},
  "engines": [
   {"engine": "effnet", "losses": [2.5, 2.25], "apart": [1e-8, 3e-7],
@@ -40,7 +40,7 @@ func TestRun(t *testing.T) {
 	}{
 		{[]string{good}, true, []string{
 			"a CPU, 2 cores, kernels go; relative differences from PyTorch 2 in float64",
-			"small_1m  28      128    sgd        2      2.500 to 2.250  effnet                  1.0e-08  -      -      -       3.0e-07      4.0e-06  1.0e-07  2.0e-07      3.0e-07        4.0e-07    5.0e-07  within",
+			"small_1m  28      128    sgd        0.05  2      2.500 to 2.250  effnet                  1.0e-08  -      -      -       3.0e-07      4.0e-06  1.0e-07  2.0e-07      3.0e-07        4.0e-07    5.0e-07  within",
 			"PyTorch, channels_last  2.0e-08  -      -      -       1.0e-06               1.0e-06  2.0e-06",
 		}, ""},
 		{[]string{good, apart}, false, []string{"within", "TOO FAR"}, ""},

@@ -30,6 +30,7 @@ type benchCmd struct {
 
 	train     bool
 	optimizer string
+	lr        positive // 0: the recipe's
 	losses    int
 	memory    amount
 	data      string
@@ -110,6 +111,7 @@ avx512, avx2, neon (on arm64) or go. See docs/bench.md.`,
 	fs.IntVar(&b.rounds, "rounds", 5, "of --compare and --start")
 	fs.BoolVar(&b.train, "train", false, "measure training steps")
 	fs.StringVar(&b.optimizer, "optimizer", "rmsprop", "of --train: rmsprop, sgd or adamw")
+	fs.Var(&b.lr, "lr", "of --train: the learning `rate` (default: that of the recipe efficientnet for this batch)")
 	fs.IntVar(&b.losses, "losses", 0, "of --train: compare the losses of so many `steps` instead of the time")
 	b.memory.base = 1024
 	fs.Var(&b.memory, "memory", "of --train: effnet's limit, such as 600M (see 'effnet train')")

@@ -38,6 +38,7 @@ const (
 // batches stay together.
 type lossReport struct {
 	benchSetting
+	LR        float64     `json:"lr"` // of every step
 	Steps     int         `json:"steps"`
 	Reference lossCurve   `json:"reference"` // PyTorch in float64
 	Engines   []lossCurve `json:"engines"`   // effnet first
@@ -82,7 +83,7 @@ func (b *benchCmd) runLosses(arg string) error {
 	if err != nil {
 		return err
 	}
-	r := &lossReport{benchSetting: setting, Steps: b.losses}
+	r := &lossReport{benchSetting: setting, LR: job.Train.LR, Steps: b.losses}
 	if err := b.follow(job, &r.Reference, referenceEngine); err != nil {
 		return err
 	}
@@ -293,8 +294,8 @@ func (b *benchCmd) printLosses(r *lossReport) error {
 		return writeJSON(b.OutOrStdout(), r)
 	}
 	b.printSetting(&r.benchSetting)
-	b.printf("%s from the same weights; relative differences from %s %s, whose loss went from %.4f to %.4f\n",
-		plural(r.Steps, "step"), r.Reference.Engine, r.Reference.Version, r.Reference.Losses[0], r.Reference.Losses[r.Steps-1])
+	b.printf("%s at %g from the same weights; relative differences from %s %s, whose loss went from %.4f to %.4f\n",
+		plural(r.Steps, "step"), r.LR, r.Reference.Engine, r.Reference.Version, r.Reference.Losses[0], r.Reference.Losses[r.Steps-1])
 	steps := lossMarks(r.Steps)
 	head := []string{"engine", "version"}
 	for _, s := range steps {

@@ -50,7 +50,10 @@ func (b *benchCmd) prepareTraining(arg string) (benchJob, benchSetting, error) {
 	if err := recipe.SetOptimizer(b.optimizer); err != nil {
 		return benchJob{}, benchSetting{}, usagef("bench: --optimizer is %q, want rmsprop, sgd or adamw", b.optimizer)
 	}
-	how.LR = recipe.LRPer256 * float64(b.batch) / 256
+	how.LR = float64(b.lr)
+	if how.LR == 0 {
+		how.LR = recipe.LRPer256 * float64(b.batch) / 256
+	}
 	if how.Optimizer, err = optimizerOf(b.optimizer); err != nil {
 		return benchJob{}, benchSetting{}, err
 	}
