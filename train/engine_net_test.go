@@ -137,9 +137,9 @@ func TestNetworks(t *testing.T) {
 	for _, c := range cases {
 		g := graphOf(t, c.net())
 		x, y := batch(g, c.n, 7)
-		for i, k := range append(kernels(), kernels()...) {
+		for i, k := range append(kernels(), kernels()[0]) {
 			t.Run(c.name+"/"+k, func(t *testing.T) {
-				if i >= len(kernels()) {
+				if i == len(kernels()) {
 					narrowBands(t)
 				}
 				tr := compileFor(t, g, golden.Weights(g), Config{Batch: c.n + 2, Threads: 2, Kernel: k, Seed: 3, LabelSmoothing: 0.1})
