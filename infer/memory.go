@@ -68,17 +68,14 @@ func placeValues(values []*value) int {
 	return total
 }
 
-const (
-	cacheLine = 64
-	largePage = 2 << 20
-)
+const cacheLine = 64
 
 // aligned makes room for n floats that begins at a cache line, or where it is
 // large at a large page: see settle.
 func aligned(n int) []float32 {
 	align := cacheLine
-	if 4*n >= largePage {
-		align = largePage
+	if 4*n >= largepages.Size {
+		align = largepages.Size
 	}
 	x := make([]float32, n+align/4-1)
 	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(x))) % uintptr(align) / 4

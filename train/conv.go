@@ -8,7 +8,6 @@ type pointwise struct {
 	bn      *batchNorm // of out; nil: none
 	acc     bool       // backward adds to in.grad
 	chunk   int        // rows at a time
-	whole   *whole     // nil: lanes sum the gradient of the weight
 }
 
 func (n *pointwise) forward(e *engine, w *worker, t *tile) {
@@ -40,8 +39,8 @@ func (n *pointwise) backward(e *engine, w *worker, t *tile) {
 		first := t.first && a == r0
 		n.fetch(e, w, b)
 		switch {
-		case n.whole != nil:
-			dy = n.whole.gather(e, w, a, b)
+		case f.whole != nil:
+			dy = f.whole.gather(e, w, a, b)
 			f.addBiasGrad(w.k, e.blocks[t.lane], dy, first)
 		case f.frozen:
 			dy = gradRows(w, n.out, n.bn, a, b)

@@ -179,13 +179,14 @@ func (e *engine) finishBackward() {
 	e.pool.Do(len(e.p.jobs), e.reduceLoop)
 }
 
-// settle ends a step: the caller's slices are let go, and every worker's
-// scratch grows to what the neediest took, so that later steps allocate nothing.
+// settle ends a step: the caller's slices and the arena are let go, and every
+// worker's scratch grows to what the neediest took, so that later steps allocate nothing.
 func (e *engine) settle() {
 	e.input.store.data, e.targets = nil, Targets{}
 	most := 0
 	for i := range e.workers {
 		most = max(most, len(e.workers[i].slab))
+		e.workers[i].ahead.Set()
 	}
 	for i := range e.workers {
 		if w := &e.workers[i]; len(w.slab) < most {

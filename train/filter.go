@@ -17,8 +17,8 @@ type filter struct {
 	grad      partial
 	bias      []float32 // [cout]; nil: none
 	biasGrad  partial
-	frozen    bool // it has no gradient
-	whole     bool // lanes do not sum the weight's gradient: see whole
+	frozen    bool   // it has no gradient
+	whole     *whole // how the weight's gradient is made where lanes do not sum it; else nil
 }
 
 func newFilter(op *arch.Op, p *params, wantInput bool) *filter {
@@ -73,7 +73,7 @@ func (f *filter) partials() []*partial {
 		return nil
 	}
 	var ps []*partial
-	if !f.whole {
+	if f.whole == nil {
 		ps = append(ps, &f.grad)
 	}
 	if f.bias != nil {

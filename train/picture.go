@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"image/draw"
 	"image/png"
 	"math"
 
@@ -54,9 +55,9 @@ func picture(x []float32, n, c int, mean, std []float64) (*tfevents.Image, error
 		return uint8(math.Round(255 * max(0, min(v, 1))))
 	}
 	out := &tfevents.Image{Width: box.Dx(), Height: box.Dy(), Channels: 1}
-	grey, colour := image.NewGray(box), image.NewNRGBA(box)
+	var img draw.Image = image.NewGray(box)
 	if c == 3 {
-		out.Channels = 3
+		out.Channels, img = 3, image.NewNRGBA(box)
 	}
 	for row := range box.Dy() {
 		for col := range box.Dx() {
@@ -64,21 +65,16 @@ func picture(x []float32, n, c int, mean, std []float64) (*tfevents.Image, error
 			q, w := col/(side+pictureGap), col%(side+pictureGap)
 			k := r*cols + q
 			if h >= side || w >= side || k >= n {
-				grey.SetGray(col, row, color.Gray{255})
-				colour.SetNRGBA(col, row, color.NRGBA{255, 255, 255, 255})
+				img.Set(col, row, color.White)
 				continue
 			}
 			at := ((k*side+h)*side + w) * c
 			if c == 3 {
-				colour.SetNRGBA(col, row, color.NRGBA{value(at, 0), value(at, 1), value(at, 2), 255})
+				img.Set(col, row, color.NRGBA{value(at, 0), value(at, 1), value(at, 2), 255})
 			} else {
-				grey.SetGray(col, row, color.Gray{value(at, 0)})
+				img.Set(col, row, color.Gray{value(at, 0)})
 			}
 		}
-	}
-	var img image.Image = grey
-	if c == 3 {
-		img = colour
 	}
 	var b bytes.Buffer
 	err := png.Encode(&b, img)

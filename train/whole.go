@@ -5,10 +5,8 @@ package train
 // after the pass's backward, some rows of dw a job. Lanes that summed it each
 // in memory of their own would move more than both factors are.
 type whole struct {
-	in, out *value
-	f       *filter
-	bn      *batchNorm
-	// Where they are gathered in the stash, in floats of an image; -1: they are
+	*pointwise
+	// Where both are gathered in the stash, in floats of an image; -1: they are
 	// kept anyway.
 	x, dy int
 }
@@ -24,18 +22,18 @@ func (n *pointwise) planWhole(p *pass, batch int) {
 	if f.frozen || rows*(f.cin+f.cout) > maxLanes*f.cin*f.cout {
 		return
 	}
-	f.whole = true
-	n.whole = &whole{in: n.in, out: n.out, f: f, bn: n.bn, x: -1, dy: -1}
+	g := &whole{pointwise: n, x: -1, dy: -1}
+	f.whole = g
 	if n.in.store == nil {
-		n.whole.x = p.stash
+		g.x = p.stash
 		p.stash += align(n.in.elems())
 	}
 	if n.bn != nil {
-		n.whole.dy = p.stash
+		g.dy = p.stash
 		p.stash += align(n.out.elems())
 	}
 	for r := 0; r < f.cout; r += wholeRows {
-		p.jobs = append(p.jobs, wholeJob{n.whole, r})
+		p.jobs = append(p.jobs, wholeJob{g, r})
 	}
 	p.heavy = true
 }

@@ -47,9 +47,7 @@ recipe's, its schedule is not used. Nothing is kept.`,
 	fs.StringVarP(&l.figure, "output", "o", "", "`FIGURE` to draw, .svg or .png")
 	fs.BoolVar(&l.json, "json", false, "print all points and the result as JSON")
 	fs.IntVar(&l.resolution, "resolution", 0, "`pixels` a side that the network sees (default: the network's)")
-	l.start.model.register(fs)
-	fs.StringVar(&l.start.freeze, "freeze", "", "`PARTS` of a model that keep their weights, as for train")
-	fs.BoolVar(&l.start.freezeBN, "freeze-bn", false, "use a model's running statistics in batch norm and keep them")
+	l.start.register(fs)
 	fs.IntVar(&l.threads, "threads", 0, "threads (default: all); does not change the result")
 	l.recipe.register(fs, "lr", "schedule", "warmup", "lr-per-256", "decay-rate", "decay-epochs", "progressive", "first-resolution", "first-dropout", "first-drop-path", "epochs", "ema")
 	return l.Command

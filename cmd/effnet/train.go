@@ -71,9 +71,7 @@ bits as if it had never stopped.`,
 	fs.StringVar(&t.out, "out", "", "run `folder`")
 	fs.BoolVar(&t.resume, "resume", false, "go on with a run that was stopped")
 	fs.IntVar(&t.resolution, "resolution", 0, "`pixels` a side that the network sees (default: the network's)")
-	t.start.model.register(fs)
-	fs.StringVar(&t.start.freeze, "freeze", "", "`PARTS` of a model that keep their weights: stem, stages such as 2 or 1-3, head, or all but the classifier")
-	fs.BoolVar(&t.start.freezeBN, "freeze-bn", false, "use a model's running statistics in batch norm and keep them")
+	t.start.register(fs)
 	fs.IntVar(&t.threads, "threads", 0, "threads (default: all); does not change the result")
 	t.memory.base = 1024
 	fs.Var(&t.memory, "memory", "limit of the process's memory, such as 600M or 2G: more arithmetic, and if need be smaller parts of a batch")

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/spf13/pflag"
+
 	"effnet/arch"
 	"effnet/dataset"
 	"effnet/train"
@@ -20,6 +22,12 @@ type startFlags struct {
 	model    modelFlags
 	freeze   string
 	freezeBN bool
+}
+
+func (f *startFlags) register(fs *pflag.FlagSet) {
+	f.model.register(fs)
+	fs.StringVar(&f.freeze, "freeze", "", "`PARTS` of a model that keep their weights: stem, stages such as 2 or 1-3, head, or all but the classifier")
+	fs.BoolVar(&f.freezeBN, "freeze-bn", false, "use a model's running statistics in batch norm and keep them")
 }
 
 // namesModel reports whether the argument of train means trained weights and

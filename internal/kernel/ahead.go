@@ -7,7 +7,7 @@ type Ahead struct {
 	parts [3][]float32
 }
 
-// Set makes a the given stretches, in this order.
+// Set makes a the given stretches, three at most, in this order.
 func (a *Ahead) Set(parts ...[]float32) {
 	a.parts = [3][]float32{}
 	copy(a.parts[:], parts)

@@ -1,6 +1,3 @@
-// Package largepages asks the system to hold memory in large pages, which a
-// processor finds with fewer look-ups. What the system makes of it changes
-// nothing but time.
 package largepages
 
 import (
@@ -8,10 +5,6 @@ import (
 
 	"golang.org/x/sys/unix"
 )
-
-// size is that of a large page, bytes: of amd64, and of arm64 with small pages
-// of 4 KiB.
-const size = 2 << 20
 
 // Expect is for memory that has just been made: what is first touched after
 // it, is laid into large pages at once.
@@ -36,10 +29,10 @@ func whole(x []float32) []byte {
 		return nil
 	}
 	b := unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), 4*len(x))
-	skip := -uintptr(unsafe.Pointer(&b[0])) % size
-	if uintptr(len(b)) < skip+size {
+	skip := -uintptr(unsafe.Pointer(&b[0])) % Size
+	if uintptr(len(b)) < skip+Size {
 		return nil
 	}
 	b = b[skip:]
-	return b[:len(b)/size*size]
+	return b[:len(b)/Size*Size]
 }

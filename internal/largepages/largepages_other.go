@@ -1,6 +1,5 @@
 //go:build !linux
 
-// Package largepages does nothing on this system.
 package largepages
 
 // Expect does nothing.
