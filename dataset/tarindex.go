@@ -122,7 +122,7 @@ func (x *tarIndexer) member(h *tar.Header, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	if h.Typeflag == tar.TypeGNUSparse || slices.ContainsFunc(paxKeys(h), func(k string) bool { return strings.HasPrefix(k, "GNU.sparse.") }) {
+	if h.Typeflag == tar.TypeGNUSparse || isSparsePAX(h) {
 		return fmt.Errorf("%q is a sparse file, which is not supported", short(h.Name))
 	}
 	if h.Typeflag != tar.TypeReg {
@@ -180,12 +180,14 @@ func (x *tarIndexer) member(h *tar.Header, r io.Reader) error {
 	return nil
 }
 
-func paxKeys(h *tar.Header) []string {
-	var keys []string
+// isSparsePAX reports whether a member is sparse by its extended header.
+func isSparsePAX(h *tar.Header) bool {
 	for k := range h.PAXRecords {
-		keys = append(keys, k)
+		if strings.HasPrefix(k, "GNU.sparse.") {
+			return true
+		}
 	}
-	return keys
+	return false
 }
 
 // endSample closes the current sample.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -132,19 +133,13 @@ func (d *learningDrawing) style(i int) item {
 
 // legend explains the lines and returns where it ends.
 func (d *learningDrawing) legend(y float64) float64 {
-	swatch := func(x float64, style item) {
-		style.kind, style.pts = shapeLine, []point{{x, y - 4}, {x + 26, y - 4}}
-		d.add(style)
-	}
 	if len(d.Runs) == 1 {
 		x := 8.0
 		for _, e := range []struct {
 			text  string
 			style item
 		}{{"validation", valStyle}, {"training, mean over an epoch", trainStyle}, {"training, mean over some steps", stepStyle}} {
-			swatch(x, e.style)
-			d.label(x+33, y, e.text, 12, anchorStart, inkText)
-			x += 33 + textWidth(e.text, 12, false) + 28
+			x = d.key(x, y, e.text, e.style, inkText)
 		}
 		if b := d.Runs[0].Best(); b != nil {
 			text := fmt.Sprintf("best epoch: %.0f, %s", b.Epoch, percent(b.Val.Accuracy))
@@ -155,13 +150,13 @@ func (d *learningDrawing) legend(y float64) float64 {
 	}
 	for i := range d.Runs {
 		r := &d.Runs[i]
-		swatch(8, d.style(i))
+		d.swatch(8, y, d.style(i))
 		best := ""
 		if b := r.Best(); b != nil {
 			best = fmt.Sprintf("best %s, epoch %.0f", percent(b.Val.Accuracy), b.Epoch)
 		}
 		width := textWidth(best, 12, false)
-		d.label(41, y, clipText(r.Name, 12, false, d.w-41-8-width-20), 12, anchorStart, inkText)
+		d.label(8+swatchWidth, y, clipText(r.Name, 12, false, d.w-8-swatchWidth-8-width-20), 12, anchorStart, inkText)
 		d.label(d.w-24, y, best, 12, anchorEnd, inkMuted)
 		y += 18
 	}
@@ -244,15 +239,7 @@ func (d *learningDrawing) rates(top, left, right, height float64) {
 	for i := range d.Runs {
 		r := &d.Runs[i]
 		points := slices.Concat(r.Steps, r.Epochs)
-		slices.SortStableFunc(points, func(a, b LearningPoint) int {
-			switch {
-			case a.Epoch < b.Epoch:
-				return -1
-			case a.Epoch > b.Epoch:
-				return 1
-			}
-			return 0
-		})
+		slices.SortStableFunc(points, func(a, b LearningPoint) int { return cmp.Compare(a.Epoch, b.Epoch) })
 		curves[i] = series(points, learningRate)
 		for _, q := range curves[i] {
 			ys = append(ys, q.y)

@@ -68,20 +68,16 @@ func (c *LRCurve) draw() (*scene, error) {
 		text  string
 		style item
 	}{{"smoothed", item{stroke: inkDepth, width: 2.5}}, {"of each batch", item{stroke: inkDepth, width: 1, alpha: 0.35}}} {
-		e.style.kind, e.style.pts = shapeLine, []point{{x, 40}, {x + 26, 40}}
-		s.add(e.style)
-		s.label(x+33, 44, e.text, 12, anchorStart, inkText)
-		x += 33 + textWidth(e.text, 12, false) + 28
+		x = s.key(x, 44, e.text, e.style, inkText)
 	}
 	inks := []ink{inkWidth, inkResolution, inkCompound}
 	for i, m := range c.Marks {
 		c := inks[i%len(inks)]
 		at := p.x.at(m.LR)
-		s.add(item{kind: shapeLine, pts: []point{{at, p.y.a}, {at, p.y.b}}, stroke: c, width: 1.5, dash: []float64{5, 4}, tip: m.Name})
-		text := fmt.Sprintf("%s: %.2g", m.Name, m.LR)
-		s.add(item{kind: shapeLine, pts: []point{{x, 40}, {x + 26, 40}}, stroke: c, width: 1.5, dash: []float64{5, 4}})
-		s.label(x+33, 44, text, 12, anchorStart, c)
-		x += 33 + textWidth(text, 12, false) + 28
+		style := item{stroke: c, width: 1.5, dash: []float64{5, 4}}
+		x = s.key(x, 44, fmt.Sprintf("%s: %.2g", m.Name, m.LR), style, c)
+		style.kind, style.pts, style.tip = shapeLine, []point{{at, p.y.a}, {at, p.y.b}}, m.Name
+		s.add(style)
 	}
 	return s, nil
 }

@@ -87,3 +87,20 @@ func clipSegment(p, q point, lo, hi float64) (a, b point, ok bool) {
 	}
 	return at(from), at(to), from < to
 }
+
+// swatchWidth is the room that a sample of a line takes in a legend, the gap
+// behind it included.
+const swatchWidth = 33
+
+// swatch draws a sample of a line for a text whose base is y.
+func (s *scene) swatch(x, y float64, style item) {
+	style.kind, style.pts = shapeLine, []point{{x, y - 4}, {x + 26, y - 4}}
+	s.add(style)
+}
+
+// key is an entry of a legend in one line; it returns where the next one begins.
+func (s *scene) key(x, y float64, text string, style item, c ink) float64 {
+	s.swatch(x, y, style)
+	s.label(x+swatchWidth, y, text, 12, anchorStart, c)
+	return x + swatchWidth + textWidth(text, 12, false) + 28
+}
