@@ -56,10 +56,8 @@ type Network struct {
 	// triangle: a depth factor too small to add a layer counts for nothing.
 	Realised arch.Shares `json:"realised"`
 
-	CostRatio   float64 `json:"cost_ratio"` // realised MACs over the base's
-	MACs        int64   `json:"macs"`
-	Params      int64   `json:"params"`
-	Activations int64   `json:"activations"`
+	CostRatio float64 `json:"cost_ratio"` // realised cost over the base's
+	Costs
 }
 
 // setting is one outcome of rounding along a dimension.
@@ -302,7 +300,7 @@ func (n *Network) resolve(spec *arch.Spec, baseMACs int64) error {
 	for i := range spec.Stages {
 		n.Stages = append(n.Stages, spec.Stages[i].String())
 	}
-	n.MACs, n.Params, n.Activations = c.MACs, c.Params, c.Activations
+	n.Costs = countedCosts(&c)
 	n.CostRatio = float64(c.MACs) / float64(baseMACs)
 	return nil
 }
