@@ -27,6 +27,7 @@ var allowed = map[string]struct{ inside, outside []string }{
 	"effnet/report":                 {[]string{"arch", "search", "internal/atomicfile"}, []string{"gonum.org/v1/plot", "gonum.org/v1/gonum"}},
 	"effnet/internal/atomicfile":    {nil, nil},
 	"effnet/internal/alloctest":     {nil, nil},
+	"effnet/internal/loopback":      {nil, nil},
 	"effnet/internal/lockfile":      {nil, []string{"golang.org/x/sys"}},
 	"effnet/internal/largepages":    {nil, []string{"golang.org/x/sys"}},
 	"effnet/internal/jpeg":          {nil, nil},
