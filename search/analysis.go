@@ -29,6 +29,7 @@ const (
 	RoleWidth      Role = "width"
 	RoleResolution Role = "resolution"
 	RoleB0         Role = "b0"
+	RoleFast       Role = "fast"     // the ratio that keeps activations low
 	RoleCompound   Role = "compound" // explored: the chosen one
 	RoleMixed      Role = "mixed"
 )
@@ -210,6 +211,8 @@ func (r *Result) role(n *Network, stage Stage) Role {
 		return RoleCompound
 	case n.ID == prefix(r.Config.Factor)+"b0", n.ID == prefix(r.Config.ValidateFactor)+"b0":
 		return RoleB0
+	case n.ID == prefix(r.Config.ValidateFactor)+"fast":
+		return RoleFast
 	}
 	return RoleMixed
 }

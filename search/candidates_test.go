@@ -27,6 +27,15 @@ func enumerate(t testing.TB, name string, factor, tolerance float64) *Space {
 	return sp
 }
 
+// all makes every network of a space.
+func all(sp *Space) []Network {
+	nets := make([]Network, sp.Len())
+	for i := range nets {
+		nets[i] = sp.network(&sp.points[i])
+	}
+	return nets
+}
+
 // TestEnumerate checks what a space promises of each of its networks.
 func TestEnumerate(t *testing.T) {
 	for _, c := range []struct {
@@ -42,8 +51,8 @@ func TestEnumerate(t *testing.T) {
 		{"efficientnet_b0", 2, 0.02, 500},
 	} {
 		sp := enumerate(t, c.base, c.factor, c.tolerance)
-		if len(sp.Nets) < c.least {
-			t.Errorf("%s x%v: %d networks, want at least %d", c.base, c.factor, len(sp.Nets), c.least)
+		if sp.Len() < c.least {
+			t.Errorf("%s x%v: %d networks, want at least %d", c.base, c.factor, sp.Len(), c.least)
 		}
 		base := lookup(c.base)
 		cost, err := base.CostAt(base.Resolution)
@@ -51,8 +60,7 @@ func TestEnumerate(t *testing.T) {
 			t.Fatal(err)
 		}
 		seen := map[string]bool{}
-		for i := range sp.Nets {
-			n := &sp.Nets[i]
+		for i, n := range all(sp) {
 			if key := n.key(); seen[key] {
 				t.Errorf("%s x%v: network twice: %s", c.base, c.factor, key)
 			} else {
@@ -94,8 +102,8 @@ func TestEnumerateComplete(t *testing.T) {
 	const factor, tolerance = 2, 0.06
 	sp := enumerate(t, "test", factor, tolerance)
 	have := map[string]bool{}
-	for i := range sp.Nets {
-		have[sp.Nets[i].key()] = true
+	for _, n := range all(sp) {
+		have[n.key()] = true
 	}
 	base := testBase()
 	found := 0
@@ -241,8 +249,7 @@ func TestRandomBases(t *testing.T) {
 			t.Fatal(err)
 		}
 		seen := map[string]bool{}
-		for i := range sp.Nets {
-			n := &sp.Nets[i]
+		for i, n := range all(sp) {
 			if seen[n.key()] || n.CostRatio < factor*(1-tol) || n.CostRatio > factor*(1+tol) {
 				t.Fatalf("network %d: repeated or costing %v, wanted %v", i, n.CostRatio, factor)
 			}

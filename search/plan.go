@@ -197,7 +197,7 @@ func makePlan(ctx context.Context, cfg *Config, base *arch.Spec, eng *Engine, op
 		return nil, err
 	}
 	p := &Plan{
-		Enumerated: len(space.Nets), Target: cfg.ValidateFactor,
+		Enumerated: space.Len(), Target: cfg.ValidateFactor,
 		Validation: eng.ValidationImages, Test: eng.TestImages,
 	}
 	p.BaseNet = Network{ID: "base", Depth: 1, Width: 1, Resolution: base.Resolution}
@@ -239,8 +239,8 @@ func makePlan(ctx context.Context, cfg *Config, base *arch.Spec, eng *Engine, op
 	return p, nil
 }
 
-// rules are the networks every validation trains: the single dimensions and
-// B0's ratio.
+// rules are the networks every validation trains: the single dimensions, B0's
+// ratio and the fast one.
 func (sp *Space) rules(target float64) []Network {
 	var nets []Network
 	add := func(n Network, ok bool, name string) {
@@ -255,5 +255,7 @@ func (sp *Space) rules(target float64) []Network {
 	}
 	n, ok := sp.Near(B0Shares, target, validateWeight)
 	add(n, ok, "b0")
+	n, ok = sp.Near(FastShares, target, validateWeight)
+	add(n, ok, "fast")
 	return nets
 }

@@ -25,33 +25,51 @@ const nameDistance = 0.2
 // Near is the network of the space that comes closest to a ratio at a cost of
 // target times the base's. weight says how much the cost matters.
 func (sp *Space) Near(ratio arch.Shares, target, weight float64) (Network, bool) {
+	p := sp.near(ratio, target, weight)
+	if p == nil {
+		return Network{}, false
+	}
+	return sp.network(p), true
+}
+
+// near is Near's point, nil where there is none.
+func (sp *Space) near(ratio arch.Shares, target, weight float64) *point {
 	best, at := math.Inf(1), -1
-	for i := range sp.Nets {
-		n := &sp.Nets[i]
-		d := Distance(n.Realised, ratio) + weight*math.Abs(math.Log(n.CostRatio/target))
+	for i := range sp.points {
+		p := &sp.points[i]
+		d := Distance(p.realised, ratio) + weight*math.Abs(math.Log(p.ratio/target))
 		if d < best {
 			best, at = d, i
 		}
 	}
 	if at < 0 {
-		return Network{}, false
+		return nil
 	}
-	return sp.Nets[at], true
+	return &sp.points[at]
 }
 
 // Corner is the network of one dimension alone whose cost is nearest to target
 // times the base's.
 func (sp *Space) Corner(dim int, target float64) (Network, bool) {
+	p := sp.corner(dim, target)
+	if p == nil {
+		return Network{}, false
+	}
+	return sp.network(p), true
+}
+
+// corner is Corner's point, nil where there is none.
+func (sp *Space) corner(dim int, target float64) *point {
 	best, at := math.Inf(1), -1
 	for i := range sp.corners[dim] {
-		if d := math.Abs(math.Log(sp.corners[dim][i].CostRatio / target)); d < best {
+		if d := math.Abs(math.Log(sp.corners[dim][i].ratio / target)); d < best {
 			best, at = d, i
 		}
 	}
 	if at < 0 {
-		return Network{}, false
+		return nil
 	}
-	return sp.corners[dim][at], true
+	return &sp.corners[dim][at]
 }
 
 // Target is the cost, within tolerance of the factor, that the corners can
@@ -63,8 +81,8 @@ func (sp *Space) Target(tolerance float64) float64 {
 		t := sp.Factor * (1 + tolerance*float64(i)/steps)
 		var worst float64
 		for dim := range sp.corners {
-			if n, ok := sp.Corner(dim, t); ok {
-				worst = max(worst, math.Abs(math.Log(n.CostRatio/t)))
+			if p := sp.corner(dim, t); p != nil {
+				worst = max(worst, math.Abs(math.Log(p.ratio/t)))
 			}
 		}
 		// The factor itself matters too, five times less than equal cost.
@@ -81,52 +99,53 @@ func (sp *Space) Target(tolerance float64) float64 {
 // cost is to the factor.
 func (sp *Space) Spread(n int, prefix string) []Network {
 	var picked []Network
-	taken := map[string]bool{}
-	add := func(net Network, ok bool, name string) {
-		key := net.key()
-		if !ok || taken[key] || len(picked) >= n {
+	var points []point
+	taken := map[place]bool{}
+	add := func(p *point, name string) {
+		if p == nil || taken[p.at] || len(picked) >= n {
 			return
 		}
-		taken[key] = true
+		taken[p.at] = true
+		net := sp.network(p)
 		net.ID = prefix + name
-		picked = append(picked, net)
+		picked, points = append(picked, net), append(points, *p)
 	}
 	for dim, name := range dimNames {
-		net, ok := sp.Corner(dim, sp.Factor)
-		add(net, ok, name)
+		add(sp.corner(dim, sp.Factor), name)
 	}
 	for _, mark := range []struct {
 		ratio arch.Shares
 		name  string
 	}{{B0Shares, "b0"}, {Centre, "centre"}} {
-		net, ok := sp.Near(mark.ratio, sp.Factor, exploreWeight)
-		add(net, ok && Distance(net.Realised, mark.ratio) <= nameDistance, mark.name)
+		if p := sp.near(mark.ratio, sp.Factor, exploreWeight); p != nil && Distance(p.realised, mark.ratio) <= nameDistance {
+			add(p, mark.name)
+		}
 	}
 
-	gap := make([]float64, len(sp.Nets)) // distance to the nearest pick
+	gap := make([]float64, len(sp.points)) // distance to the nearest pick
 	for i := range gap {
 		gap[i] = math.Inf(1)
-		for j := range picked {
-			gap[i] = min(gap[i], apart(&sp.Nets[i], &picked[j]))
+		for j := range points {
+			gap[i] = min(gap[i], apart(&sp.points[i], &points[j]))
 		}
 	}
 	for len(picked) < n {
 		best, at := 0.0, -1
-		for i := range sp.Nets {
-			if taken[sp.Nets[i].key()] {
+		for i := range sp.points {
+			if taken[sp.points[i].at] {
 				continue
 			}
-			if v := gap[i] - spreadWeight*math.Abs(math.Log(sp.Nets[i].CostRatio/sp.Factor)); at < 0 || v > best {
+			if v := gap[i] - spreadWeight*math.Abs(math.Log(sp.points[i].ratio/sp.Factor)); at < 0 || v > best {
 				best, at = v, i
 			}
 		}
 		if at < 0 {
 			break
 		}
-		net := sp.Nets[at]
-		add(net, true, fmt.Sprintf("%02d", len(picked)+1))
+		p := &sp.points[at]
+		add(p, fmt.Sprintf("%02d", len(picked)+1))
 		for i := range gap {
-			gap[i] = min(gap[i], apart(&sp.Nets[i], &net))
+			gap[i] = min(gap[i], apart(&sp.points[i], p))
 		}
 	}
 	return picked
@@ -135,8 +154,8 @@ func (sp *Space) Spread(n int, prefix string) []Network {
 // apart is how different two networks are for spreading: their distance on
 // the triangle, and a little of that between their factors' shares, which
 // keeps apart what rounding has brought to nearly the same place.
-func apart(a, b *Network) float64 {
-	return Distance(a.Realised, b.Realised) + Distance(a.Nominal, b.Nominal)/4
+func apart(p, q *point) float64 {
+	return Distance(p.realised, q.realised) + Distance(p.nominal, q.nominal)/4
 }
 
 // key is equal for equal networks.
