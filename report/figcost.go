@@ -139,13 +139,15 @@ func costFigure(a *search.Analysis) *scene {
 	}
 	s.label((f.x.a+f.x.b)/2, f.y.a+42, "multiply-accumulates per image, log scale", 12, anchorMiddle, inkMuted)
 	s.label(8, 16, "accuracy on validation images", 12, anchorStart, inkMuted)
-	for _, m := range []struct {
+	type mark struct {
 		factor float64
 		text   string
-	}{{1, "base"}, {a.Config.Factor, factor(a.Config.Factor)}, {a.Config.ValidateFactor, factor(a.Config.ValidateFactor)}} {
-		if m.factor == 0 {
-			continue
-		}
+	}
+	marks := []mark{{1, "base"}, {a.Config.Factor, factor(a.Config.Factor)}}
+	for _, v := range a.Config.ValidateFactors {
+		marks = append(marks, mark{v, factor(v)})
+	}
+	for _, m := range marks {
 		x := f.x.at(m.factor * float64(a.Plan.BaseNet.MACs))
 		if x > f.x.b {
 			continue

@@ -9,7 +9,10 @@ import (
 
 // curve is a network's validation accuracy by epoch, the mean over seeds.
 func curve(a *search.Analysis, n *search.NetworkResult) (epochs, accuracy []float64) {
-	trials := a.TrialsOf(n.ID)
+	trials := a.TrialsOf(n.ID, search.PhaseFinal)
+	if n.Stage == search.StageExplore {
+		trials = a.TrialsOf(n.ID, search.PhaseRung)
+	}
 	if len(trials) == 0 {
 		return nil, nil
 	}
@@ -32,7 +35,7 @@ func curve(a *search.Analysis, n *search.NetworkResult) (epochs, accuracy []floa
 func curvesFigure(a *search.Analysis) *scene {
 	s := &scene{w: 1000, h: 360, title: "Learning curves: validation accuracy by epoch, mean over seeds"}
 	panels := []search.Stage{search.StageExplore}
-	if len(a.Plan.Final) > 0 {
+	if len(a.Plan.Finals) > 0 {
 		panels = append(panels, search.StageFinal)
 	}
 	// One scale for all panels. The first epochs, far below, would flatten
@@ -63,7 +66,7 @@ func curvesFigure(a *search.Analysis) *scene {
 		}
 		at := fmt.Sprintf("explored at %s the base's cost", factor(a.Config.Factor))
 		if stage == search.StageFinal {
-			at = fmt.Sprintf("validated at %s the base's cost", factor(a.Config.ValidateFactor))
+			at = fmt.Sprintf("validated at %s the base's cost", factors(a))
 		}
 		s.boldLabel(left+8, 20, at, 13, anchorStart, inkText)
 		f.axisY(s, 6, 100, " %")

@@ -79,7 +79,8 @@ func finalFigure(a *search.Analysis) *scene {
 		s.label(s.w/2, s.h/2, "the comparison on the test images is still to come", 14, anchorMiddle, inkMuted)
 		return s
 	}
-	cmp := slices.Clone(a.Compare)
+	last := a.Plan.Finals[len(a.Plan.Finals)-1].Factor
+	cmp := slices.DeleteFunc(slices.Clone(a.Compare), func(c search.Comparison) bool { return c.Factor != last })
 	slices.SortStableFunc(cmp, func(p, q search.Comparison) int {
 		switch {
 		case p.Diff < q.Diff:
@@ -103,7 +104,7 @@ func finalFigure(a *search.Analysis) *scene {
 	}
 	s.line(x.at(0), top-6, x.at(0), bottom, inkText, 1.25)
 	s.label((x.a+x.b)/2, bottom+36, "compound ahead by, percentage points of test accuracy", 12, anchorMiddle, inkMuted)
-	comp := a.Net(a.Choice.Compound)
+	comp := a.Net(largest(a))
 	s.label(8, 20, "compared with", 12, anchorStart, inkMuted)
 	s.label(200, 20, "its test accuracy", 12, anchorMiddle, inkMuted)
 	s.label(300, 20, "cost", 12, anchorEnd, inkMuted)

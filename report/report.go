@@ -47,7 +47,7 @@ func figures(a *search.Analysis) []figure {
 		{"triangle", "Where the growth goes",
 			"A network's place says how the growth of its cost divides over the dimensions after rounding: the nearer to a corner, the larger that dimension's share.", triangleFigure},
 	}
-	if len(a.Plan.Final) > 0 {
+	if len(a.Plan.Finals) > 0 {
 		figs = append(figs, figure{"comparison", "The comparison on test images",
 			"Networks of equal cost, looked at by the test images once, here. An interval that leaves out zero is a difference that chance does not explain.", finalFigure})
 	}
@@ -167,6 +167,24 @@ func page(a *search.Analysis, figs []figure) ([]byte, error) {
 	return b.Bytes(), err
 }
 
+// factors lists those validated at.
+func factors(a *search.Analysis) string {
+	var names []string
+	for _, f := range a.Plan.Finals {
+		names = append(names, factor(f.Factor))
+	}
+	return strings.Join(names, ", ")
+}
+
+// largest names the chosen ratio's network at the largest factor validated at;
+// "" where there is none.
+func largest(a *search.Analysis) string {
+	if a.Choice == nil || len(a.Choice.Compounds) == 0 {
+		return ""
+	}
+	return a.Choice.Compounds[len(a.Choice.Compounds)-1].ID
+}
+
 // baseName finds the name in the base network's YAML.
 func baseName(a *search.Analysis) string {
 	for line := range strings.Lines(a.Config.Base) {
@@ -222,12 +240,12 @@ func lead(a *search.Analysis) []fact {
 		{"Data", fmt.Sprintf("%s: %s training, %s validation, %s test images", a.Config.Data, thousands(p.TrainImages), thousands(p.Validation), thousands(p.Test))},
 		{"Explored", fmt.Sprintf("%d of %s distinct networks that cost %s the base's within %.3g %%", len(p.Networks), thousands(p.Enumerated), factor(a.Config.Factor), 100*a.Config.Tolerance)},
 	}
-	if len(p.Final) > 0 {
-		facts = append(facts, fact{"Validated", fmt.Sprintf("at %s, all at a realised cost near %.2f×", factor(a.Config.ValidateFactor), p.Target)})
+	if len(p.Finals) > 0 {
+		facts = append(facts, fact{"Validated", fmt.Sprintf("at %s the base's cost, all networks of a factor at a realised cost as near as can be", factors(a))})
 	}
-	trials := fmt.Sprintf("%d, each %s over its images, %s a network", all, epochs(p.Epochs), seedCount(len(p.Seeds)))
+	trials := fmt.Sprintf("%d, each %s over its images, %s a network", all, epochs(p.Epochs), seedCount(len(p.Rungs[len(p.Rungs)-1].Seeds)))
 	if ended < all {
-		trials = fmt.Sprintf("%d of %d so far, each %s, %s a network", ended, all, epochs(p.Epochs), seedCount(len(p.Seeds)))
+		trials = fmt.Sprintf("%d of %d so far, each %s, %s a network", ended, all, epochs(p.Epochs), seedCount(len(p.Rungs[len(p.Rungs)-1].Seeds)))
 	}
 	facts = append(facts, fact{"Trainings", trials})
 	took := duration(a.Compute()) + " of training"
@@ -245,7 +263,7 @@ func lead(a *search.Analysis) []fact {
 		n := a.Net(a.Choice.Winner)
 		facts = append(facts, fact{"Chosen ratio", fmt.Sprintf("%.0f %% depth, %.0f %% width, %.0f %% resolution (network %s: depth ×%.2f, width ×%.2f, %d px)",
 			100*n.Realised.D, 100*n.Realised.W, 100*n.Realised.R, n.ID, n.Depth, n.Width, n.Resolution)})
-		if n := a.Net(a.Choice.Compound); n != nil {
+		if n := a.Net(largest(a)); n != nil {
 			facts = append(facts, fact{"To grow it again", fmt.Sprintf("effnet scale %s --depth %s --width %s --resolution %d", baseName(a), decimals(n.Depth), decimals(n.Width), n.Resolution)})
 		}
 	}
@@ -266,10 +284,14 @@ func method(a *search.Analysis) []fact {
 		{"Seeds", "All networks train with the same seeds, which fix initial weights, the order of images and augmentation. The split into training and validation images is the same for all."},
 		{"Choice", "The ratio is chosen on validation images. The test images are used for the networks of the final comparison and the base alone, after their training has ended."},
 	}
-	if len(a.Plan.Seeds) >= 6 {
+	seeds := 0
+	if n := len(a.Plan.Finals); n > 0 {
+		seeds = len(a.Plan.Finals[n-1].Seeds)
+	}
+	if seeds >= 6 {
 		facts = append(facts, fact{"Comparison", "The difference of two networks is judged by its spread over common seeds and by the draw of test images together, with Student's t; a claim also needs a sign-flip test to agree."})
 	} else {
-		facts = append(facts, fact{"Comparison", fmt.Sprintf("With %s, the spread over seeds is pooled over all networks (%d degrees of freedom) and joined with the error of drawing these test images, taken image by image; intervals are Student's t.", seedCount(len(a.Plan.Seeds)), a.Pooled.DF)})
+		facts = append(facts, fact{"Comparison", fmt.Sprintf("With %s, the spread over seeds is pooled over all networks (%d degrees of freedom) and joined with the error of drawing these test images, taken image by image; intervals are Student's t.", seedCount(seeds), a.Pooled.DF)})
 	}
 	return append(facts, fact{"Verdict", "Compound is said to win when it is ahead of every single dimension at the 5 % level; a single dimension is said to win when it is ahead at 5 % shared among the three. Otherwise the search is undecided."})
 }
@@ -281,7 +303,7 @@ func origin(a *search.Analysis) []fact {
 		{"Ledger", fmt.Sprintf("%s, begun %s", search.LedgerName, a.Started.UTC().Format("2006-01-02 15:04 UTC"))},
 		{"Data checksum", c.DataChecksum},
 		{"Kernels", c.Kernel},
-		{"Seeds", strings.Trim(fmt.Sprint(a.Plan.Seeds), "[]")},
+		{"Seeds", strings.Trim(fmt.Sprint(a.Plan.Rungs[0].Seeds), "[]")},
 		{"Training", fmt.Sprintf("%s in all, at 6 × MACs an image", flops(a.Plan.Forecast.FLOPs))},
 	}
 	if n := len(a.Sessions); n > 0 {

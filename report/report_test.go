@@ -215,11 +215,11 @@ func TestKinds(t *testing.T) {
 	}{
 		{"one seed", func(c *search.Config) { c.Seeds = 1 }},
 		{"six seeds", func(c *search.Config) { c.Seeds, c.Networks = 6, 24 }},
-		{"no validation", func(c *search.Config) { c.ValidateFactor = 0 }},
+		{"no validation", func(c *search.Config) { c.ValidateFactors = nil }},
 		{"one epoch", func(c *search.Config) { c.Epochs = 1 }},
 		{"many epochs", func(c *search.Config) { c.Epochs, c.Networks = 90, 4 }},
-		{"factors near", func(c *search.Config) { c.Factor, c.ValidateFactor = 1.5, 1.8 }},
-		{"factors far", func(c *search.Config) { c.Factor, c.ValidateFactor = 3, 20 }},
+		{"factors near", func(c *search.Config) { c.Factor, c.ValidateFactors = 1.5, []float64{1.8} }},
+		{"factors far", func(c *search.Config) { c.Factor, c.ValidateFactors = 3, []float64{20} }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -2,8 +2,10 @@ package search
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
@@ -77,7 +79,8 @@ func (n Noise) Half(seeds int) float64 {
 // one, first less second.
 type Comparison struct {
 	First, Second string
-	Seeds         int // both have
+	Factor        float64 // validated at
+	Seeds         int     // both have
 	Diff          float64
 	SE, DF        float64
 	Lo, Hi        float64 // 95 % interval
@@ -167,16 +170,16 @@ func (a *Analysis) Overall() *NetworkResult {
 func (r *Result) networkResult(n *Network) NetworkResult {
 	res := NetworkResult{Network: n, Stage: r.stage(n.ID), Shrunk: math.NaN()}
 	res.Role = r.role(n, res.Stage)
-	for _, seed := range r.Plan.Seeds {
-		t := r.Trials[trialID(n.ID, seed)]
-		switch {
-		case t == nil || !t.Ended():
-			continue
-		case t.Outcome == nil:
+	for _, t := range r.Trials {
+		if t.Network == n.ID && t.Error != "" {
 			res.Failed++
+		}
+	}
+	for _, t := range r.TrialsOf(n.ID, "") {
+		if t.Epochs < r.Plan.Epochs {
 			continue
 		}
-		res.Seeds = append(res.Seeds, seed)
+		res.Seeds = append(res.Seeds, t.Seed)
 		res.Accuracies = append(res.Accuracies, t.Outcome.Validation.Accuracy())
 		if t.Outcome.Test != nil {
 			res.Tests = append(res.Tests, t.Outcome.Test.Accuracy())
@@ -207,11 +210,11 @@ func (r *Result) role(n *Network, stage Stage) Role {
 		return RoleWidth
 	case n.Realised.R == 1:
 		return RoleResolution
-	case c != nil && (n.ID == c.Winner || n.ID == c.Compound):
+	case c != nil && (n.ID == c.Winner || slices.ContainsFunc(c.Compounds, func(x Compound) bool { return x.ID == n.ID })):
 		return RoleCompound
-	case n.ID == prefix(r.Config.Factor)+"b0", n.ID == prefix(r.Config.ValidateFactor)+"b0":
+	case strings.HasSuffix(n.ID, "-b0"):
 		return RoleB0
-	case n.ID == prefix(r.Config.ValidateFactor)+"fast":
+	case strings.HasSuffix(n.ID, "-fast"):
 		return RoleFast
 	}
 	return RoleMixed
@@ -330,24 +333,34 @@ func chooseRatio(r *Result, base arch.Spec) (*Choice, error) {
 		return nil, errors.New("search: no explored network that grew along more than one dimension finished its training: there is no ratio to choose")
 	}
 	c := &Choice{Winner: best.ID, Ratio: best.Realised}
-	if r.Config.ValidateFactor == 0 {
-		return c, nil
+	for i := range r.Plan.Finals {
+		n, err := compound(&r.Plan.Finals[i], base, best.Realised, r.Config.Tolerance)
+		if err != nil {
+			return nil, err
+		}
+		c.Compounds = append(c.Compounds, n)
 	}
-	space, err := Enumerate(base, r.Config.ValidateFactor, r.Config.Tolerance)
+	return c, nil
+}
+
+// compound finds the network of a ratio at a final's cost.
+func compound(f *Final, base arch.Spec, ratio arch.Shares, tolerance float64) (Compound, error) {
+	c := Compound{Factor: f.Factor}
+	space, err := Enumerate(base, f.Factor, tolerance)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
-	n, ok := space.Near(best.Realised, r.Plan.Target, validateWeight)
+	n, ok := space.Near(ratio, f.Target, validateWeight)
 	if !ok {
-		return nil, errors.New("search: no network near the chosen ratio has the cost to validate at")
+		return c, fmt.Errorf("search: no network near the chosen ratio costs %v times the base", f.Factor)
 	}
-	for i := range r.Plan.Final {
-		if r.Plan.Final[i].key() == n.key() {
-			c.Compound = r.Plan.Final[i].ID
+	for i := range f.Networks {
+		if f.Networks[i].key() == n.key() {
+			c.ID = f.Networks[i].ID
 			return c, nil
 		}
 	}
-	n.ID = prefix(r.Config.ValidateFactor) + "compound"
-	c.Compound, c.Network = n.ID, &n
+	n.ID = finalPrefix(f.Factor) + "compound"
+	c.ID, c.Network = n.ID, &n
 	return c, nil
 }

@@ -165,7 +165,7 @@ func balanced(strength float64) func(s *arch.Spec) float64 {
 func config(base *arch.Spec) Config {
 	return Config{
 		Base: string(base.YAML()), Data: "fake", DataChecksum: "sha256:0", Recipe: "fake", Kernel: "fake",
-		Factor: 2, Tolerance: 0.08, ValidateFactor: 4, Networks: 6, Seeds: 2, Seed: 1, Epochs: 2, TrainImages: 1000,
+		Factor: 2, Tolerance: 0.08, ValidateFactors: []float64{4}, Networks: 6, Seeds: 2, Seed: 1, Epochs: 2, TrainImages: 1000,
 	}
 }
 

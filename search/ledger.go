@@ -36,6 +36,9 @@ type record struct {
 	Config  *Config   `json:"config,omitempty"`  // kindSearch
 	Session *Session  `json:"session,omitempty"` // kindSession
 	Plan    *Plan     `json:"plan,omitempty"`    // kindPlan
+	Cut     *Cut      `json:"rung,omitempty"`    // kindRung
+	Replan  *Replan   `json:"replan,omitempty"`  // kindReplan
+	Control *Command  `json:"control,omitempty"` // kindControl
 	Choice  *Choice   `json:"choice,omitempty"`  // kindChoice
 	Trial   string    `json:"trial,omitempty"`   // kindStart, kindFinish, kindFail
 	Attempt int       `json:"attempt,omitempty"`
@@ -53,6 +56,9 @@ const (
 	kindStart   eventKind = "start"   // a trial's attempt began
 	kindFinish  eventKind = "finish"  // it ended with an outcome
 	kindFail    eventKind = "fail"    // it ended without one, for good
+	kindRung    eventKind = "rung"    // a rung has ended: who goes on
+	kindReplan  eventKind = "replan"  // what is left to do was fitted to the budget again
+	kindControl eventKind = "control" // somebody stepped in
 	kindChoice  eventKind = "choice"  // the ratio to validate is settled
 	kindDone    eventKind = "done"    // every trial has ended
 )
@@ -145,6 +151,12 @@ func (r *record) check() error {
 		ok = r.Session != nil
 	case kindPlan:
 		ok = r.Plan != nil
+	case kindRung:
+		ok = r.Cut != nil
+	case kindReplan:
+		ok = r.Replan != nil
+	case kindControl:
+		ok = r.Control != nil
 	case kindChoice:
 		ok = r.Choice != nil
 	case kindStart, kindFail:

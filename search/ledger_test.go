@@ -17,11 +17,11 @@ func sampleEvents() []*record {
 	return []*record{
 		{Kind: kindSearch, Config: &Config{Data: "a \"quoted\" name\n", Factor: 2}},
 		{Kind: kindSession, Session: &Session{Workers: 2, Threads: 1}},
-		{Kind: kindPlan, Plan: &Plan{Seeds: []uint64{1, 2}}},
-		{Kind: kindStart, Trial: "x2-depth-s1", Attempt: 1},
-		{Kind: kindFinish, Trial: "x2-depth-s1", Attempt: 1, Seconds: 0.25,
+		{Kind: kindPlan, Plan: &Plan{FreshSeeds: []uint64{1, 2}}},
+		{Kind: kindStart, Trial: "x2-depth-e2-s1", Attempt: 1},
+		{Kind: kindFinish, Trial: "x2-depth-e2-s1", Attempt: 1, Seconds: 0.25,
 			Outcome: &Outcome{Validation: Score{9, 10}, TestHits: []byte{1, 2}, SHA256: "ab"}},
-		{Kind: kindFail, Trial: "x2-width-s1", Attempt: 1, Error: "loss is NaN"},
+		{Kind: kindFail, Trial: "x2-width-e2-s1", Attempt: 1, Error: "loss is NaN"},
 		{Kind: kindDone},
 	}
 }
@@ -174,7 +174,8 @@ func TestLedgerIncompleteEvents(t *testing.T) {
 		{Kind: kindPlan},
 		{Kind: kindFinish, Trial: "a", Attempt: 1},
 		{Kind: kindStart, Attempt: 1},
-		{Kind: "rung"},
+		{Kind: kindRung},
+		{Kind: "unheard of"},
 	} {
 		if err := e.check(); err == nil {
 			t.Errorf("%+v passes", e)

@@ -18,15 +18,36 @@ type Plan struct {
 	BaseNet     Network   `json:"base_net"`
 	Networks    []Network `json:"networks"` // to explore, at Config.Factor
 	Enumerated  int       `json:"enumerated"`
-	Final       []Network `json:"final"`  // to validate, at Config.ValidateFactor; the chosen ratio's network joins later
-	Target      float64   `json:"target"` // cost over the base's that the validated networks aim at
-	Seeds       []uint64  `json:"seeds"`
-	Epochs      int       `json:"epochs"`
+	NoiseSeeds  []uint64  `json:"noise_seeds"` // of the base, as long as the first rung
+	Rungs       []Rung    `json:"rungs"`       // the last is Epochs long
+	Finalists   int       `json:"finalists"`   // of the last rung, trained again
+	FreshSeeds  []uint64  `json:"fresh_seeds"` // with these
+	Sweep       []Network `json:"sweep,omitempty"`
+	SweepSeeds  []uint64  `json:"sweep_seeds,omitempty"`
+	Finals      []Final   `json:"finals"` // one for each of Config.ValidateFactors
+	Epochs      int       `json:"epochs"` // of a training in full length
 	TrainImages int       `json:"train_images"`
 	Validation  int       `json:"validation_images"`
 	Test        int       `json:"test_images"`
 	Model       CostModel `json:"cost_model"`
 	Forecast    Forecast  `json:"forecast"`
+}
+
+// Rung is a round of the exploration: networks compared after so many epochs.
+// The first rung's are all candidates; of each rung the best go on to the
+// next, where they are trained from the start, for longer.
+type Rung struct {
+	Epochs   int      `json:"epochs"`
+	Networks int      `json:"networks"` // that enter, at most
+	Seeds    []uint64 `json:"seeds"`    // each is trained with all of them
+}
+
+// Final is the comparison at one cost.
+type Final struct {
+	Factor   float64   `json:"factor"`   // cost over the base's
+	Target   float64   `json:"target"`   // realised cost over the base's that its networks aim at
+	Networks []Network `json:"networks"` // of the rules; the chosen ratio's joins by Choice
+	Seeds    []uint64  `json:"seeds"`    // each is trained with all of them; none: the budget has no room for this factor
 }
 
 // Forecast is what a plan is expected to take.
@@ -127,63 +148,107 @@ func calibrate(ctx context.Context, eng *Engine, base *arch.Spec, nets []Network
 	return m, nil
 }
 
-// seconds is how long a trial of n is expected to take on its worker.
-func (p *Plan) seconds(n *Network, test bool) float64 {
-	s := float64(p.Epochs) * (float64(p.TrainImages)*p.Model.train(n) + float64(p.Validation)*p.Model.score(n))
-	if test {
-		s += float64(p.Test) * p.Model.score(n)
+// seconds is how long a trial is expected to take on its worker.
+func (p *Plan) seconds(j *job) float64 {
+	s := float64(j.epochs) * (float64(p.TrainImages)*p.Model.train(j.net) + float64(p.Validation)*p.Model.score(j.net))
+	if j.test() {
+		s += float64(p.Test) * p.Model.score(j.net)
 	}
 	return s
 }
 
 // job is a trial before it has a folder.
 type job struct {
-	net  *Network
-	seed uint64
-	test bool
+	net    *Network
+	phase  Phase
+	rung   int // of PhaseRung
+	epochs int
+	seed   uint64
 }
 
 // id names the trial.
-func (j *job) id() string { return trialID(j.net.ID, j.seed) }
+func (j *job) id() string { return TrialID(j.net.ID, j.epochs, j.seed) }
 
-func trialID(network string, seed uint64) string { return fmt.Sprintf("%s-s%d", network, seed) }
+// test reports whether the trial is scored on the test images.
+func (j *job) test() bool { return j.phase == PhaseFinal }
 
-// jobs lists the plan's trials in the order they are taken up: the base, then
-// the exploration, seed by seed so that a first picture comes early, then the
+// TrialID names a network's training of so many epochs with a seed.
+func TrialID(network string, epochs int, seed uint64) string {
+	return fmt.Sprintf("%s-e%d-s%d", network, epochs, seed)
+}
+
+// Phases draw their seeds from ranges of their own, so that what one has
+// chosen is looked at by the next with fresh ones. The seeds of noise, rungs
+// and sweep begin at Config.Seed.
+const (
+	seedRange      = 100
+	firstFreshSeed = seedRange     // over Config.Seed
+	firstFinalSeed = 2 * seedRange // over Config.Seed
+)
+
+// seedsFrom lists n seeds.
+func seedsFrom(first uint64, n int) []uint64 {
+	var seeds []uint64
+	for i := range n {
+		seeds = append(seeds, first+uint64(i))
+	}
+	return seeds
+}
+
+// jobs lists the plan's trials in the order they are taken up: the
+// exploration, seed by seed so that a first picture comes early, then the
 // validation.
 func (p *Plan) jobs() (explore, final []job) {
-	for _, seed := range p.Seeds {
-		explore = append(explore, job{&p.BaseNet, seed, len(p.Final) > 0})
-		for i := range p.Networks {
-			explore = append(explore, job{&p.Networks[i], seed, false})
+	for k, rung := range p.Rungs {
+		for _, seed := range rung.Seeds {
+			for i := range p.Networks {
+				explore = append(explore, job{&p.Networks[i], PhaseRung, k, rung.Epochs, seed})
+			}
 		}
 	}
-	for _, seed := range p.Seeds {
-		for i := range p.Final {
-			final = append(final, job{&p.Final[i], seed, true})
+	for _, seed := range p.finalSeeds() {
+		final = append(final, job{&p.BaseNet, PhaseFinal, 0, p.Epochs, seed})
+	}
+	for f := range p.Finals {
+		for _, seed := range p.Finals[f].Seeds {
+			for i := range p.Finals[f].Networks {
+				final = append(final, job{&p.Finals[f].Networks[i], PhaseFinal, 0, p.Epochs, seed})
+			}
 		}
 	}
 	return explore, final
+}
+
+// finalSeeds are those that the base is trained with for the comparison: all
+// that any of its factors has.
+func (p *Plan) finalSeeds() []uint64 {
+	var seeds []uint64
+	for _, f := range p.Finals {
+		if len(f.Seeds) > len(seeds) {
+			seeds = f.Seeds
+		}
+	}
+	return seeds
 }
 
 // forecast adds up the trials and lays them out over the workers.
 func (p *Plan) forecast(workers int) Forecast {
 	explore, final := p.jobs()
 	jobs := append(explore, final...)
-	if len(p.Final) > 0 {
+	for i := range p.Finals {
 		// The chosen ratio's network costs what the others do.
-		for _, seed := range p.Seeds {
-			jobs = append(jobs, job{&p.Final[0], seed, true})
+		for _, seed := range p.Finals[i].Seeds {
+			jobs = append(jobs, job{&p.Finals[i].Networks[0], PhaseFinal, 0, p.Epochs, seed})
 		}
 	}
 	var f Forecast
 	var work []float64
 	for _, j := range jobs {
-		s := p.seconds(j.net, j.test)
+		s := p.seconds(&j)
 		work = append(work, s)
 		f.Trials++
 		f.Compute += s
-		f.FLOPs += 6 * float64(j.net.MACs) * float64(p.TrainImages) * float64(p.Epochs)
+		f.FLOPs += 6 * float64(j.net.MACs) * float64(p.TrainImages) * float64(j.epochs)
 	}
 	f.Seconds = makespan(work, workers)
 	return f
@@ -197,7 +262,7 @@ func makePlan(ctx context.Context, cfg *Config, base *arch.Spec, eng *Engine, op
 		return nil, err
 	}
 	p := &Plan{
-		Enumerated: space.Len(), Target: cfg.ValidateFactor,
+		Enumerated: space.Len(),
 		Validation: eng.ValidationImages, Test: eng.TestImages,
 	}
 	p.BaseNet = Network{ID: "base", Depth: 1, Width: 1, Resolution: base.Resolution}
@@ -209,21 +274,24 @@ func makePlan(ctx context.Context, cfg *Config, base *arch.Spec, eng *Engine, op
 		return nil, fmt.Errorf("search: only %d network(s) cost %v times %s within %v %%: raise the tolerance or the factor",
 			len(pool), cfg.Factor, base.Name, 100*cfg.Tolerance)
 	}
-	if cfg.ValidateFactor > 0 {
-		large, err := Enumerate(*base, cfg.ValidateFactor, cfg.Tolerance)
+	for _, f := range cfg.ValidateFactors {
+		large, err := Enumerate(*base, f, cfg.Tolerance)
 		if err != nil {
 			return nil, err
 		}
-		p.Target = large.Target(cfg.Tolerance)
-		p.Final = large.rules(p.Target)
-		if len(p.Final) == 0 {
+		target := large.Target(cfg.Tolerance)
+		final := Final{Factor: f, Target: target, Networks: large.rules(target)}
+		if len(final.Networks) == 0 {
 			return nil, fmt.Errorf("search: no network costs %v times %s within %v %%: raise the tolerance or another factor to validate at",
-				cfg.ValidateFactor, base.Name, 100*cfg.Tolerance)
+				f, base.Name, 100*cfg.Tolerance)
 		}
+		p.Finals = append(p.Finals, final)
 	}
 	probes := []Network{p.BaseNet}
 	probes = append(probes, pool[:min(4, len(pool))]...)
-	probes = append(probes, p.Final...)
+	for _, f := range p.Finals {
+		probes = append(probes, f.Networks...)
+	}
 	p.Model, err = calibrate(ctx, eng, base, probes, opt.Workers, opt.Threads)
 	if err != nil {
 		return nil, err
@@ -245,7 +313,7 @@ func (sp *Space) rules(target float64) []Network {
 	var nets []Network
 	add := func(n Network, ok bool, name string) {
 		if ok && !slices.ContainsFunc(nets, func(m Network) bool { return m.key() == n.key() }) {
-			n.ID = prefix(sp.Factor) + name
+			n.ID = finalPrefix(sp.Factor) + name
 			nets = append(nets, n)
 		}
 	}

@@ -28,8 +28,8 @@ func TestPlanBudget(t *testing.T) {
 		if f := p.Forecast.Seconds; f > budget || f < 0.6*budget && budget < 36000 {
 			t.Errorf("budget %v s: forecast %v s", budget, f)
 		}
-		if len(p.Networks) < 12 || len(p.Seeds) < 2 || p.TrainImages < fewestImages || p.TrainImages > 54000 {
-			t.Errorf("budget %v s: %d networks, %d seeds, %d images", budget, len(p.Networks), len(p.Seeds), p.TrainImages)
+		if len(p.Networks) < 12 || len(p.Rungs[0].Seeds) < 2 || p.TrainImages < fewestImages || p.TrainImages > 54000 {
+			t.Errorf("budget %v s: %d networks, %d seeds, %d images", budget, len(p.Networks), len(p.Rungs[0].Seeds), p.TrainImages)
 		}
 		if p.TrainImages < 54000 && p.Epochs != fewestEpochs {
 			t.Errorf("budget %v s: %d epochs of only %d images", budget, p.Epochs, p.TrainImages)
@@ -38,7 +38,7 @@ func TestPlanBudget(t *testing.T) {
 			t.Errorf("budget %v s: %v FLOPs, no more than with less", budget, p.Forecast.FLOPs)
 		}
 		last = p.Forecast.FLOPs
-		t.Logf("%6.0f s: %d networks x %d seeds x %d epochs of %d images, %.0f s", budget, len(p.Networks), len(p.Seeds), p.Epochs, p.TrainImages, p.Forecast.Seconds)
+		t.Logf("%6.0f s: %d networks x %d seeds x %d epochs of %d images, %.0f s", budget, len(p.Networks), len(p.Rungs[0].Seeds), p.Epochs, p.TrainImages, p.Forecast.Seconds)
 	}
 }
 
@@ -55,9 +55,9 @@ func TestPlanFixed(t *testing.T) {
 			t.Errorf("%+v: %v", c, err)
 			continue
 		}
-		if c.networks > 0 && len(p.Networks) != c.networks || c.seeds > 0 && len(p.Seeds) != c.seeds ||
+		if c.networks > 0 && len(p.Networks) != c.networks || c.seeds > 0 && len(p.Rungs[0].Seeds) != c.seeds ||
 			c.epochs > 0 && p.Epochs != c.epochs || c.images > 0 && p.TrainImages != c.images || p.Forecast.Seconds > 120 {
-			t.Errorf("%+v: %d networks, %d seeds, %d epochs, %d images, %v s", c, len(p.Networks), len(p.Seeds), p.Epochs, p.TrainImages, p.Forecast.Seconds)
+			t.Errorf("%+v: %d networks, %d seeds, %d epochs, %d images, %v s", c, len(p.Networks), len(p.Rungs[0].Seeds), p.Epochs, p.TrainImages, p.Forecast.Seconds)
 		}
 	}
 }
@@ -104,7 +104,7 @@ func TestCalibration(t *testing.T) {
 	near(t, "seconds per MAC", p.Model.TrainMAC, 3e-10, 1e-12)
 	near(t, "deviation", p.Model.Deviation, 0, 1e-6)
 	want := 2 * (1000*3e-10 + 400*1e-10) * float64(p.Networks[0].MACs)
-	near(t, "seconds of a trial", p.seconds(&p.Networks[0], false), want, 1e-9*want)
+	near(t, "seconds of a trial", p.seconds(&job{&p.Networks[0], PhaseRung, 0, p.Epochs, 1}), want, 1e-9*want)
 }
 
 func TestMakespan(t *testing.T) {

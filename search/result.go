@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -10,20 +11,62 @@ import (
 	"effnet/arch"
 )
 
-// Choice is the ratio that the exploration chose and the network that stands
+// Choice is the ratio that the exploration chose and the networks that stand
 // for it in the validation.
 type Choice struct {
-	Winner   string      `json:"winner"` // the explored network
-	Ratio    arch.Shares `json:"ratio"`  // its realised shares
-	Compound string      `json:"compound,omitempty"`
-	// Network is that network where it is not one of the plan's.
+	Winner    string      `json:"winner"`              // the explored network
+	Ratio     arch.Shares `json:"ratio"`               // its realised shares
+	Compounds []Compound  `json:"compounds,omitempty"` // one for each of the plan's finals, in their order
+}
+
+// Cut is how a rung ended. Names are best first; those without a score (a
+// training diverged or was stopped) come last.
+type Cut struct {
+	Rung     int      `json:"rung"`
+	Promoted []string `json:"promoted"` // to the next rung; of the last rung, the finalists
+	Dropped  []string `json:"dropped"`
+	// Singles grew along one dimension only. They need no choice: the
+	// validation trains the single dimensions in any case.
+	Singles []string `json:"singles,omitempty"`
+}
+
+// Replan is what the rest of a search was fitted to, so that it ends within
+// its budget. It replaces what the plan says.
+type Replan struct {
+	FreshSeeds []uint64   `json:"fresh_seeds"`
+	Sweep      bool       `json:"sweep"`       // what is left of it is done
+	FinalSeeds [][]uint64 `json:"final_seeds"` // of each of the plan's finals; none: it is left out
+	Spent      float64    `json:"spent_seconds"`
+	Budget     float64    `json:"budget_seconds"`
+	Pace       float64    `json:"pace"` // of late, a trial took so many times the plan's forecast
+}
+
+// Compound is the chosen ratio's network at one factor.
+type Compound struct {
+	Factor float64 `json:"factor"`
+	ID     string  `json:"id"`
+	// Network is that network where it is none of the final's.
 	Network *Network `json:"network,omitempty"`
+}
+
+// Compound names the chosen ratio's network at a factor; "" where there is
+// none.
+func (c *Choice) Compound(factor float64) string {
+	for _, n := range c.Compounds {
+		if n.Factor == factor {
+			return n.ID
+		}
+	}
+	return ""
 }
 
 // TrialResult is what a ledger says of one trial.
 type TrialResult struct {
 	ID       string
 	Network  string
+	Phase    Phase
+	Rung     int // of PhaseRung
+	Epochs   int
 	Seed     uint64
 	Attempts int
 	Outcome  *Outcome // nil until finished
@@ -38,6 +81,9 @@ func (t *TrialResult) Ended() bool { return t.Outcome != nil || t.Error != "" }
 type Result struct {
 	Config   Config
 	Plan     *Plan // nil before it was made
+	Cuts     []Cut // of the rungs that have ended
+	Replans  []Replan
+	Controls []Command
 	Choice   *Choice
 	Sessions []Session
 	Trials   map[string]*TrialResult
@@ -76,6 +122,12 @@ func replay(events []*record) (*Result, error) {
 			r.Sessions = append(r.Sessions, *e.Session)
 		case kindPlan:
 			r.Plan = e.Plan
+		case kindRung:
+			r.Cuts = append(r.Cuts, *e.Cut)
+		case kindReplan:
+			r.Replans = append(r.Replans, *e.Replan)
+		case kindControl:
+			r.Controls = append(r.Controls, *e.Control)
 		case kindChoice:
 			r.Choice = e.Choice
 		case kindStart:
@@ -99,6 +151,9 @@ func (r *Result) check() error {
 		}
 		return nil
 	}
+	if c := r.Choice; c != nil && len(c.Compounds) != len(r.Plan.Finals) {
+		return fmt.Errorf("the choice has networks for %d factors, the plan validates at %d", len(c.Compounds), len(r.Plan.Finals))
+	}
 	known := map[string]bool{}
 	for _, n := range r.Networks() {
 		if n.ID == "" || known[n.ID] {
@@ -111,28 +166,36 @@ func (r *Result) check() error {
 			}
 		}
 	}
-	if c := r.Choice; c != nil && (!known[c.Winner] || c.Compound != "" && !known[c.Compound] || r.Config.ValidateFactor > 0 && c.Compound == "") {
-		return fmt.Errorf("the choice names a network that there is not: %q or %q", c.Winner, c.Compound)
+	if c := r.Choice; c != nil {
+		if !known[c.Winner] {
+			return fmt.Errorf("the choice names a network that there is not: %q", c.Winner)
+		}
+		for _, n := range c.Compounds {
+			if !known[n.ID] {
+				return fmt.Errorf("the choice names a network that there is not: %q", n.ID)
+			}
+		}
 	}
 	if r.Done && r.Choice == nil {
 		return errors.New("it is done but nothing was chosen")
 	}
 	tied := 0
-	for _, n := range r.Networks() {
-		for i, seed := range r.Plan.Seeds {
-			if slices.Contains(r.Plan.Seeds[:i], seed) {
-				return fmt.Errorf("seed %d is there twice", seed)
-			}
-			t := r.Trials[trialID(n.ID, seed)]
-			if t == nil {
-				continue
-			}
-			tied++
-			t.Network, t.Seed = n.ID, seed
-			if o := t.Outcome; o != nil {
-				if err := o.check(&Trial{ID: t.ID, Test: o.Test != nil}, r.Plan); err != nil {
-					return err
-				}
+	known = map[string]bool{}
+	for _, j := range r.jobs() {
+		id := j.id()
+		if known[id] {
+			return fmt.Errorf("trial %s is planned twice", id)
+		}
+		known[id] = true
+		t := r.Trials[id]
+		if t == nil {
+			continue
+		}
+		tied++
+		t.tie(&j)
+		if o := t.Outcome; o != nil {
+			if err := o.check(&Trial{ID: t.ID, Test: j.test()}, r.Plan); err != nil {
+				return err
 			}
 		}
 	}
@@ -152,8 +215,31 @@ func (r *Result) trial(id string) *TrialResult {
 	return t
 }
 
-// Networks lists the networks known so far: the base, the explored, the
-// validated.
+// tie fills in what the job says of the trial.
+func (t *TrialResult) tie(j *job) {
+	t.Network, t.Phase, t.Rung, t.Epochs, t.Seed = j.net.ID, j.phase, j.rung, j.epochs, j.seed
+}
+
+// jobs lists every trial known so far, in the order they are taken up.
+func (r *Result) jobs() []job {
+	p := r.Plan
+	jobs, final := p.jobs()
+	jobs = append(jobs, final...)
+	if r.Choice == nil {
+		return jobs
+	}
+	for i, c := range r.Choice.Compounds {
+		if c.Network != nil {
+			for _, seed := range p.Finals[i].Seeds {
+				jobs = append(jobs, job{c.Network, PhaseFinal, 0, p.Epochs, seed})
+			}
+		}
+	}
+	return jobs
+}
+
+// Networks lists the networks known so far: the base, the explored, the swept,
+// the validated.
 func (r *Result) Networks() []*Network {
 	if r.Plan == nil {
 		return nil
@@ -162,23 +248,33 @@ func (r *Result) Networks() []*Network {
 	for i := range r.Plan.Networks {
 		out = append(out, &r.Plan.Networks[i])
 	}
-	for i := range r.Plan.Final {
-		out = append(out, &r.Plan.Final[i])
+	for i := range r.Plan.Sweep {
+		out = append(out, &r.Plan.Sweep[i])
 	}
-	if r.Choice != nil && r.Choice.Network != nil {
-		out = append(out, r.Choice.Network)
+	for i := range r.Plan.Finals {
+		f := &r.Plan.Finals[i]
+		for k := range f.Networks {
+			out = append(out, &f.Networks[k])
+		}
+		if r.Choice != nil && r.Choice.Compounds[i].Network != nil {
+			out = append(out, r.Choice.Compounds[i].Network)
+		}
 	}
 	return out
 }
 
-// TrialsOf lists a network's finished trials by seed.
-func (r *Result) TrialsOf(network string) []*TrialResult {
+// TrialsOf lists a network's finished trials of a phase, shorter ones first,
+// by seed; of every phase where phase is "".
+func (r *Result) TrialsOf(network string, phase Phase) []*TrialResult {
 	var out []*TrialResult
-	for _, seed := range r.Plan.Seeds {
-		if t := r.Trials[trialID(network, seed)]; t != nil && t.Outcome != nil {
+	for _, t := range r.Trials {
+		if t.Network == network && t.Outcome != nil && (phase == "" || t.Phase == phase) {
 			out = append(out, t)
 		}
 	}
+	slices.SortFunc(out, func(a, b *TrialResult) int {
+		return cmp.Or(cmp.Compare(a.Epochs, b.Epochs), cmp.Compare(a.Seed, b.Seed))
+	})
 	return out
 }
 
@@ -193,9 +289,11 @@ func (r *Result) Ended() (ended, all int) {
 	if r.Plan == nil {
 		return ended, 0
 	}
-	all = len(r.Networks()) * len(r.Plan.Seeds)
-	if r.Choice == nil && len(r.Plan.Final) > 0 {
-		all += len(r.Plan.Seeds)
+	all = len(r.jobs())
+	if r.Choice == nil {
+		for _, f := range r.Plan.Finals {
+			all += len(f.Seeds)
+		}
 	}
 	return ended, all
 }

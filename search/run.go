@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -124,7 +123,7 @@ func (c *Config) differs(now *Config) error {
 	a, b := reflect.ValueOf(*c), reflect.ValueOf(*now)
 	for i := range a.NumField() {
 		was, is := a.Field(i).Interface(), b.Field(i).Interface()
-		if was == is {
+		if reflect.DeepEqual(was, is) {
 			continue
 		}
 		name, _, _ := strings.Cut(a.Type().Field(i).Tag.Get("json"), ",")
@@ -217,25 +216,16 @@ func (r *runner) enqueue(jobs []job) {
 	}
 }
 
-// jobs lists every trial known so far, in the order they are taken up.
-func (r *runner) jobs() []job {
-	explore, final := r.res.Plan.jobs()
-	jobs := append(explore, final...)
-	if c := r.res.Choice; c != nil {
-		jobs = append(jobs, r.chosen(c)...)
-	}
-	return jobs
-}
-
 // chosen is the trials of the chosen ratio's network where it is not one of
 // the others.
-func (r *runner) chosen(c *Choice) []job {
-	if c.Network == nil {
-		return nil
-	}
-	var jobs []job
-	for _, seed := range r.res.Plan.Seeds {
-		jobs = append(jobs, job{c.Network, seed, true})
+func (r *runner) chosen(c *Choice) (jobs []job) {
+	p := r.res.Plan
+	for i := range c.Compounds {
+		if n := c.Compounds[i].Network; n != nil {
+			for _, seed := range p.Finals[i].Seeds {
+				jobs = append(jobs, job{n, PhaseFinal, 0, p.Epochs, seed})
+			}
+		}
 	}
 	return jobs
 }
@@ -270,7 +260,7 @@ func (r *runner) next() (j job, attempt int, ok bool) {
 		case len(r.queue) > 0:
 			j, r.queue = r.queue[0], r.queue[1:]
 			t := r.res.trial(j.id())
-			t.Network, t.Seed = j.net.ID, j.seed
+			t.tie(&j)
 			t.Attempts++
 			err := r.log.append(&record{Kind: kindStart, Trial: j.id(), Attempt: t.Attempts})
 			if err != nil {
@@ -293,7 +283,7 @@ func (r *runner) work() {
 			return
 		}
 		r.publish()
-		out, seconds, err := r.train(&j)
+		out, seconds, err := r.train(&j, attempt)
 		if err != nil && !errors.Is(err, ErrDiverged) {
 			if r.ctx.Err() == nil {
 				err = fmt.Errorf("trial %s: %w", j.id(), err)
@@ -310,15 +300,16 @@ func (r *runner) work() {
 }
 
 // train does one job.
-func (r *runner) train(j *job) (*Outcome, float64, error) {
+func (r *runner) train(j *job, attempt int) (*Outcome, float64, error) {
 	spec, err := j.net.Spec(&r.base)
 	if err != nil {
 		return nil, 0, err
 	}
 	p := r.res.Plan
 	t := &Trial{
-		ID: j.id(), Spec: spec, Seed: j.seed, SplitSeed: r.res.Config.SplitSeed,
-		Epochs: p.Epochs, TrainImages: p.TrainImages, Test: j.test,
+		ID: j.id(), Phase: j.phase, Rung: j.rung, Attempt: attempt,
+		Spec: spec, Seed: j.seed, SplitSeed: r.res.Config.SplitSeed,
+		Epochs: j.epochs, TrainImages: p.TrainImages, Test: j.test(),
 		Threads: r.opt.Threads, Dir: filepath.Join(r.dir, TrialsFolder, j.id()),
 	}
 	if err := os.MkdirAll(t.Dir, 0o777); err != nil {
@@ -358,9 +349,9 @@ func (r *runner) finish(j *job, attempt int, out *Outcome, seconds float64, fail
 	s.ended, s.Done = true, 1
 	if failed == nil && !(s.started > 0) {
 		r.spent += seconds
-		r.hoped += r.res.Plan.seconds(j.net, j.test)
+		r.hoped += r.res.Plan.seconds(j)
 	}
-	if j.net.ID == r.res.Plan.BaseNet.ID || slices.ContainsFunc(r.res.Plan.Networks, func(n Network) bool { return n.ID == j.net.ID }) {
+	if j.phase == PhaseRung {
 		r.open--
 	}
 	if r.eng.Tidy != nil {

@@ -69,7 +69,7 @@ func TestRun(t *testing.T) {
 		if n.Validation.N != 2 {
 			t.Errorf("%s has %d trials, want 2", n.ID, n.Validation.N)
 		}
-		// The test images are for the validation and the base alone.
+		// The test images are for the validation alone, which the base is in.
 		if want := n.Stage != StageExplore; (len(n.Tests) > 0) != want {
 			t.Errorf("%s (%s): test scores %v", n.ID, n.Stage, n.Tests)
 		}
@@ -220,7 +220,15 @@ func TestChangedConfig(t *testing.T) {
 		case reflect.Float64:
 			v.SetFloat(v.Float() + 0.25)
 		case reflect.Int, reflect.Int64:
-			v.SetInt(v.Int() + 1)
+			v.SetInt(v.Int() + 2)
+		case reflect.Bool:
+			v.SetBool(!v.Bool())
+		case reflect.Slice:
+			added := reflect.New(v.Type().Elem()).Elem()
+			if added.CanFloat() {
+				added.SetFloat(8)
+			}
+			v.Set(reflect.Append(v, added))
 		case reflect.Uint64:
 			v.SetUint(v.Uint() + 1)
 		}
@@ -238,7 +246,7 @@ func TestDiverged(t *testing.T) {
 	dir := t.TempDir()
 	f := testFake()
 	f.fail = func(tr *Trial) error {
-		if tr.ID == "x2-04-s1" || strings.HasPrefix(tr.ID, "x2-05") {
+		if tr.ID == "x2-04-e2-s1" || strings.HasPrefix(tr.ID, "x2-05") {
 			return fmt.Errorf("step 7: %w", ErrDiverged)
 		}
 		return nil
@@ -265,18 +273,18 @@ func TestEngineError(t *testing.T) {
 	base := testBase()
 	f := testFake()
 	f.fail = func(tr *Trial) error {
-		if tr.ID == "x2-width-s2" {
+		if tr.ID == "x2-width-e2-s2" {
 			return errors.New("disk is full")
 		}
 		return nil
 	}
 	_, err := Run(t.Context(), dir, config(&base), base, f.engine(), Options{Workers: 2, Threads: 1})
-	if err == nil || !strings.Contains(err.Error(), "x2-width-s2: disk is full") {
+	if err == nil || !strings.Contains(err.Error(), "x2-width-e2-s2: disk is full") {
 		t.Fatalf("error %v", err)
 	}
 	res := runFake(t, dir, testFake(), nil)
-	if got := res.Trials["x2-width-s2"].Attempts; got != 2 {
-		t.Errorf("x2-width-s2 took %d attempts, want 2", got)
+	if got := res.Trials["x2-width-e2-s2"].Attempts; got != 2 {
+		t.Errorf("x2-width-e2-s2 took %d attempts, want 2", got)
 	}
 	if got := canonical(t, res); got != canonical(t, runFake(t, t.TempDir(), testFake(), nil)) {
 		t.Error("the result is not that of an undisturbed search")
@@ -311,8 +319,8 @@ func TestWrongOutcome(t *testing.T) {
 }
 
 func TestNoValidation(t *testing.T) {
-	a := runFake(t, t.TempDir(), testFake(), func(c *Config) { c.ValidateFactor = 0 }).Analyse()
-	if a.Verdict.Kind != NotValidated || a.Choice.Winner == "" || a.Choice.Compound != "" {
+	a := runFake(t, t.TempDir(), testFake(), func(c *Config) { c.ValidateFactors = nil }).Analyse()
+	if a.Verdict.Kind != NotValidated || a.Choice.Winner == "" || a.Choice.Compounds != nil {
 		t.Errorf("verdict %q, choice %+v", a.Verdict.Text, a.Choice)
 	}
 	for id, tr := range a.Trials {
@@ -330,7 +338,7 @@ func TestConfigCheck(t *testing.T) {
 	}{
 		{func(c *Config) { c.Factor = 1 }, "factor"},
 		{func(c *Config) { c.Tolerance = 0 }, "tolerance"},
-		{func(c *Config) { c.ValidateFactor = 2 }, "validate"},
+		{func(c *Config) { c.ValidateFactors = []float64{0.5} }, "validate"},
 		{func(c *Config) { c.Networks = 2 }, "networks"},
 		{func(c *Config) { c.Seeds = -1 }, "seeds"},
 		{func(c *Config) { c.Epochs = -1 }, "epochs"},

@@ -30,23 +30,36 @@ import (
 // resumed search must agree with it field by field. Fields that are zero are
 // chosen by the plan.
 type Config struct {
-	Base           string  `json:"base"`                 // the base network, YAML
-	Data           string  `json:"data"`                 // the data set's name
-	Source         string  `json:"source"`               // where to open it again
-	DataChecksum   string  `json:"data_checksum"`        // of its content
-	BadImages      string  `json:"bad_images,omitempty"` // "skip": those that cannot be read are left out
-	Factor         float64 `json:"factor"`               // cost of the explored networks over the base's
-	Tolerance      float64 `json:"tolerance"`            // of their realised cost, relative to Factor
-	ValidateFactor float64 `json:"validate_factor"`      // cost of the validated networks over the base's; 0: no validation
-	Networks       int     `json:"networks"`             // explored networks at most, the base not counted
-	Seeds          int     `json:"seeds"`                // trainings of each network
-	Seed           uint64  `json:"seed"`                 // the first of the seeds
-	SplitSeed      uint64  `json:"split_seed"`           // of the choice of training and validation images
-	Epochs         int     `json:"epochs"`
-	TrainImages    int     `json:"train_images"`   // training images of every trial
-	BudgetSeconds  float64 `json:"budget_seconds"` // wall-clock the plan is made to fit
-	Recipe         string  `json:"recipe"`         // how a trial trains, as the engine writes it
-	Kernel         string  `json:"kernel"`         // implementation of the arithmetic: others round differently
+	Base         string  `json:"base"`                 // the base network, YAML
+	Data         string  `json:"data"`                 // the data set's name
+	Source       string  `json:"source"`               // where to open it again
+	DataChecksum string  `json:"data_checksum"`        // of its content
+	BadImages    string  `json:"bad_images,omitempty"` // "skip": those that cannot be read are left out
+	Factor       float64 `json:"factor"`               // cost of the explored networks over the base's
+	Tolerance    float64 `json:"tolerance"`            // of their realised cost, relative to Factor
+	Cost         Measure `json:"cost,omitempty"`       // what a cost is; "": MACs
+	Limits       []Limit `json:"limits,omitempty"`     // on other measures
+	Candidates   string  `json:"candidates,omitempty"` // where the explored networks come from; "": the triangle
+	Networks     int     `json:"networks"`             // explored networks at most, the base not counted
+	Eta          int     `json:"eta"`                  // a rung promotes one in so many networks, to so many times the epochs
+	Rungs        int     `json:"rungs"`
+	Exhaustive   bool    `json:"exhaustive,omitempty"` // every network in full length: one rung
+	Seeds        int     `json:"seeds"`                // trainings of each network of a rung
+	NoiseSeeds   int     `json:"noise_seeds"`          // trainings of the base that measure the noise
+	Finalists    int     `json:"finalists"`            // networks of the last rung that are trained again
+	FreshSeeds   int     `json:"fresh_seeds"`          // trainings of each of them
+	Sweep        bool    `json:"sweep,omitempty"`      // widths are swept at several depths and resolutions
+	// ValidateFactors are the costs over the base's, ascending, at which the
+	// chosen ratio is compared with the rules; empty: no validation.
+	ValidateFactors []float64 `json:"validate_factors"`
+	FinalSeeds      int       `json:"final_seeds"` // trainings of each network compared
+	Seed            uint64    `json:"seed"`        // the first of the seeds
+	SplitSeed       uint64    `json:"split_seed"`  // of the choice of training and validation images
+	Epochs          int       `json:"epochs"`
+	TrainImages     int       `json:"train_images"`   // training images of every trial
+	BudgetSeconds   float64   `json:"budget_seconds"` // wall-clock the plan is made to fit
+	Recipe          string    `json:"recipe"`         // how a trial trains, as the engine writes it
+	Kernel          string    `json:"kernel"`         // implementation of the arithmetic: others round differently
 
 	Memory int64 `json:"memory,omitempty"` // limit of a trial's memory, bytes: it decides the micro-batches; 0: none
 }
@@ -58,12 +71,16 @@ func (c *Config) Check() error {
 		return fmt.Errorf("search: factor is %v, want above 1, at most 1000", c.Factor)
 	case !(c.Tolerance > 0 && c.Tolerance <= 0.5):
 		return fmt.Errorf("search: tolerance is %v, want above 0, at most 0.5", c.Tolerance)
-	case c.ValidateFactor != 0 && !(c.ValidateFactor > c.Factor && c.ValidateFactor <= 1000):
-		return fmt.Errorf("search: the factor to validate at is %v, want above the searched factor %v, at most 1000, or 0 for no validation", c.ValidateFactor, c.Factor)
 	case c.Networks != 0 && (c.Networks < minNetworks || c.Networks > maxNetworks):
 		return fmt.Errorf("search: networks is %d, want %d to %d", c.Networks, minNetworks, maxNetworks)
-	case c.Seeds < 0 || c.Seeds > maxSeeds:
-		return fmt.Errorf("search: seeds is %d, want 1 to %d", c.Seeds, maxSeeds)
+	case c.Eta != 0 && (c.Eta < 2 || c.Eta > 10):
+		return fmt.Errorf("search: eta is %d, want 2 to 10", c.Eta)
+	case c.Rungs < 0 || c.Rungs > 10:
+		return fmt.Errorf("search: the number of rungs is %d, want 1 to 10", c.Rungs)
+	case c.Exhaustive && c.Rungs > 1:
+		return fmt.Errorf("search: an exhaustive search has one rung, %d are asked for", c.Rungs)
+	case c.Finalists < 0 || c.Finalists > maxNetworks:
+		return fmt.Errorf("search: the number of finalists is %d, want 1 to %d", c.Finalists, maxNetworks)
 	case c.Epochs < 0 || c.Epochs > 10000:
 		return fmt.Errorf("search: epochs is %d, want 1 to 10000", c.Epochs)
 	case c.TrainImages < 0:
@@ -71,13 +88,40 @@ func (c *Config) Check() error {
 	case !(c.BudgetSeconds >= 0 && c.BudgetSeconds <= 1e8):
 		return fmt.Errorf("search: the budget is %v seconds, want it positive, at most 1e8", c.BudgetSeconds)
 	}
+	for _, s := range []struct {
+		name string
+		n    int
+	}{{"seeds", c.Seeds}, {"noise seeds", c.NoiseSeeds}, {"fresh seeds", c.FreshSeeds}, {"seeds of the validation", c.FinalSeeds}} {
+		if s.n < 0 || s.n > maxSeeds {
+			return fmt.Errorf("search: the number of %s is %d, want 1 to %d", s.name, s.n, maxSeeds)
+		}
+	}
+	for i, f := range c.ValidateFactors {
+		switch {
+		case !(f > 1 && f <= 1000):
+			return fmt.Errorf("search: a factor to validate at is %v, want above 1, at most 1000", f)
+		case i > 0 && f <= c.ValidateFactors[i-1]:
+			return fmt.Errorf("search: the factors to validate at go from %v to %v, want them ascending", c.ValidateFactors[i-1], f)
+		}
+	}
 	return nil
 }
 
 const (
 	minNetworks = 4 // the corners and one between them
 	maxNetworks = 1000
-	maxSeeds    = 1000
+	maxSeeds    = seedRange
+)
+
+// Phase is a part of a search. Each has its own trials.
+type Phase string
+
+const (
+	PhaseNoise Phase = "noise" // the base with several seeds, as long as the first rung
+	PhaseRung  Phase = "rung"  // candidates, rung by rung fewer and longer
+	PhaseRerun Phase = "rerun" // the best of them in full length on fresh seeds
+	PhaseSweep Phase = "sweep" // widths at several depths and resolutions
+	PhaseFinal Phase = "final" // the chosen ratio against the rules, on the test images
 )
 
 // Session is one process that worked on a search.
@@ -90,15 +134,22 @@ type Session struct {
 
 // Trial is one training to be done and scored.
 type Trial struct {
-	ID          string    // unique in the search: network, "-s", seed
+	ID          string // unique in the search: network, "-e", epochs, "-s", seed
+	Phase       Phase
+	Rung        int       // of PhaseRung
+	Attempt     int       // the first is 1; a result of any but the newest attempt does not count
 	Spec        arch.Spec // the network
 	Seed        uint64    // of initial weights, data order and augmentation
 	SplitSeed   uint64    // of the choice of training and validation images
 	Epochs      int
 	TrainImages int
-	Test        bool   // score on the test images too
-	Threads     int    // to compute with; must not change the outcome
-	Dir         string // the trial's own folder: checkpoints to resume from, the model
+	Test        bool // score on the test images too
+	// Floor holds an accuracy on the validation images for every epoch but the
+	// last: after an epoch that ends below it, the trial stops, scored as it
+	// is. Empty: it never stops early. Zero: not after that epoch.
+	Floor   []float64
+	Threads int    // to compute with; must not change the outcome
+	Dir     string // the trial's own folder: checkpoints to resume from, the model
 }
 
 // Progress is how far a running trial is.
@@ -125,15 +176,18 @@ type Point struct {
 	Accuracy float64 `json:"accuracy"` // on the validation images
 }
 
-// Outcome is what a trial gave. It holds nothing that depends on time or on
-// the machine's load.
+// Outcome is what a trial gave. But for Worker it holds nothing that depends on
+// time or on the machine's load.
 type Outcome struct {
 	Validation Score   `json:"validation"`
 	Test       *Score  `json:"test,omitempty"`
 	TestHits   []byte  `json:"test_hits,omitempty"` // bit i set: test image i correct
 	Curve      []Point `json:"curve,omitempty"`
-	Model      string  `json:"model,omitempty"`  // file name in the trial's folder
-	SHA256     string  `json:"sha256,omitempty"` // of that file
+	Stopped    int     `json:"stopped,omitempty"` // the epoch after which Trial.Floor ended it; 0: it had its full length
+	Model      string  `json:"model,omitempty"`   // file name in the trial's folder
+	SHA256     string  `json:"sha256,omitempty"`  // of that file
+	Kernel     string  `json:"kernel,omitempty"`  // implementation of the arithmetic that trained it
+	Worker     string  `json:"worker,omitempty"`  // who trained it; "": the searching process
 }
 
 // check reports an outcome that its trial cannot have under the plan.

@@ -53,11 +53,12 @@ func (p *Plan) settle(cfg *Config, pool []Network, all int, budget float64, work
 	}
 	design := func(networks, seeds int) {
 		p.Networks = pool[:min(networks, len(pool))]
-		p.Seeds = nil
-		for i := range seeds {
-			p.Seeds = append(p.Seeds, cfg.Seed+uint64(i))
+		p.Rungs = []Rung{{Networks: len(p.Networks), Seeds: seedsFrom(cfg.Seed, seeds)}}
+		for i := range p.Finals {
+			p.Finals[i].Seeds = seedsFrom(cfg.Seed, seeds)
 		}
 	}
+	defer func() { p.Rungs[0].Epochs = p.Epochs }()
 	var nets, seeds int
 	for _, n := range networkChoices(cfg) {
 		for _, s := range seedChoices(cfg) {
@@ -87,13 +88,16 @@ func (p *Plan) settle(cfg *Config, pool []Network, all int, budget float64, work
 	}
 	need := p.forecast(workers).Seconds
 	return fmt.Errorf("search: the budget is too short: %d networks x %d seeds x %d epochs of %d images and the validation would take about %s, the budget leaves %s; give more, or fewer --networks, --seeds, --epochs or --train-images",
-		len(p.Networks), len(p.Seeds), p.Epochs, p.TrainImages, roundSeconds(need), roundSeconds(max(budget, 0)))
+		len(p.Networks), len(p.Rungs[0].Seeds), p.Epochs, p.TrainImages, roundSeconds(need), roundSeconds(max(budget, 0)))
 }
 
 // lengthen chooses the epochs and images that are zero, as much as fits the
 // budget, and reports whether even the least does.
 func (p *Plan) lengthen(all int, budget float64, workers int) bool {
-	fits := func() bool { return p.forecast(workers).Seconds <= budget }
+	fits := func() bool {
+		p.Rungs[0].Epochs = p.Epochs
+		return p.forecast(workers).Seconds <= budget
+	}
 	// most is the largest value below which all fit, at least 1.
 	most := func(limit int, set func(int)) {
 		k := sort.Search(limit, func(i int) bool { set(i + 1); return !fits() })

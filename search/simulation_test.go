@@ -35,8 +35,8 @@ func (s *simulation) draw(run int, truth func(id string) float64, noise, common 
 	if images == 0 {
 		images = 1 << 40
 	}
-	add := func(n *Network, test bool) {
-		for _, seed := range s.plan.Seeds {
+	add := func(n *Network, phase Phase) {
+		for _, seed := range s.plan.Rungs[0].Seeds {
 			rnd := source(run, n.ID, seed)
 			acc := truth(n.ID) + common*source(run, "seed", seed).NormFloat64()
 			acc += math.Sqrt(noise*noise-common*common) * rnd.NormFloat64()
@@ -48,27 +48,28 @@ func (s *simulation) draw(run int, truth func(id string) float64, noise, common 
 				return Score{int(math.Round((acc + e) * float64(images))), images}
 			}
 			o := &Outcome{Validation: at()}
-			if test {
+			if phase == PhaseFinal {
 				v := at()
 				o.Test = &v
 			}
-			id := trialID(n.ID, seed)
-			r.Trials[id] = &TrialResult{ID: id, Network: n.ID, Seed: seed, Attempts: 1, Outcome: o}
+			id := TrialID(n.ID, s.plan.Epochs, seed)
+			r.Trials[id] = &TrialResult{ID: id, Network: n.ID, Phase: phase, Epochs: s.plan.Epochs, Seed: seed, Attempts: 1, Outcome: o}
 		}
 	}
 	p := s.plan
-	add(&p.BaseNet, true)
+	add(&p.BaseNet, PhaseFinal)
 	for i := range p.Networks {
-		add(&p.Networks[i], false)
+		add(&p.Networks[i], PhaseRung)
 	}
-	for i := range p.Final {
-		add(&p.Final[i], true)
+	rules := p.Finals[0].Networks
+	for i := range rules {
+		add(&rules[i], PhaseFinal)
 	}
-	comp := p.Final[len(p.Final)-1]
-	comp.ID = "x4-compound"
-	comp.Stem++ // another network than B0's
-	r.Choice = &Choice{Winner: "x2-04", Ratio: comp.Realised, Compound: comp.ID, Network: &comp}
-	add(&comp, true)
+	comp := rules[len(rules)-1]
+	comp.ID = "v4-compound"
+	comp.Stem++ // another network than the rule's
+	r.Choice = &Choice{Winner: "x2-04", Ratio: comp.Realised, Compounds: []Compound{{p.Finals[0].Factor, comp.ID, &comp}}}
+	add(&comp, PhaseFinal)
 	return r
 }
 
@@ -118,7 +119,7 @@ func TestInterval(t *testing.T) {
 		covered, of := 0, 0
 		for i := range sims {
 			truth := func(id string) float64 {
-				if id == "x4-compound" {
+				if id == "v4-compound" {
 					return 0.91
 				}
 				return 0.9
@@ -145,7 +146,7 @@ func TestPower(t *testing.T) {
 	for _, c := range []struct {
 		best string
 		want VerdictKind
-	}{{"x4-compound", CompoundWins}, {"x4-width", SingleWins}} {
+	}{{"v4-compound", CompoundWins}, {"v4-width", SingleWins}} {
 		right := 0
 		for i := range sims {
 			a := s.draw(i, func(id string) float64 {

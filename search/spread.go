@@ -162,6 +162,12 @@ func apart(p, q *point) float64 {
 func (n *Network) key() string { return fmt.Sprint(n.Resolution, n.Stem, n.Head, n.Stages) }
 
 // prefix names the networks of a factor: "x2-".
-func prefix(factor float64) string {
-	return "x" + strconv.FormatFloat(factor, 'g', 4, 64) + "-"
+func prefix(factor float64) string { return "x" + formatFactor(factor) + "-" }
+
+// finalPrefix names the networks compared at a factor: "v4-". Candidates of
+// the same factor may be other networks: those compared aim at equal cost.
+func finalPrefix(factor float64) string { return "v" + formatFactor(factor) + "-" }
+
+func formatFactor(factor float64) string {
+	return strconv.FormatFloat(factor, 'g', 4, 64)
 }

@@ -20,6 +20,9 @@ type TrialStatus struct {
 	ID       string
 	Network  *Network
 	Seed     uint64
+	Phase    Phase
+	Rung     int // of PhaseRung
+	Epochs   int
 	State    TrialState
 	Progress Progress
 	Accuracy float64 // on the validation images: so far, or the outcome's
@@ -39,7 +42,7 @@ func (r *runner) snapshot() *Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.res.Plan
-	jobs := r.jobs()
+	jobs := r.res.jobs()
 	st := &Status{Elapsed: time.Since(r.began), Total: len(jobs)}
 	// The seconds that each trial still takes, laid out over the workers.
 	scale := 1.0
@@ -48,8 +51,8 @@ func (r *runner) snapshot() *Status {
 	}
 	var busy, waiting []float64
 	for _, j := range jobs {
-		t := TrialStatus{ID: j.id(), Network: j.net, Seed: j.seed}
-		whole := scale * p.seconds(j.net, j.test)
+		t := TrialStatus{ID: j.id(), Network: j.net, Seed: j.seed, Phase: j.phase, Rung: j.rung, Epochs: j.epochs}
+		whole := scale * p.seconds(&j)
 		res, run := r.res.Trials[j.id()], r.status[j.id()]
 		switch {
 		case res != nil && res.Outcome != nil:
@@ -71,10 +74,12 @@ func (r *runner) snapshot() *Status {
 		}
 		st.Trials = append(st.Trials, t)
 	}
-	if r.res.Choice == nil && len(p.Final) > 0 {
-		st.Total += len(p.Seeds)
-		for range p.Seeds {
-			waiting = append(waiting, scale*p.seconds(&p.Final[0], true))
+	for i := range p.Finals {
+		if r.res.Choice == nil {
+			for _, seed := range p.Finals[i].Seeds {
+				st.Total++
+				waiting = append(waiting, scale*p.seconds(&job{&p.Finals[i].Networks[0], PhaseFinal, 0, p.Epochs, seed}))
+			}
 		}
 	}
 	st.Left = time.Duration(makespan(append(busy, waiting...), r.opt.Workers) * float64(time.Second))

@@ -12,7 +12,6 @@ type Summary struct {
 	Verdict     Verdict             `json:"verdict"`
 	Done        bool                `json:"done"`
 	Config      Config              `json:"config"`
-	Seeds       []uint64            `json:"seeds"`
 	Epochs      int                 `json:"epochs"`
 	TrainImages int                 `json:"train_images"`
 	Validation  int                 `json:"validation_images"`
@@ -41,6 +40,7 @@ type NetworkSummary struct {
 // ComparisonSummary is the chosen ratio's network against another, in
 // percentage points of test accuracy.
 type ComparisonSummary struct {
+	Factor   float64  `json:"factor"`
 	First    string   `json:"first"`
 	Second   string   `json:"second"`
 	Seeds    int      `json:"seeds"`
@@ -55,6 +55,9 @@ type ComparisonSummary struct {
 type TrialSummary struct {
 	ID       string   `json:"id"`
 	Network  string   `json:"network"`
+	Phase    Phase    `json:"phase"`
+	Rung     int      `json:"rung,omitempty"`
+	Epochs   int      `json:"epochs"`
 	Seed     uint64   `json:"seed"`
 	Outcome  *Outcome `json:"outcome,omitempty"`
 	Error    string   `json:"error,omitempty"`
@@ -80,7 +83,7 @@ func (a *Analysis) Summary() *Summary {
 	if a.Plan == nil {
 		return s
 	}
-	s.Seeds, s.Epochs, s.TrainImages = a.Plan.Seeds, a.Plan.Epochs, a.Plan.TrainImages
+	s.Epochs, s.TrainImages = a.Plan.Epochs, a.Plan.TrainImages
 	s.Validation, s.Test = a.Plan.Validation, a.Plan.Test
 	s.Timing.Forecast = a.Plan.Forecast
 	for name, n := range map[string]Noise{"validation": a.Validation, "test": a.Test, "pooled": a.Pooled} {
@@ -95,18 +98,18 @@ func (a *Analysis) Summary() *Summary {
 			Accuracies: percents(n.Accuracies), Mean: percent(n.Validation.Mean), Shrunk: percent(n.Shrunk),
 			Tests: percents(n.Tests), TestMean: percent(n.Test.Mean),
 		})
-		for _, seed := range a.Plan.Seeds {
-			if t := a.Trials[trialID(n.ID, seed)]; t != nil {
-				s.Trials = append(s.Trials, TrialSummary{
-					ID: t.ID, Network: n.ID, Seed: seed, Outcome: t.Outcome, Error: t.Error,
-					Attempts: t.Attempts, Seconds: t.Seconds,
-				})
-			}
+	}
+	for _, j := range a.jobs() {
+		if t := a.Trials[j.id()]; t != nil {
+			s.Trials = append(s.Trials, TrialSummary{
+				ID: t.ID, Network: t.Network, Phase: t.Phase, Rung: t.Rung, Epochs: t.Epochs, Seed: t.Seed,
+				Outcome: t.Outcome, Error: t.Error, Attempts: t.Attempts, Seconds: t.Seconds,
+			})
 		}
 	}
 	for i := range a.Compare {
 		c := &a.Compare[i]
-		cs := ComparisonSummary{First: c.First, Second: c.Second, Seeds: c.Seeds, Diff: 100 * c.Diff, Lo: 100 * c.Lo, Hi: 100 * c.Hi, P: c.P}
+		cs := ComparisonSummary{Factor: c.Factor, First: c.First, Second: c.Second, Seeds: c.Seeds, Diff: 100 * c.Diff, Lo: 100 * c.Lo, Hi: 100 * c.Hi, P: c.P}
 		if !math.IsNaN(c.SignFlip) {
 			cs.SignFlip = &c.SignFlip
 		}

@@ -27,9 +27,9 @@ func compareTests(r *Result, first, second string, noise Noise) (Comparison, boo
 	var hitsA, hitsB [][]byte
 	var pa, pb float64
 	images := 0
-	for _, seed := range r.Plan.Seeds {
-		a, b := r.Trials[trialID(first, seed)], r.Trials[trialID(second, seed)]
-		if a == nil || b == nil || a.Outcome == nil || b.Outcome == nil || a.Outcome.Test == nil || b.Outcome.Test == nil {
+	for _, a := range r.TrialsOf(first, PhaseFinal) {
+		b := r.Trials[TrialID(second, a.Epochs, a.Seed)]
+		if b == nil || b.Outcome == nil {
 			continue
 		}
 		x, y := a.Outcome.Test.Accuracy(), b.Outcome.Test.Accuracy()
@@ -100,18 +100,26 @@ func (c *Comparison) differs(tests int) bool {
 // compare compares the chosen ratio's network with each rule, and with the
 // base.
 func (a *Analysis) compare() {
-	if a.Choice == nil || a.Choice.Compound == "" {
+	if a.Choice == nil {
 		return
 	}
-	others := a.Of(StageFinal)
-	others = append(others, a.Of(StageBase)...)
-	for _, n := range others {
-		if n.ID == a.Choice.Compound {
-			continue
+	for i := range a.Plan.Finals {
+		f := &a.Plan.Finals[i]
+		comp := a.Choice.Compounds[i].ID
+		for k := range f.Networks {
+			a.compareWith(comp, f.Networks[k].ID, f.Factor)
 		}
-		if c, ok := compareTests(a.Result, a.Choice.Compound, n.ID, a.Pooled); ok {
-			a.Compare = append(a.Compare, c)
-		}
+		a.compareWith(comp, a.Plan.BaseNet.ID, f.Factor)
+	}
+}
+
+func (a *Analysis) compareWith(compound, other string, factor float64) {
+	if compound == other {
+		return
+	}
+	if c, ok := compareTests(a.Result, compound, other, a.Pooled); ok {
+		c.Factor = factor
+		a.Compare = append(a.Compare, c)
 	}
 }
 
@@ -153,17 +161,18 @@ func (a *Analysis) verdict() Verdict {
 	if !a.Done {
 		return Verdict{Kind: Unfinished, Text: fmt.Sprintf("Unfinished: %d of %d trials have ended.", ended, all)}
 	}
-	if a.Config.ValidateFactor == 0 {
+	if len(a.Plan.Finals) == 0 {
 		return Verdict{Kind: NotValidated, Text: fmt.Sprintf("Not validated: of %d networks at %v times the base's cost, %s was best on the validation images; nothing was compared on test images.",
 			len(a.Plan.Networks), a.Config.Factor, a.Best)}
 	}
-	comp := a.Net(a.Choice.Compound)
+	factor := a.Plan.Finals[len(a.Plan.Finals)-1].Factor
+	comp := a.Net(a.Choice.Compound(factor))
 	singles, beaten := 0, 0
 	var best *Comparison
 	for i := range a.Compare {
 		c := &a.Compare[i]
 		n := a.Net(c.Second)
-		if n.Stage != StageFinal || n.mixed() {
+		if c.Factor != factor || n.Stage != StageFinal || n.mixed() {
 			continue
 		}
 		singles++
@@ -179,7 +188,7 @@ func (a *Analysis) verdict() Verdict {
 	}
 	rule := a.Net(best.Second)
 	v := Verdict{Kind: Undecided, Single: string(rule.Role), Against: best}
-	at := fmt.Sprintf("at %.3g times the base's cost", a.Config.ValidateFactor)
+	at := fmt.Sprintf("at %.3g times the base's cost", factor)
 	gap := fmt.Sprintf("%s ± %s points of test accuracy", Points(math.Abs(best.Diff)), Points(best.Half()))
 	v.Detail = fmt.Sprintf("Compound %s %%, %s %s %%; %s each.", Points(comp.Test.Mean), rule.Role, Points(rule.Test.Mean), plural(best.Seeds, "seed"))
 	switch {

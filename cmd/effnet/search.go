@@ -31,7 +31,8 @@ type searchCmd struct {
 
 	out                     string
 	resume, json            bool
-	factor, validateFactor  float64
+	factor                  float64
+	validate                []float64
 	tolerance               float64
 	networks, seeds, epochs int
 	trainImages             int
@@ -50,7 +51,7 @@ func newSearchCmd() *cobra.Command {
 		Long: `Search finds how a network is best grown. It enumerates the networks that cost
 --factor times BASE, trains a well-spread few of them with common seeds, takes
 the best ratio of depth, width and resolution, and compares it with growing a
-single dimension, and with EfficientNet-B0's ratio, at --validate-factor times
+single dimension, and with EfficientNet-B0's ratio, at each of --validate times
 the cost, on test images that nothing before looked at.
 
 A forecast comes first. With --budget, networks, seeds, epochs and training
@@ -71,7 +72,7 @@ repeats no finished trial, and ends with the same bits.`,
 	f.StringVar(&s.out, "out", "", "run `folder`")
 	f.BoolVar(&s.resume, "resume", false, "go on with a search that was stopped")
 	f.Float64Var(&s.factor, "factor", 2, "cost of the explored networks over the base's")
-	f.Float64Var(&s.validateFactor, "validate-factor", 4, "cost of the compared networks over the base's, 0 for no comparison")
+	f.Float64SliceVar(&s.validate, "validate", []float64{4}, "costs of the compared networks over the base's, 0 for no comparison")
 	f.Float64Var(&s.tolerance, "tolerance", 0.08, "how far realised costs may be from the factor, as a `share` of it")
 	f.DurationVar(&s.budget, "budget", 0, "wall-clock `time` to fit the search into, such as 10m")
 	f.IntVar(&s.networks, "networks", 0, "explored networks at most (default: 16, or as the budget holds)")
@@ -168,7 +169,7 @@ func (s *searchCmd) settle(args []string) (*search.Config, *arch.Spec, *dataset.
 		name string
 		to   *float64
 		from float64
-	}{{"factor", &cfg.Factor, s.factor}, {"validate-factor", &cfg.ValidateFactor, s.validateFactor}, {"tolerance", &cfg.Tolerance, s.tolerance}, {"budget", &cfg.BudgetSeconds, s.budget.Seconds()}} {
+	}{{"factor", &cfg.Factor, s.factor}, {"tolerance", &cfg.Tolerance, s.tolerance}, {"budget", &cfg.BudgetSeconds, s.budget.Seconds()}} {
 		if set(v.name) {
 			*v.to = v.from
 		}
@@ -180,6 +181,11 @@ func (s *searchCmd) settle(args []string) (*search.Config, *arch.Spec, *dataset.
 	}{{"networks", &cfg.Networks, s.networks}, {"seeds", &cfg.Seeds, s.seeds}, {"epochs", &cfg.Epochs, s.epochs}, {"train-images", &cfg.TrainImages, s.trainImages}} {
 		if set(v.name) {
 			*v.to = v.from
+		}
+	}
+	if set("validate") {
+		if cfg.ValidateFactors = s.validate; len(s.validate) == 1 && s.validate[0] == 0 {
+			cfg.ValidateFactors = nil
 		}
 	}
 	if set("memory") {
@@ -351,7 +357,7 @@ func (s *searchCmd) keepBest(a *search.Analysis) error {
 	if best == nil {
 		return nil
 	}
-	t := a.TrialsOf(best.ID)[0]
+	t := a.TrialsOf(best.ID, "")[0]
 	base, err := arch.ParseSpec(search.LedgerName, []byte(a.Config.Base))
 	if err != nil {
 		return err

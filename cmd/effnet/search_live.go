@@ -45,15 +45,15 @@ func (l *searchLive) planned(p *search.Plan, st *search.Status) {
 	fmt.Fprintf(l.w, "base      %s: %s MACs, %s params, %d px\n", l.base.Name, short(p.BaseNet.MACs), short(p.BaseNet.Params), p.BaseNet.Resolution)
 	fmt.Fprintf(l.w, "data      %s: %s training, %s validation, %s test images\n", l.cfg.Data, thousands(int64(p.TrainImages)), thousands(int64(p.Validation)), thousands(int64(p.Test)))
 	fmt.Fprintf(l.w, "explore   %d of %s distinct networks that cost %gx the base within %.3g %%\n", len(p.Networks), thousands(int64(p.Enumerated)), l.cfg.Factor, 100*l.cfg.Tolerance)
-	if len(p.Final) > 0 {
+	for _, v := range p.Finals {
 		var names []string
-		for i := range p.Final {
-			names = append(names, p.Final[i].ID)
+		for i := range v.Networks {
+			names = append(names, v.Networks[i].ID)
 		}
-		fmt.Fprintf(l.w, "validate  %s and the chosen ratio, at a realised cost near %.2fx\n", strings.Join(names, ", "), p.Target)
+		fmt.Fprintf(l.w, "validate  %s and the chosen ratio, at a realised cost near %.2fx\n", strings.Join(names, ", "), v.Target)
 	}
 	f := p.Forecast
-	fmt.Fprintf(l.w, "trials    %d: every network with %s, %s\n", f.Trials, plural(len(p.Seeds), "seed"), plural(p.Epochs, "epoch"))
+	fmt.Fprintf(l.w, "trials    %d: every network with %s, %s\n", f.Trials, plural(len(p.Rungs[0].Seeds), "seed"), plural(p.Epochs, "epoch"))
 	line := fmt.Sprintf("forecast  %s, %s at a time on %s; %s in all", duration(seconds(f.Seconds)), plural(l.workers, "trial"), plural(l.workers*l.threads, "thread"), scaled(f.FLOPs, 1000, " FLOP", " kFLOP", " MFLOP", " GFLOP", " TFLOP", " PFLOP"))
 	if l.cfg.BudgetSeconds > 0 {
 		line += fmt.Sprintf(" (budget %s)", duration(seconds(l.cfg.BudgetSeconds)))
