@@ -238,6 +238,11 @@ func (r *Result) jobs() []job {
 	return jobs
 }
 
+// knows reports whether a trial of that name may take place.
+func (r *Result) knows(id string) bool {
+	return r.Plan != nil && slices.ContainsFunc(r.jobs(), func(j job) bool { return j.id() == id })
+}
+
 // Networks lists the networks known so far: the base, the explored, the swept,
 // the validated.
 func (r *Result) Networks() []*Network {

@@ -85,8 +85,8 @@ func (c *Config) Check() error {
 		return fmt.Errorf("search: epochs is %d, want 1 to 10000", c.Epochs)
 	case c.TrainImages < 0:
 		return fmt.Errorf("search: the number of training images is %d, want it positive", c.TrainImages)
-	case !(c.BudgetSeconds >= 0 && c.BudgetSeconds <= 1e8):
-		return fmt.Errorf("search: the budget is %v seconds, want it positive, at most 1e8", c.BudgetSeconds)
+	case !(c.BudgetSeconds >= 0 && c.BudgetSeconds <= maxBudget):
+		return fmt.Errorf("search: the budget is %v seconds, want it positive, at most %g", c.BudgetSeconds, float64(maxBudget))
 	}
 	for _, s := range []struct {
 		name string
@@ -111,6 +111,7 @@ const (
 	minNetworks = 4 // the corners and one between them
 	maxNetworks = 1000
 	maxSeeds    = seedRange
+	maxBudget   = 1e8 // seconds
 )
 
 // Phase is a part of a search. Each has its own trials.

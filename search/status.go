@@ -32,9 +32,12 @@ type TrialStatus struct {
 type Status struct {
 	Trials  []TrialStatus // those known so far, in the order they are taken up
 	Done    int           // ended
+	Paused  bool          // by a command
 	Total   int           // the chosen ratio's trials included, known or not
 	Elapsed time.Duration // of this process
 	Left    time.Duration // forecast, corrected by what the trials so far took
+	Spent   time.Duration // wall-clock in this and earlier processes, pauses left out
+	Budget  time.Duration // for that; 0: none
 }
 
 // snapshot is the present status.
