@@ -6,6 +6,28 @@ import (
 	"image/color"
 )
 
+// FromGo converts an image of Go's own packages to 8-bit grey or RGB without
+// alpha. Files are better given to [Decode], whose pixels are Pillow's: what Go
+// has decoded as YCbCr becomes RGB by Go's arithmetic.
+func FromGo(m image.Image) Image {
+	switch m.(type) {
+	case *image.YCbCr, *image.NYCbCrA: // of any sampling and origin
+	default:
+		if im, err := fromGo(m); err == nil {
+			return im
+		}
+	}
+	b := m.Bounds()
+	im := Image{Pix: make([]byte, 0, 3*b.Dx()*b.Dy()), H: b.Dy(), W: b.Dx(), C: 3}
+	for y := b.Min.Y; y < b.Max.Y; y++ {
+		for x := b.Min.X; x < b.Max.X; x++ {
+			r, g, b := rgbOf(m.At(x, y))
+			im.Pix = append(im.Pix, r, g, b)
+		}
+	}
+	return im
+}
+
 // fromGo converts what a decoder returned to 8-bit grey or RGB without alpha.
 func fromGo(m image.Image) (Image, error) {
 	b := m.Bounds()

@@ -28,11 +28,7 @@ func (f Fit) Apply(b *FitBuffers, src Image) Image {
 		}
 		return im
 	}
-	n := int(math.Floor(float64(f.Size) / f.Crop))
-	h, w := n, n
-	if !f.Squash {
-		h, w = ShortSide(src.H, src.W, n)
-	}
+	h, w := f.resized(src.H, src.W)
 	im := src
 	if h != im.H || w != im.W {
 		im = Resize(b.resize, im, h, w, f.Filter)
@@ -44,4 +40,27 @@ func (f Fit) Apply(b *FitBuffers, src Image) Image {
 		b.crop = im.Pix
 	}
 	return im
+}
+
+// Seen is the part of an h x w image that is left of it after Apply, in its own
+// pixels: the upper left corner and the size.
+func (f Fit) Seen(h, w int) (y, x, height, width float64) {
+	if f.Filter == TFBicubic && !f.Squash {
+		side, y, x := tfCentre(h, w, f.Crop)
+		return float64(y), float64(x), float64(side), float64(side)
+	}
+	rh, rw := f.resized(h, w)
+	top, left := CenterBox(rh, rw, f.Size, f.Size)
+	sy, sx := float64(h)/float64(rh), float64(w)/float64(rw)
+	return float64(top) * sy, float64(left) * sx, float64(f.Size) * sy, float64(f.Size) * sx
+}
+
+// resized is the size that an h x w image is brought to before its centre is
+// cut out.
+func (f Fit) resized(h, w int) (int, int) {
+	n := int(math.Floor(float64(f.Size) / f.Crop))
+	if f.Squash {
+		return n, n
+	}
+	return ShortSide(h, w, n)
 }

@@ -33,7 +33,7 @@ const (
 	MetricsFile  = "metrics.jsonl"
 	SummaryFile  = "summary.csv"
 	BestFile     = "best.safetensors"
-	ModelFile    = "model.safetensors"
+	ModelFile    = weights.ModelFile
 	DivergedFile = "diverged.json"
 	StartFile    = "start.safetensors"
 	lockFile     = "lock"

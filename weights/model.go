@@ -15,6 +15,9 @@ const (
 	MetaLabels = "effnet.labels" // the classes, a JSON list of strings
 )
 
+// ModelFile is the name of a model's file in the folder of its training.
+const ModelFile = "model.safetensors"
+
 // ErrNoSpec is a weights file that does not say which network it belongs to.
 var ErrNoSpec = errors.New("the file does not say which network it is for: no " + MetaSpec + " in its metadata")
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	lib "effnet"
 	"effnet/arch"
 )
 
@@ -65,13 +66,13 @@ func (b *benchCmd) runStart(arg string) error {
 	if err != nil {
 		return err
 	}
-	prep, err := newPreparer(&m.Spec)
+	prep, err := lib.NewPreparer(&m.Spec)
 	if err != nil {
 		return err
 	}
 	job.Threads, job.Batch = b.threads, 1
 	job.Start = &benchStart{b.start, benchPrep{
-		Size: prep.fit.Size, Resize: int(float64(prep.fit.Size) / prep.fit.Crop), Squash: prep.fit.Squash,
+		Size: prep.Fit.Size, Resize: int(float64(prep.Fit.Size) / prep.Fit.Crop), Squash: prep.Fit.Squash,
 		Filter: map[bool]string{true: "bilinear", false: "bicubic"}[m.Spec.Prep.Filter == arch.Bilinear],
 		Mean:   m.Spec.Prep.Mean, Std: m.Spec.Prep.Std,
 	}}

@@ -3,9 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	lib "effnet"
 	"effnet/internal/par"
 )
 
@@ -70,16 +69,8 @@ without names are ImageNet's.`,
 
 // classified is one image of the result.
 type classified struct {
-	Image       string       `json:"image"`
-	Predictions []prediction `json:"predictions"`
-}
-
-// prediction is one class of an image.
-type prediction struct {
-	Class       int     `json:"class"`
-	Label       string  `json:"label,omitempty"`
-	Probability float64 `json:"probability"`
-	Logit       float32 `json:"logit"`
+	Image       string           `json:"image"`
+	Predictions []lib.Prediction `json:"predictions"`
 }
 
 func (k *classifyCmd) run(arg string, args []string) error {
@@ -104,13 +95,13 @@ func (k *classifyCmd) run(arg string, args []string) error {
 	if err := k.prep.apply("classify", &m.Spec); err != nil {
 		return err
 	}
-	names := m.classNames()
+	names := lib.ClassNames(m.Model)
 	if k.labels != "" {
 		if names, err = readLabels(k.labels, m.Spec.Classes); err != nil {
 			return err
 		}
 	}
-	prep, err := newPreparer(&m.Spec)
+	prep, err := lib.NewPreparer(&m.Spec)
 	if err != nil {
 		return err
 	}
@@ -138,7 +129,7 @@ func (k *classifyCmd) run(arg string, args []string) error {
 			return err
 		}
 		for i, p := range read {
-			best, err := topClasses(logits[i*net.Classes():][:net.Classes()], k.top, names)
+			best, err := lib.Top(logits[i*net.Classes():][:net.Classes()], k.top, names)
 			if err != nil {
 				return fmt.Errorf("classify: %s: %w", p.name, err)
 			}
@@ -158,14 +149,14 @@ func (k *classifyCmd) run(arg string, args []string) error {
 
 // prepareAll reads images in parallel. What cannot be read is left out of x
 // [n,H,W,C] and read.
-func prepareAll(pool *par.Pool, p *preparer, photos []photo, stdin io.Reader) (x []float32, read []photo, failed []error) {
-	n := p.elems()
+func prepareAll(pool *par.Pool, p *lib.Preparer, photos []photo, stdin io.Reader) (x []float32, read []photo, failed []error) {
+	n := p.Elems()
 	x = make([]float32, len(photos)*n)
 	errs := make([]error, len(photos))
 	pool.Do(len(photos), func(_, i int) {
 		im, err := photos[i].read(stdin)
 		if err == nil {
-			p.apply(x[i*n:(i+1)*n], im)
+			p.Apply(x[i*n:(i+1)*n], im)
 		}
 		errs[i] = err
 	})
@@ -178,32 +169,6 @@ func prepareAll(pool *par.Pool, p *preparer, photos []photo, stdin io.Reader) (x
 		read = append(read, photos[i])
 	}
 	return x[:len(read)*n], read, failed
-}
-
-// topClasses lists the n largest logits, the largest first, with their softmax.
-func topClasses(logits []float32, n int, names []string) ([]prediction, error) {
-	order := make([]int, len(logits))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(logits[b], logits[a]) })
-	largest := float64(logits[order[0]])
-	sum := 0.0
-	for _, v := range logits {
-		sum += math.Exp(float64(v) - largest)
-	}
-	if math.IsNaN(sum) || math.IsInf(sum, 0) {
-		return nil, errors.New("the network's output is not finite; its weights are broken")
-	}
-	var best []prediction
-	for _, i := range order[:min(n, len(order))] {
-		p := prediction{Class: i, Probability: math.Exp(float64(logits[i])-largest) / sum, Logit: logits[i]}
-		if names != nil {
-			p.Label = names[i]
-		}
-		best = append(best, p)
-	}
-	return best, nil
 }
 
 // maxLabels is the largest file of labels, in bytes.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	lib "effnet"
 	"effnet/arch"
 	"effnet/internal/imagenet"
 )
@@ -96,7 +97,7 @@ func TestClassify(t *testing.T) {
 		}
 	}
 	// The same through the engine alone, on what the preprocessing makes.
-	p, err := newPreparer(&m.Spec)
+	p, err := lib.NewPreparer(&m.Spec)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,8 +106,8 @@ func TestClassify(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		x := make([]float32, p.elems())
-		p.apply(x, im)
+		x := make([]float32, p.Elems())
+		p.Apply(x, im)
 		logits, _ := direct(t, m, x, 1, 24, 24)
 		for _, q := range list[i].Predictions {
 			if logits[q.Class] != q.Logit {
@@ -209,8 +210,8 @@ func TestClassifyPrint(t *testing.T) {
 	var b strings.Builder
 	l := newPhotoList(&b, false)
 	for _, r := range []classified{
-		{"photos/cat.jpg", []prediction{{285, "Egyptian cat", 0.8315, 9}, {281, "tabby", 0.123, 7}, {3, "\x1b[31mred", 0.0004, 1}}},
-		{"a\nb.png", []prediction{{7, "", 1, 3}, {11, "", 0, -90}}},
+		{"photos/cat.jpg", []lib.Prediction{{Class: 285, Label: "Egyptian cat", Probability: 0.8315, Logit: 9}, {Class: 281, Label: "tabby", Probability: 0.123, Logit: 7}, {Class: 3, Label: "\x1b[31mred", Probability: 0.0004, Logit: 1}}},
+		{"a\nb.png", []lib.Prediction{{Class: 7, Label: "", Probability: 1, Logit: 3}, {Class: 11, Label: "", Probability: 0, Logit: -90}}},
 	} {
 		if err := l.add(r); err != nil {
 			t.Fatal(err)

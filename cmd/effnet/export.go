@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	lib "effnet"
 	"effnet/onnx"
 )
 
@@ -74,7 +75,7 @@ func (e *exportCmd) run(arg string) error {
 		return usagef("export: --seed is for random weights, %s has its own", arg)
 	}
 	if m.Path != "" {
-		m.Labels = m.classNames()
+		m.Labels = lib.ClassNames(m.Model)
 	}
 	if format == ".onnx" {
 		err = onnx.WriteFile(e.out, m.Model, onnx.Options{KeepBatchNorm: e.bn == "keep", FreeSize: e.freeSize})

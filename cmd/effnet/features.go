@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	lib "effnet"
 	"effnet/arch"
 	"effnet/internal/npy"
 )
@@ -90,19 +91,19 @@ func (f *featuresCmd) run(arg string, images []string) error {
 			return err
 		}
 		h, w = m.Spec.Resolution, m.Spec.Resolution
-		prep, err := newPreparer(&m.Spec)
+		prep, err := lib.NewPreparer(&m.Spec)
 		if err != nil {
 			return err
 		}
 		photos := photosOf(images)
 		n = len(photos)
 		fill = func(x []float32, first int) error {
-			for i := range len(x) / prep.elems() {
+			for i := range len(x) / prep.Elems() {
 				im, err := photos[first+i].read(f.InOrStdin())
 				if err != nil {
 					return err
 				}
-				prep.apply(x[i*prep.elems():][:prep.elems()], im)
+				prep.Apply(x[i*prep.Elems():][:prep.Elems()], im)
 			}
 			return nil
 		}

@@ -13,7 +13,6 @@ import (
 
 	"effnet/arch"
 	"effnet/hub"
-	"effnet/internal/imagenet"
 	"effnet/train"
 	"effnet/weights"
 )
@@ -42,15 +41,6 @@ func (m *loadedModel) source() weights.Source {
 		return m.file
 	}
 	return m.Set
-}
-
-// classNames are the names of the model's classes. Those of a network of 1000
-// classes without names are ImageNet's. nil if they have none.
-func (m *loadedModel) classNames() []string {
-	if m.Labels == nil && m.Spec.Classes == imagenet.Classes {
-		return imagenet.Names()
-	}
-	return m.Labels
 }
 
 // load loads a MODEL argument: a weights file, a run folder, or a name on the

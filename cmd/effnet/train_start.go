@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	lib "effnet"
 	"effnet/arch"
 	"effnet/dataset"
 	"effnet/train"
@@ -81,7 +82,7 @@ func adaptModel(ctx context.Context, m *loadedModel, d *dataset.Data, resolution
 		s.notes = append(s.notes, fmt.Sprintf("stem: weights of %d image channels %s to %d, normalisation mean %.4g and std %.4g",
 			m.Spec.Channels, rule, s.spec.Channels, s.spec.Prep.Mean[0], s.spec.Prep.Std[0]))
 	}
-	names := m.classNames()
+	names := lib.ClassNames(m.Model)
 	s.keep = slices.Equal(names, d.Classes)
 	switch {
 	case s.keep:

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	lib "effnet"
 	"effnet/arch"
 	"effnet/dataset"
 	"effnet/infer"
@@ -249,7 +250,7 @@ func commonSide(set dataset.Set) (int, error) {
 
 // pipelineOf feeds images to a network, not augmented.
 func pipelineOf(s *arch.Spec, set dataset.Set) *dataset.Pipeline {
-	p := &dataset.Pipeline{Set: set, Resolution: s.Resolution, Channels: s.Channels, Filter: filterOf(s.Prep.Filter), Crop: s.Prep.Crop, Squash: s.Prep.Squash}
+	p := &dataset.Pipeline{Set: set, Resolution: s.Resolution, Channels: s.Channels, Filter: lib.FilterOf(s.Prep.Filter), Crop: s.Prep.Crop, Squash: s.Prep.Squash}
 	for i := range s.Prep.Mean {
 		p.Mean = append(p.Mean, float32(s.Prep.Mean[i]))
 		p.Std = append(p.Std, float32(s.Prep.Std[i]))
