@@ -32,6 +32,7 @@ type Space struct {
 	cost     *gauge
 	limits   []*gauge
 	meter    *Meter
+	step     float64 // of a grid of factors; 0 for none
 
 	dims    [3][]setting
 	points  []point    // within the budget
@@ -132,12 +133,12 @@ func factorAt(dim int, factor, share float64) float64 {
 	return math.Pow(factor, share/2)
 }
 
-// growth scales base, each dimension by its share of the growth.
-func growth(base *arch.Spec, factor float64, shares [3]float64) arch.Factors {
+// growth scales the base, each dimension by its share of the growth.
+func (sp *Space) growth(shares [3]float64) arch.Factors {
 	return arch.Factors{
-		Depth:      factorAt(dimDepth, factor, shares[0]),
-		Width:      factorAt(dimWidth, factor, shares[1]),
-		Resolution: pixels(base, factorAt(dimResolution, factor, shares[2])),
+		Depth:      sp.snap(factorAt(dimDepth, sp.Factor, shares[0])),
+		Width:      sp.snap(factorAt(dimWidth, sp.Factor, shares[1])),
+		Resolution: pixels(&sp.Base, sp.snap(factorAt(dimResolution, sp.Factor, shares[2]))),
 	}
 }
 
@@ -181,7 +182,7 @@ func (sp *Space) settings(dim int, shares []float64) ([]setting, error) {
 	for i, share := range shares {
 		var at [3]float64
 		at[dim] = share
-		spec, err := Scale(&sp.Base, growth(&sp.Base, sp.Factor, at))
+		spec, err := Scale(&sp.Base, sp.growth(at))
 		var c arch.Totals
 		key := ""
 		if err == nil {
@@ -383,7 +384,7 @@ func (sp *Space) factors(at place) (arch.Factors, arch.Shares) {
 	if shares[0]+shares[1]+shares[2] > 0 {
 		nominal = sharesOf(shares[0], shares[1], shares[2])
 	}
-	return growth(&sp.Base, sp.Factor, shares), nominal
+	return sp.growth(shares), nominal
 }
 
 // realised are the shares of what each setting alone multiplies the MACs by.

@@ -46,7 +46,7 @@ func TestBases(t *testing.T) {
 				for dim, corner := range []arch.Shares{DepthCorner, WidthCorner, ResolutionCorner} {
 					n, ok := sp.Corner(dim, factor)
 					if !ok {
-						if p, err := furthest(&base, dim, factor); err != nil || math.Abs(p/factor-1) <= cornerTolerance {
+						if p, err := furthest(sp, dim); err != nil || math.Abs(p/factor-1) <= cornerTolerance {
 							t.Errorf("x%v: no %s corner, though %s alone gives %.3f (%v)", factor, dimNames[dim], dimNames[dim], p, err)
 						}
 						continue
@@ -87,13 +87,14 @@ func TestBases(t *testing.T) {
 
 // furthest is the cost that a dimension alone reaches nearest to a factor, as
 // a multiple of the base's.
-func furthest(base *arch.Spec, dim int, factor float64) (float64, error) {
+func furthest(sp *Space, dim int) (float64, error) {
+	base, factor := &sp.Base, sp.Factor
 	own, err := base.CostAt(base.Resolution)
 	best := math.Inf(1)
 	for share := 0.0; share <= maxShare; share += 0.002 {
 		var at [3]float64
 		at[dim] = share
-		s, err := Scale(base, growth(base, factor, at))
+		s, err := Scale(base, sp.growth(at))
 		if err != nil {
 			break
 		}

@@ -18,6 +18,17 @@ const (
 	validateWeight = 5
 )
 
+// A network is inside the triangle where every dimension has a share of
+// insideShare, and worth a pick there where it is insideGap from all others.
+const (
+	insideShare = 0.08
+	insideGap   = 0.05
+)
+
+func (p *point) inside() bool {
+	return min(p.realised.D, p.realised.W, p.realised.R) >= insideShare
+}
+
 // nameDistance is how far from a ratio a network may lie and still be named
 // after it.
 const nameDistance = 0.2
@@ -95,8 +106,9 @@ func (sp *Space) Target(tolerance float64) float64 {
 
 // Spread picks at most n networks well spread over the triangle, named by
 // prefix: the corners, B0's ratio and the centre first, then again and again
-// the one farthest from all picked before. A pick is preferred the nearer its
-// cost is to the factor.
+// the one farthest from all picked before, every other time of those inside the
+// triangle: the farthest alone would nearly always lie on an edge. A pick is
+// preferred the nearer its cost is to the factor.
 func (sp *Space) Spread(n int, prefix string) []Network {
 	var picked []Network
 	var points []point
@@ -129,15 +141,26 @@ func (sp *Space) Spread(n int, prefix string) []Network {
 			gap[i] = min(gap[i], apart(&sp.points[i], &points[j]))
 		}
 	}
-	for len(picked) < n {
+	farthest := func(inside bool) int {
 		best, at := 0.0, -1
 		for i := range sp.points {
-			if taken[sp.points[i].at] {
+			p := &sp.points[i]
+			if taken[p.at] || inside && (!p.inside() || gap[i] < insideGap) {
 				continue
 			}
-			if v := gap[i] - spreadWeight*math.Abs(math.Log(sp.points[i].ratio/sp.Factor)); at < 0 || v > best {
+			if v := gap[i] - spreadWeight*math.Abs(math.Log(p.ratio/sp.Factor)); at < 0 || v > best {
 				best, at = v, i
 			}
+		}
+		return at
+	}
+	for len(picked) < n {
+		at := -1
+		if len(picked)%2 == 1 {
+			at = farthest(true)
+		}
+		if at < 0 {
+			at = farthest(false)
 		}
 		if at < 0 {
 			break
