@@ -26,6 +26,7 @@ var allowed = map[string]struct{ inside, outside []string }{
 	"effnet/latency":                {[]string{"arch", "weights", "infer", "internal/kernel", "internal/atomicfile"}, nil},
 	"effnet/train":                  {[]string{"arch", "autoaugment", "weights", "internal/kernel", "internal/largepages", "internal/par", "internal/atomicfile", "internal/lockfile", "internal/tfevents"}, []string{"github.com/goccy/go-yaml"}},
 	"effnet/search":                 {[]string{"arch", "internal/atomicfile", "internal/lockfile"}, []string{"gonum.org/v1/gonum"}},
+	"effnet/search/queue":           {[]string{"arch", "search", "internal/atomicfile", "internal/lockfile"}, []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
 	"effnet/report":                 {[]string{"arch", "search", "internal/atomicfile"}, []string{"gonum.org/v1/plot", "gonum.org/v1/gonum"}},
 	"effnet/internal/atomicfile":    {nil, nil},
 	"effnet/internal/alloctest":     {nil, nil},

@@ -284,7 +284,7 @@ func (r *runner) work() {
 		}
 		r.publish()
 		out, seconds, err := r.train(&j, attempt)
-		if err != nil && !errors.Is(err, ErrDiverged) {
+		if err != nil && !errors.Is(err, ErrDiverged) && !errors.Is(err, ErrAbandoned) {
 			if r.ctx.Err() == nil {
 				err = fmt.Errorf("trial %s: %w", j.id(), err)
 			}

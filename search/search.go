@@ -217,6 +217,10 @@ func (o *Outcome) check(t *Trial, p *Plan) error {
 // other error stops the search.
 var ErrDiverged = errors.New("training diverged")
 
+// ErrAbandoned is wrapped by an engine's error for a trial that it gives up
+// because it took down every worker that tried. It is recorded as failed, too.
+var ErrAbandoned = errors.New("trial abandoned")
+
 // Speed is the measured cost of one image, in seconds.
 type Speed struct {
 	Train float64 // one image through a training step

@@ -1,0 +1,201 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// checkTime is how often the queue is held against what the search waits for.
+func (q *Queue) checkTime() time.Duration { return max(q.opt.AckWait/3, 50*time.Millisecond) }
+
+// check repairs the queue until it ends: what a trial that waits for its
+// result lacks is written again, results that the watch has missed are taken,
+// dead letters are reported, and a store that no longer answers is replaced.
+func (q *Queue) check() {
+	var silent time.Time // since when nothing answers
+	var stuck bool       // trials that nobody will get were there at the last check
+	warned := false
+	for sleep(q.ctx, q.checkTime()) == nil {
+		l, _ := q.current()
+		var err error
+		if l != nil {
+			ctx, cancel := context.WithTimeout(q.ctx, requestTime)
+			if err = q.inspect(ctx, l); err == nil {
+				stuck, err = q.deadLetters(ctx, l, stuck)
+			}
+			cancel()
+			q.confirm(l)
+		}
+		switch {
+		case q.ctx.Err() != nil:
+		case l != nil && err == nil:
+			silent, warned = time.Time{}, false
+		case silent.IsZero() && l != nil && !gone(err):
+			silent = time.Now()
+		case q.opt.Server.URL == "" && (l == nil || gone(err) || time.Since(silent) > 2*q.checkTime()):
+			q.rebuild(l, err)
+			silent = time.Time{}
+		case q.opt.Server.URL != "" && gone(err) && l.nc.IsConnected():
+			q.rebuild(l, err)
+			silent = time.Time{}
+		case !warned && time.Since(silent) > q.opt.AckWait:
+			q.opt.Note("the queue at %s does not answer (%v); the search goes on when it does", q.opt.Server.URL, err)
+			warned = true
+		}
+	}
+}
+
+// inspect looks at every trial that waits for its result.
+func (q *Queue) inspect(ctx context.Context, l *live) error {
+	q.mu.Lock()
+	var all []*waiter
+	var never []*waiter // offered while a session was being replaced
+	for _, w := range q.waiting {
+		switch {
+		case w.offered.IsZero() && time.Since(w.began) > q.checkTime():
+			never = append(never, w)
+		case !w.offered.IsZero() && time.Since(w.offered) > q.checkTime()/2:
+			all = append(all, w)
+		}
+	}
+	q.mu.Unlock()
+	for _, w := range never {
+		if err := q.offer(ctx, l, w, true); err != nil {
+			return err
+		}
+	}
+	for _, w := range all {
+		_, err := l.stream.GetLastMsgForSubject(ctx, l.names.trial(w.key))
+		lost := errors.Is(err, jetstream.ErrMsgNotFound)
+		if err != nil && !lost {
+			return err
+		}
+		c, rev, err := l.claim(ctx, w.key)
+		switch {
+		case errors.Is(err, errGarbled) || err == nil && rev == 0:
+			lost = true
+		case err != nil:
+			return err
+		case c.State == stateDone:
+			q.heard(w.key, c, rev)
+			continue
+		}
+		if lost && q.waits(w) {
+			q.count(&q.stats.Republished)
+			q.opt.Note("the queue has lost trial %s; it is published again", w.trial.ID)
+			if err := q.offer(ctx, l, w, false); err != nil {
+				return err
+			}
+		}
+	}
+	if len(all) == 0 { // is it there at all?
+		_, err := l.stream.Info(ctx)
+		return err
+	}
+	return nil
+}
+
+// waits reports whether a trial has no result yet.
+func (q *Queue) waits(w *waiter) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.waiting[w.key] == w && len(w.done) == 0
+}
+
+// deadLetters reports whether the stream holds trials that nobody will get any
+// more: those past the most deliveries stay in it. What is there at two checks
+// in a row ends as abandoned.
+func (q *Queue) deadLetters(ctx context.Context, l *live, before bool) (now bool, err error) {
+	s, err := l.stream.Info(ctx)
+	if err != nil {
+		return false, err
+	}
+	c, err := l.consumer.Info(ctx)
+	if err != nil {
+		return false, err
+	}
+	now = s.State.Msgs > 0 && c.NumPending == 0 && c.NumAckPending == 0 && c.NumRedelivered == 0
+	if !now || !before {
+		return now, nil
+	}
+	q.mu.Lock()
+	var all []*waiter
+	for _, w := range q.waiting {
+		all = append(all, w)
+	}
+	q.mu.Unlock()
+	for _, w := range all {
+		m, err := l.stream.GetLastMsgForSubject(ctx, l.names.trial(w.key))
+		if err != nil || !q.waits(w) {
+			continue
+		}
+		have, rev, err := l.claim(ctx, w.key)
+		if err != nil || have.State == stateDone {
+			continue
+		}
+		have.State, have.Saved = stateDone, nil
+		have.Result = &result{Kind: resultAbandoned, Error: fmt.Sprintf("it was delivered %d times without a result", l.desc.mostDeliveries())}
+		if _, err := l.swap(ctx, w.key, have, rev); err == nil {
+			l.stream.DeleteMsg(ctx, m.Sequence)
+		}
+	}
+	return false, nil
+}
+
+// brokenPrefix begins the name of a store that was moved aside.
+const brokenPrefix = "broken-"
+
+// rebuild replaces a session that is lost by a new one, to which every trial
+// that waits is published again.
+func (q *Queue) rebuild(l *live, why error) {
+	if l != nil {
+		q.mu.Lock()
+		q.live = nil
+		q.mu.Unlock()
+		q.pool.leave(l.member, nil) // trainings go on; the new session's claims renew them
+		reason := fmt.Sprint(why)
+		if l.srv != nil && l.srv.log.last() != noReason {
+			reason += "; " + l.srv.log.last()
+		}
+		l.close()
+		q.count(&q.stats.Rebuilt)
+		if l.srv != nil {
+			aside := filepath.Join(q.opt.Folder, brokenPrefix+strings.TrimPrefix(filepath.Base(l.srv.dir), storePrefix))
+			if err := os.Rename(l.srv.dir, aside); err != nil {
+				os.RemoveAll(l.srv.dir)
+				aside = "nowhere (it was gone)"
+			}
+			q.opt.Note("the queue's store is broken (%s); it was moved to %s, and a new one made from the ledger: no finished trial is lost", reason, aside)
+		} else {
+			q.opt.Note("the queue is gone from %s (%s); it is made anew from the ledger: no finished trial is lost", q.opt.Server.URL, reason)
+		}
+	}
+	ctx, cancel := context.WithTimeout(q.ctx, 30*time.Second)
+	defer cancel()
+	next, err := q.newSession(ctx)
+	if err != nil {
+		if q.ctx.Err() == nil {
+			q.opt.Note("%v; trying again", err)
+		}
+		return
+	}
+	q.use(next)
+	q.mu.Lock()
+	var all []*waiter
+	for _, w := range q.waiting {
+		all = append(all, w)
+	}
+	q.mu.Unlock()
+	for _, w := range all {
+		if q.waits(w) {
+			q.offer(ctx, next, w, true) // if it fails, the next check repairs
+		}
+	}
+}

@@ -1,0 +1,143 @@
+package queue
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Server says where JetStream is.
+type Server struct {
+	URL   string // "" for one inside this process, without a port
+	Creds string // file of credentials (JWT and seed), "" for none
+	CA    string // file of certificates to trust, "" for the system's
+	Cert  string // file of this client's certificate, and of its key
+	Key   string
+}
+
+// check reports files that are not there, by name.
+func (s *Server) check() error {
+	if s.URL == "" && (s.Creds != "" || s.CA != "" || s.Cert != "" || s.Key != "") {
+		return errors.New("queue: credentials and certificates are for a server elsewhere, but no URL is given")
+	}
+	if (s.Cert == "") != (s.Key == "") {
+		return errors.New("queue: a client certificate and its key go together, but only one is given")
+	}
+	for _, name := range []string{s.Creds, s.CA, s.Cert, s.Key} {
+		if name == "" {
+			continue
+		}
+		if _, err := os.Stat(name); err != nil {
+			return fmt.Errorf("queue: %w", err)
+		}
+	}
+	return nil
+}
+
+// connect reaches a server elsewhere. Once it has, it reconnects for ever.
+func (s *Server) connect(name string, note func(string, ...any)) (*nats.Conn, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	opts := append(options(name),
+		nats.Timeout(5*time.Second),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				note("the connection to NATS is lost (%v); trying again until it is back", err)
+			}
+		}),
+		nats.ReconnectHandler(func(nc *nats.Conn) { note("connected to NATS again, at %s", nc.ConnectedUrlRedacted()) }))
+	if s.Creds != "" {
+		opts = append(opts, nats.UserCredentials(s.Creds))
+	}
+	if s.CA != "" {
+		opts = append(opts, nats.RootCAs(s.CA))
+	}
+	if s.Cert != "" {
+		opts = append(opts, nats.ClientCert(s.Cert, s.Key))
+	}
+	nc, err := nats.Connect(s.URL, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("queue: NATS at %s: %w", s.URL, err)
+	}
+	return nc, nil
+}
+
+// options are those of every connection.
+func options(name string) []nats.Option {
+	return []nats.Option{
+		nats.Name(name), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.ReconnectBufSize(-1),
+		nats.PingInterval(10 * time.Second), nats.MaxPingsOutstanding(2),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), // the default prints
+	}
+}
+
+// requestTime is how long one request to JetStream may take before it is made
+// again.
+const requestTime = 5 * time.Second
+
+// retry makes a request until it succeeds, fails for good, or ctx ends.
+func retry(ctx context.Context, request func(ctx context.Context) error) error {
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		c, cancel := context.WithTimeout(ctx, requestTime)
+		err := request(c)
+		cancel()
+		if err == nil || final(err) {
+			return err
+		}
+		if e := sleep(ctx, wait); e != nil {
+			return errors.Join(e, err)
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// final reports whether repeating a request is of no use.
+func final(err error) bool {
+	for _, e := range []error{
+		errGarbled, nats.ErrConnectionClosed, nats.ErrMaxPayload, nats.ErrAuthorization, nats.ErrPermissionViolation,
+		jetstream.ErrKeyNotFound, jetstream.ErrKeyExists, jetstream.ErrKeyRevisionMismatch, jetstream.ErrMsgNotFound,
+		jetstream.ErrBucketNotFound, jetstream.ErrStreamNotFound, jetstream.ErrConsumerNotFound, jetstream.ErrConsumerDoesNotExist,
+		jetstream.ErrObjectNotFound, jetstream.ErrJetStreamNotEnabled, jetstream.ErrJetStreamNotEnabledForAccount,
+	} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.Code >= 400 && api.Code < 500 && api.Code != 408
+}
+
+// gone reports whether a session's streams are no more.
+func gone(err error) bool {
+	for _, e := range []error{nats.ErrConnectionClosed, jetstream.ErrBucketNotFound, jetstream.ErrStreamNotFound, jetstream.ErrConsumerNotFound, jetstream.ErrConsumerDoesNotExist} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// nonce is a new name.
+func nonce() string {
+	var b [6]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
