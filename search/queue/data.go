@@ -101,3 +101,8 @@ func (s *session) fetchData(ctx context.Context, dir string) error {
 		}
 	}
 }
+
+// PackFolder makes an Options.Share of a folder's files.
+func PackFolder(dir string) func(context.Context, io.Writer) error {
+	return func(_ context.Context, w io.Writer) error { return pack(w, dir) }
+}
