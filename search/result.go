@@ -87,9 +87,17 @@ type Result struct {
 	Choice   *Choice
 	Sessions []Session
 	Trials   map[string]*TrialResult
+	History  []Moment // in the order of the ledger that Load read
 	Done     bool
 	Started  time.Time
 	Finished time.Time // of the last event
+}
+
+// Moment is when an attempt at a trial began, or a trial ended.
+type Moment struct {
+	Time  time.Time
+	Trial string
+	End   bool
 }
 
 // ErrEmpty is wrapped by the error for a ledger without a first event.
@@ -132,9 +140,11 @@ func replay(events []*record) (*Result, error) {
 			r.Choice = e.Choice
 		case kindStart:
 			r.trial(e.Trial).Attempts = e.Attempt
+			r.History = append(r.History, Moment{e.Time, e.Trial, false})
 		case kindFinish, kindFail:
 			t := r.trial(e.Trial)
 			t.Outcome, t.Error, t.Seconds = e.Outcome, e.Error, e.Seconds
+			r.History = append(r.History, Moment{e.Time, e.Trial, true})
 		case kindDone:
 			r.Done = true
 		}

@@ -25,7 +25,8 @@ type TrialStatus struct {
 	Epochs   int
 	State    TrialState
 	Progress Progress
-	Accuracy float64 // on the validation images: so far, or the outcome's
+	Accuracy float64       // on the validation images: so far, or the outcome's
+	Left     time.Duration // of a running trial: forecast
 }
 
 // Status is a search while it runs.
@@ -69,6 +70,7 @@ func (r *runner) snapshot() *Status {
 				left = time.Since(run.since).Seconds() * (1 - run.Done) / did
 			}
 			busy = append(busy, left)
+			t.Left = time.Duration(left * float64(time.Second))
 		default:
 			waiting = append(waiting, whole)
 		}
