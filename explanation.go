@@ -100,13 +100,19 @@ func ExplainRow(ctx context.Context, models []Named, im imageprep.Image, class i
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", m.Name, err)
 		}
-		caption := fmt.Sprintf("%.1f %%  %s", 100*e.Probability, m.Label(e.Class))
-		if e.Class != e.Best.Class {
-			caption += fmt.Sprintf(" (says %s)", m.Label(e.Best.Class))
-		}
-		panels = append(panels, explain.Panel{Title: m.Name, Caption: caption, Map: e.Map})
+		panels = append(panels, m.Panel(e))
 	}
 	return panels, nil
+}
+
+// Panel is an explanation of m's as a panel of explain.Row: below it the class
+// and its probability, and what the network says where that is another.
+func (m Named) Panel(e *Explanation) explain.Panel {
+	caption := fmt.Sprintf("%.1f %%  %s", 100*e.Probability, m.Label(e.Class))
+	if e.Class != e.Best.Class {
+		caption += fmt.Sprintf(" (says %s)", m.Label(e.Best.Class))
+	}
+	return explain.Panel{Title: m.Name, Caption: caption, Map: e.Map}
 }
 
 // DrawRow is [ExplainRow] as a picture, with the picture itself first. name

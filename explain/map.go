@@ -29,7 +29,12 @@ type Map struct {
 }
 
 // Region is a rectangle in a picture, in pixels from its upper left corner.
-type Region struct{ X, Y, W, H float64 }
+type Region struct {
+	X float64 `json:"x"`
+	Y float64 `json:"y"`
+	W float64 `json:"width"`
+	H float64 `json:"height"`
+}
 
 // Class is the map of the class whose row of the classifier's weight is w [C],
 // of features f [H,W,C].

@@ -117,11 +117,11 @@ func TestRows(t *testing.T) {
 	m := Map{H: 1, W: 1, Values: []float32{1}, Seen: Region{X: 10, Y: 0, W: 10, H: 10}}
 	panels := []Panel{{"base", "99.0 %  a name that is far longer than a picture is wide, 日本語", m}, {"", "", m}}
 	a := Row(pic, "original", panels)
-	if got := a.Bounds(); got.Dx() != 3*(cellSide+cellGap)+cellGap || got.Dy() != cellSide+2*lineRoom+2*cellGap {
+	if got := a.Bounds(); got.Dx() != 3*(cellSide+cellGap)+cellGap || got.Dy() != cellSide/3+1+2*lineRoom+2*cellGap {
 		t.Errorf("a row of two networks is %v", got)
 	}
 	b := Rows([]Sample{{pic, "one", panels}, {pic, "two", panels[:1]}})
-	if got := b.Bounds(); got.Dx() != a.Bounds().Dx() || got.Dy() != a.Bounds().Dy()+cellSide+2*lineRoom+cellGap {
+	if got := b.Bounds(); got.Dx() != a.Bounds().Dx() || got.Dy() != a.Bounds().Dy()+cellSide/3+1+2*lineRoom+cellGap {
 		t.Errorf("two rows are %v", got)
 	}
 	// Text stays in its cell: the gaps are white.

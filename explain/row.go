@@ -49,37 +49,41 @@ const (
 // Rows draws several rows, one below the other. All text is cut to the room it
 // has.
 func Rows(samples []Sample) *image.RGBA {
-	cells := 0
+	cells, height := 0, cellGap
 	for i := range samples {
+		_, h := fit(samples[i].Picture)
 		cells = max(cells, 1+len(samples[i].Panels))
+		height += 2*lineRoom + h + cellGap
 	}
-	const height = cellGap + 2*lineRoom + cellSide
-	out := image.NewRGBA(image.Rect(0, 0, cellGap+cells*(cellSide+cellGap), len(samples)*height+cellGap))
+	out := image.NewRGBA(image.Rect(0, 0, cellGap+cells*(cellSide+cellGap), height))
 	draw.Draw(out, out.Bounds(), image.White, image.Point{}, draw.Src)
+	top := cellGap
 	for i := range samples {
 		s := &samples[i]
-		top := i*height + cellGap
-		at := image.Pt(cellGap, top)
-		drawCell(out, at, s.Name, "", picture(s.Picture))
+		w, h := fit(s.Picture)
+		cell := image.Rect(cellGap+(cellSide-w)/2, top+lineRoom, cellGap+(cellSide+w)/2, top+lineRoom+h)
+		drawCell(out, cell, s.Name, "", picture(s.Picture))
 		for j := range s.Panels {
 			p := &s.Panels[j]
-			at.X += cellSide + cellGap
-			drawCell(out, at, p.Title, p.Caption, p.Map.Overlay(s.Picture, opacity))
+			drawCell(out, cell.Add(image.Pt((j+1)*(cellSide+cellGap), 0)), p.Title, p.Caption, p.Map.Overlay(s.Picture, opacity))
 		}
+		top += 2*lineRoom + h + cellGap
 	}
 	return out
 }
 
-// drawCell draws a picture as large as its room allows, and its texts.
-func drawCell(out *image.RGBA, at image.Point, title, caption string, pic image.Image) {
-	text(out, at.X, at.Y+textSize, title, true)
-	b := pic.Bounds()
-	scale := cellSide / float64(max(b.Dx(), b.Dy()))
-	w := max(1, int(math.Round(scale*float64(b.Dx()))))
-	h := max(1, int(math.Round(scale*float64(b.Dy()))))
-	x, y := at.X+(cellSide-w)/2, at.Y+lineRoom+(cellSide-h)/2
-	xdraw.CatmullRom.Scale(out, image.Rect(x, y, x+w, y+h), pic, b, draw.Src, nil)
-	text(out, at.X, at.Y+lineRoom+cellSide+textSize+2, caption, false)
+// fit is the size at which a picture is drawn.
+func fit(pic imageprep.Image) (w, h int) {
+	scale := cellSide / float64(max(pic.H, pic.W))
+	return max(1, int(math.Round(scale*float64(pic.W)))), max(1, int(math.Round(scale*float64(pic.H))))
+}
+
+// drawCell draws a picture at its place and its texts above and below.
+func drawCell(out *image.RGBA, at image.Rectangle, title, caption string, pic image.Image) {
+	left := at.Min.X - (cellSide-at.Dx())/2
+	text(out, left, at.Min.Y-8, title, true)
+	xdraw.CatmullRom.Scale(out, at, pic, pic.Bounds(), draw.Src, nil)
+	text(out, left, at.Max.Y+textSize+2, caption, false)
 }
 
 var faces = sync.OnceValues(func() (regular, bold font.Face) {

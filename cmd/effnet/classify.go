@@ -248,11 +248,7 @@ func (l *photoList) print(r classified) {
 	fmt.Fprintln(l.w, printable(r.Image))
 	t := newTable("", ">", "", "")
 	for _, p := range r.Predictions {
-		name := printable(p.Label)
-		if name == "" {
-			name = fmt.Sprintf("class %d", p.Class)
-		}
-		t.add("", fmt.Sprintf("%.1f %%", 100*p.Probability), name, blocks(p.Probability, 24))
+		t.add("", percentOf(p), className(p), blocks(p.Probability, 24))
 	}
 	_, rows, _ := strings.Cut(t.String(), "\n") // the headings are empty
 	l.w.WriteString(rows)
