@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"effnet/internal/kernel"
 	searchreport "effnet/report"
 	"effnet/search"
+	"effnet/search/queue"
 	"effnet/train"
 )
 
@@ -28,6 +28,7 @@ type searchCmd struct {
 	*cobra.Command
 	data   dataFlags
 	recipe recipeFlags
+	queue  queueFlags
 
 	out                     string
 	resume, json            bool
@@ -86,6 +87,7 @@ repeats no finished trial, and ends with the same bits.`,
 	f.Var(&s.memory, "memory", "limit of the memory of each trial, as of 'effnet train'")
 	f.BoolVar(&s.json, "json", false, "print the result as JSON")
 	f.DurationVar(&s.checkpointEvery, "checkpoint-every", 30*time.Second, "`time` between a trial's checkpoints; every epoch ends with one, too")
+	s.queue.register(f)
 	s.recipe.register(f, "epochs", "seed")
 	return s.Command
 }
@@ -99,6 +101,9 @@ func (s *searchCmd) run(args []string) error {
 	}
 	if s.threads < 0 || s.workers < 0 || s.checkpointEvery <= 0 || s.budget < 0 {
 		return usagef("search: --threads, --workers and --budget cannot be negative, --checkpoint-every must be above 0")
+	}
+	if err := s.queue.check(s.Flags()); err != nil {
+		return err
 	}
 	cfg, base, data, err := s.settle(args)
 	if err != nil {
@@ -119,9 +124,14 @@ func (s *searchCmd) run(args []string) error {
 	live := newSearchLive(s.ErrOrStderr(), cfg, base)
 	opt := search.Options{Planned: live.planned, Status: live.status, Note: live.note}
 	opt.Workers, opt.Threads = s.share()
+	trials, err := s.openQueue(cfg, trainer.engine(), &opt)
+	if err != nil {
+		return err
+	}
 	live.workers, live.threads = opt.Workers, opt.Threads
-	res, err := search.Run(s.Context(), s.out, *cfg, *base, trainer.engine(), opt)
+	res, err := search.Run(s.Context(), s.out, *cfg, *base, trials.engine(), opt)
 	live.close()
+	trials.close()
 	if err != nil {
 		return s.stopped(err)
 	}
@@ -130,15 +140,7 @@ func (s *searchCmd) run(args []string) error {
 
 // share divides the threads: trials with one thread each leave nothing idle.
 func (s *searchCmd) share() (workers, threads int) {
-	all := s.threads
-	if all == 0 {
-		all = runtime.GOMAXPROCS(0)
-	}
-	workers = s.workers
-	if workers == 0 {
-		workers = all
-	}
-	return workers, max(1, all/workers)
+	return shareThreads(s.threads, s.workers)
 }
 
 // stopped turns an error of the search into the command's.
@@ -260,7 +262,7 @@ func (s *searchCmd) old(args []string) (*search.Config, error) {
 		return nil, usagef("search: --out %s: %w", s.out, err)
 	}
 	for _, e := range entries {
-		if name := e.Name(); name != "lock" && name != search.LedgerName {
+		if name := e.Name(); name != "lock" && name != search.LedgerName && name != queue.FolderName {
 			return nil, usagef("search: %s is not empty (it holds %s) and is no search; choose another --out", s.out, name)
 		}
 	}

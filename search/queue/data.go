@@ -1,11 +1,14 @@
 package queue
 
 import (
+	"archive/tar"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -102,7 +105,23 @@ func (s *session) fetchData(ctx context.Context, dir string) error {
 	}
 }
 
-// PackFolder makes an Options.Share of a folder's files.
-func PackFolder(dir string) func(context.Context, io.Writer) error {
-	return func(_ context.Context, w io.Writer) error { return pack(w, dir) }
+// PackFiles makes an Options.Share of files of a folder.
+func PackFiles(dir string, names []string) func(context.Context, io.Writer) error {
+	return func(ctx context.Context, w io.Writer) error {
+		t := tar.NewWriter(w)
+		for _, name := range names {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			path := filepath.Join(dir, name)
+			info, err := os.Stat(path)
+			if err != nil {
+				return err
+			}
+			if err := packFile(t, filepath.ToSlash(name), path, info.Size()); err != nil {
+				return err
+			}
+		}
+		return t.Close()
+	}
 }

@@ -195,7 +195,7 @@ func TestShareData(t *testing.T) {
 	f := &fake{steps: 1}
 	q, _ := open(t, dir, f, func(o *Options) {
 		remote(c)(o)
-		o.Share = PackFolder(data)
+		o.Share = PackFiles(data, []string{"a"})
 	})
 	w, _ := worker(t, c.url(), "w", f)
 	got := t.TempDir()
