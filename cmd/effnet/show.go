@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"effnet/arch"
+	searchreport "effnet/report"
 )
 
 // netReport is a network's cost as JSON.
@@ -54,7 +55,8 @@ type layerReport struct {
 }
 
 func newShowCmd() *cobra.Command {
-	var asJSON, layers bool
+	var asJSON, layers, svg bool
+	var out string
 	var resolution pixels
 	c := &cobra.Command{
 		Use:   "show NET",
@@ -67,12 +69,23 @@ what it costs. NET is a zoo name ('effnet models') or a spec file.
   activations   elements of all convolution outputs, which run time follows
   memory        float32: the most that is alive at once while one image is
                 classified, and an estimate of what one image of a training
-                batch needs (docs/scaling.md)`,
+                batch needs (docs/scaling.md)
+
+-o draws the stages and what each costs; --svg prints the drawing instead.`,
 		Example: `  effnet show b0
-  effnet show net.yaml --resolution 32 --layers`,
+  effnet show net.yaml --resolution 32 --layers
+  effnet show b0 -o b0.svg`,
 		Args:              exactly("NET"),
 		ValidArgsFunction: completeNet,
 		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case svg && (asJSON || layers || out != ""):
+				return usagef("show: --svg is for standard output, without --json, --layers and -o")
+			case out != "":
+				if err := checkFigure("show: -o", out); err != nil {
+					return err
+				}
+			}
 			s, err := loadNet(args[0])
 			if err != nil {
 				return err
@@ -83,6 +96,15 @@ what it costs. NET is a zoo name ('effnet models') or a spec file.
 			g, err := s.Graph()
 			if err != nil {
 				return err
+			}
+			if svg {
+				_, err := c.OutOrStdout().Write(searchreport.ArchitectureSVG(g))
+				return err
+			}
+			if out != "" {
+				if err := searchreport.WriteArchitecture(out, g); err != nil {
+					return err
+				}
 			}
 			if asJSON {
 				r := report(g, g.Cost())
@@ -98,6 +120,8 @@ what it costs. NET is a zoo name ('effnet models') or a spec file.
 	c.Flags().SortFlags = false
 	c.Flags().Var(&resolution, "resolution", "count at another input size")
 	c.Flags().BoolVar(&layers, "layers", false, "list every op, too")
+	c.Flags().BoolVar(&svg, "svg", false, "print a drawing, SVG")
+	c.Flags().StringVarP(&out, "out", "o", "", "`FIGURE` to draw beside the text, .svg or .png")
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }
