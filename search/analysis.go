@@ -75,25 +75,6 @@ func (n Noise) Half(seeds int) float64 {
 	return tQuantile(1-(1-level)/2, float64(n.DF)) * n.SD / math.Sqrt(float64(seeds))
 }
 
-// Comparison is the difference in test accuracy of two networks, in shares of
-// one, first less second.
-type Comparison struct {
-	First, Second string
-	Factor        float64 // validated at
-	Seeds         int     // both have
-	Diff          float64
-	SE, DF        float64
-	Lo, Hi        float64 // 95 % interval
-	P             float64 // two-sided, of no difference
-	SignFlip      float64 // two-sided sign-flip p-value; NaN below pairedSeeds seeds
-	BootLo        float64 // bootstrap interval over seeds; NaN below pairedSeeds seeds
-	BootHi        float64
-	ImageSE       float64 // the part of SE due to the draw of test images
-}
-
-// Half is half the width of the interval.
-func (c *Comparison) Half() float64 { return (c.Hi - c.Lo) / 2 }
-
 // Analysis is everything derived from a result.
 type Analysis struct {
 	*Result
@@ -109,6 +90,7 @@ type Analysis struct {
 	Differ  float64 // p-value of all explored networks being equally good; NaN if unknown
 	Luck    float64 // by how much the best of as many equal networks would look better than it is
 	Compare []Comparison
+	Across  []Comparison // the same over all factors, one for each rule at two factors or more
 	Verdict Verdict
 }
 

@@ -101,13 +101,14 @@ func FitSaturation(dimension string, points []SaturationPoint, seed uint64) *Sat
 		s.Text = title(s.Why) + "."
 		return s
 	}
-	s.Fits = fitCurves(c, e)
+	p := newPowers(c)
+	s.Fits = fitCurves(c, e, p, true)
 	best := bestCurve(&s.Fits)
 	s.Best = best.Curve
 	s.Saturates = s.Fits[0].AICc+clearAICc <= min(s.Fits[1].AICc, s.Fits[2].AICc) && s.Fits[0].A > 0 && s.Fits[0].EInf > 0
 	top := c[len(c)-1]
 	s.First, s.Last = best.At(1)-best.At(2), best.At(top/2)-best.At(top)
-	knees, floors := s.bootstrap(c, e, groups, seed)
+	knees, floors := s.bootstrap(c, e, groups, p, seed)
 	s.EInfLo, s.EInfHi = percentiles(floors)
 	gains := fmt.Sprintf("the first doubling of cost removes %s points of error, the last %s", Points(s.First), Points(s.Last))
 	switch {
@@ -135,7 +136,7 @@ func ratioText(x float64) string {
 
 // bootstrap draws the trainings of every network again: its mean, and noise
 // out of the residuals of all networks about their means.
-func (s *Saturation) bootstrap(c, e []float64, groups [][]int, seed uint64) (knees, floors []float64) {
+func (s *Saturation) bootstrap(c, e []float64, groups [][]int, p *powers, seed uint64) (knees, floors []float64) {
 	var noise []float64
 	mean := make([]float64, len(e))
 	for _, g := range groups {
@@ -163,7 +164,7 @@ func (s *Saturation) bootstrap(c, e []float64, groups [][]int, seed uint64) (kne
 		for i := range again {
 			again[i] = mean[i] + noise[r.IntN(len(noise))]
 		}
-		fits := fitCurves(c, again)
+		fits := fitCurves(c, again, p, false)
 		if bestCurve(&fits).Curve == Saturating {
 			s.Support += 1. / saturationDraws
 		}
@@ -190,9 +191,37 @@ func bestCurve(fits *[3]CurveFit) *CurveFit {
 	return best
 }
 
-// fitCurves fits all three to errors e at costs c.
-func fitCurves(c, e []float64) [3]CurveFit {
-	fits := [3]CurveFit{fitPower(c, e, true), fitPower(c, e, false), fitLog(c, e)}
+// powers are the powers tried, evenly spaced in their logarithm, and the costs
+// of the trainings to them.
+type powers struct {
+	b []float64
+	x [][]float64 // c^-b
+}
+
+const powerSteps = 64
+
+func newPowers(c []float64) *powers {
+	p := &powers{}
+	for i := range powerSteps + 1 {
+		b := minPower * math.Pow(maxPower/minPower, float64(i)/powerSteps)
+		p.b, p.x = append(p.b, b), append(p.x, raise(c, b))
+	}
+	return p
+}
+
+// raise is c^-b.
+func raise(c []float64, b float64) []float64 {
+	x := make([]float64, len(c))
+	for i := range c {
+		x[i] = math.Pow(c[i], -b)
+	}
+	return x
+}
+
+// fitCurves fits all three to errors e at costs c, the power to the nearest of
+// those in p, or, where fine is set, to what lies between them.
+func fitCurves(c, e []float64, p *powers, fine bool) [3]CurveFit {
+	fits := [3]CurveFit{p.fit(c, e, true, fine), p.fit(c, e, false, fine), fitLog(c, e)}
 	n := float64(len(c))
 	for i := range fits {
 		k := 3. // two coefficients and the noise
@@ -215,35 +244,38 @@ func fitLog(c, e []float64) CurveFit {
 	}
 	a, b := stat.LinearRegression(x, e, nil, false)
 	f := CurveFit{Curve: LogLinear, A: a, B: -b}
-	f.SS = f.residual(c, e)
+	for i := range x {
+		d := e[i] - a - b*x[i]
+		f.SS += d * d
+	}
 	return f
 }
 
-// fitPower searches the power, the rest being linear in it: on a grid of
-// logarithms, then between the neighbours of the best by golden section.
-func fitPower(c, e []float64, floor bool) CurveFit {
-	at := func(log float64) CurveFit { return fitLinear(c, e, math.Exp(log), floor) }
-	const steps = 24
-	lo, hi := math.Log(minPower), math.Log(maxPower)
-	step := (hi - lo) / steps
-	best, where := CurveFit{SS: math.Inf(1)}, lo
-	for i := range steps + 1 {
-		if f := at(lo + float64(i)*step); f.SS < best.SS {
-			best, where = f, lo+float64(i)*step
+// fit searches the power, the rest being linear in it.
+func (p *powers) fit(c, e []float64, floor, fine bool) CurveFit {
+	best, where := CurveFit{SS: math.Inf(1)}, 0
+	for i, b := range p.b {
+		if f := fitLinear(p.x[i], e, b, floor); f.SS < best.SS {
+			best, where = f, i
 		}
 	}
-	p, q := max(where-step, lo), min(where+step, hi)
+	if !fine {
+		return best
+	}
+	// Golden section in the logarithm, between the neighbours.
+	at := func(log float64) CurveFit { return fitLinear(raise(c, math.Exp(log)), e, math.Exp(log), floor) }
+	lo, hi := math.Log(p.b[max(where-1, 0)]), math.Log(p.b[min(where+1, powerSteps)])
 	golden := (math.Sqrt(5) - 1) / 2
-	u, v := q-golden*(q-p), p+golden*(q-p)
+	u, v := hi-golden*(hi-lo), lo+golden*(hi-lo)
 	fu, fv := at(u), at(v)
 	for range 30 {
 		if fu.SS < fv.SS {
-			q, v, fv = v, u, fu
-			u = q - golden*(q-p)
+			hi, v, fv = v, u, fu
+			u = hi - golden*(hi-lo)
 			fu = at(u)
 		} else {
-			p, u, fu = u, v, fv
-			v = p + golden*(q-p)
+			lo, u, fu = u, v, fv
+			v = lo + golden*(hi-lo)
 			fv = at(v)
 		}
 	}
@@ -255,22 +287,21 @@ func fitPower(c, e []float64, floor bool) CurveFit {
 	return best
 }
 
-// fitLinear fits the floor and the scale for a given power, both not negative
-// and the floor no higher than the least error.
-func fitLinear(c, e []float64, power float64, floor bool) CurveFit {
+// fitLinear fits the floor and the scale for a power, x being the costs to it:
+// both not negative and the floor no higher than the least error.
+func fitLinear(x, e []float64, power float64, floor bool) CurveFit {
 	f := CurveFit{Curve: PowerLaw, B: power}
 	if floor {
 		f.Curve = Saturating
 	}
-	var n, sx, sxx, sy, sxy float64
+	n := float64(len(x))
+	var sx, sxx, sy, sxy float64
 	least := math.Inf(1)
-	for i := range c {
-		x := math.Pow(c[i], -power)
-		n++
-		sx += x
-		sxx += x * x
+	for i := range x {
+		sx += x[i]
+		sxx += x[i] * x[i]
 		sy += e[i]
-		sxy += x * e[i]
+		sxy += x[i] * e[i]
 		least = min(least, e[i])
 	}
 	if floor {
@@ -279,14 +310,9 @@ func fitLinear(c, e []float64, power float64, floor bool) CurveFit {
 		}
 	}
 	f.A = max((sxy-f.EInf*sx)/sxx, 0)
-	f.SS = f.residual(c, e)
-	return f
-}
-
-func (f *CurveFit) residual(c, e []float64) (ss float64) {
-	for i := range c {
-		d := e[i] - f.At(c[i])
-		ss += d * d
+	for i := range x {
+		d := e[i] - f.EInf - f.A*x[i]
+		f.SS += d * d
 	}
-	return ss
+	return f
 }

@@ -3,125 +3,8 @@ package search
 import (
 	"fmt"
 	"math"
-
-	"gonum.org/v1/gonum/stat/distuv"
+	"strings"
 )
-
-// pairedSeeds is the number of common seeds from which on a comparison uses
-// the spread of the differences between networks trained with the same seed.
-// With fewer, no sign-flip test can reach 5 % (2/2^5 is 6 %) and a spread has
-// hardly any degrees of freedom; the noise pooled over all networks is used
-// instead.
-const pairedSeeds = 6
-
-const (
-	level     = 0.95
-	bootDraws = 4000
-)
-
-// compareTests compares two networks by their trials with common seeds. noise
-// is the pooled spread of an accuracy over seeds.
-func compareTests(r *Result, first, second string, noise Noise) (Comparison, bool) {
-	c := Comparison{First: first, Second: second, SignFlip: math.NaN(), BootLo: math.NaN(), BootHi: math.NaN()}
-	var diffs []float64
-	var hitsA, hitsB [][]byte
-	var pa, pb float64
-	images := 0
-	for _, a := range r.TrialsOf(first, PhaseFinal) {
-		b := r.Trials[TrialID(second, a.Epochs, a.Seed)]
-		if b == nil || b.Outcome == nil {
-			continue
-		}
-		x, y := a.Outcome.Test.Accuracy(), b.Outcome.Test.Accuracy()
-		diffs = append(diffs, x-y)
-		pa += x
-		pb += y
-		images = a.Outcome.Test.Total
-		if a.Outcome.TestHits != nil && b.Outcome.TestHits != nil {
-			hitsA = append(hitsA, a.Outcome.TestHits)
-			hitsB = append(hitsB, b.Outcome.TestHits)
-		}
-	}
-	n := len(diffs)
-	if n == 0 || images == 0 {
-		return c, false
-	}
-	c.Seeds = n
-	var sd float64
-	c.Diff, sd = meanSD(diffs)
-	if len(hitsA) == n {
-		_, c.ImageSE = hitDifference(hitsA, hitsB, images)
-	} else {
-		c.ImageSE = math.Hypot(samplingError(pa/float64(n), images), samplingError(pb/float64(n), images))
-	}
-	seedVar, seedDF := 2*noise.SD*noise.SD/float64(n), float64(noise.DF)
-	if n >= pairedSeeds {
-		seedVar, seedDF = sd*sd/float64(n), float64(n-1)
-		c.SignFlip = signFlip(diffs, bootDraws, 1)
-		c.BootLo, c.BootHi = pairedBootstrap(diffs, level, bootDraws, 1)
-	} else if noise.DF == 0 {
-		return c, false
-	}
-	imageVar := c.ImageSE * c.ImageSE
-	c.SE = math.Sqrt(seedVar + imageVar)
-	c.DF = math.Inf(1)
-	if seedVar > 0 {
-		// Welch and Satterthwaite; the images are so many that their part
-		// counts as known.
-		c.DF = seedDF * (seedVar + imageVar) * (seedVar + imageVar) / (seedVar * seedVar)
-	}
-	half := tQuantile(1-(1-level)/2, c.DF) * c.SE
-	c.Lo, c.Hi = c.Diff-half, c.Diff+half
-	c.P = twoSided(c.Diff, c.SE, c.DF)
-	return c, true
-}
-
-func twoSided(diff, se, df float64) float64 {
-	if se == 0 {
-		if diff == 0 {
-			return 1
-		}
-		return 0
-	}
-	t := math.Abs(diff / se)
-	if math.IsInf(df, 1) || df > 1e6 {
-		return 2 * distuv.UnitNormal.Survival(t)
-	}
-	return 2 * distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}.Survival(t)
-}
-
-// differs reports whether the comparison shows a difference at 5 % shared
-// among tests.
-func (c *Comparison) differs(tests int) bool {
-	limit := (1 - level) / float64(tests)
-	return c.P <= limit && (math.IsNaN(c.SignFlip) || c.SignFlip <= 1-level)
-}
-
-// compare compares the chosen ratio's network with each rule, and with the
-// base.
-func (a *Analysis) compare() {
-	if a.Choice == nil {
-		return
-	}
-	for i := range a.Plan.Finals {
-		f := &a.Plan.Finals[i]
-		comp := a.Choice.Compounds[i].ID
-		for k := range f.Networks {
-			a.compareWith(comp, f.Networks[k].ID, f.Factor)
-		}
-		a.compareWith(comp, a.Plan.BaseNet.ID, f.Factor)
-	}
-}
-
-func (a *Analysis) compareWith(compound, other string, factor float64) {
-	if compound == other {
-		return
-	}
-	if c, ok := compareTests(a.Result, compound, other, a.Pooled); ok {
-		c.Factor = factor
-		a.Compare = append(a.Compare, c)
-	}
-}
 
 // VerdictKind is the answer in one word.
 type VerdictKind string
@@ -140,22 +23,41 @@ type Verdict struct {
 	Text   string      `json:"text"`             // one sentence
 	Detail string      `json:"detail,omitempty"` // the numbers behind it
 	// Single is the best single dimension, which Against compares the chosen
-	// ratio with.
+	// ratio with, at the factor that Text is about.
 	Single  string      `json:"single,omitempty"`
 	Against *Comparison `json:"-"`
 	// SeedsNeeded would show a difference as large as the one seen; 0 where no
 	// number of seeds would, on so few test images, or where it was seen.
-	SeedsNeeded int `json:"seeds_needed,omitempty"`
+	SeedsNeeded int             `json:"seeds_needed,omitempty"`
+	Factors     []FactorVerdict `json:"factors,omitempty"` // in the order of the plan
+}
+
+// FactorVerdict is what was found at one cost.
+type FactorVerdict struct {
+	Factor      float64     `json:"factor"`
+	Kind        VerdictKind `json:"kind"`
+	Text        string      `json:"text"`             // a sentence
+	Single      string      `json:"single,omitempty"` // the best single dimension
+	P           float64     `json:"p"`                // of the claim that is nearest to being made
+	Adjusted    float64     `json:"p_adjusted"`       // for the number of factors (Holm)
+	SeedsNeeded int         `json:"seeds_needed,omitempty"`
+	Against     *Comparison `json:"-"` // the chosen ratio with that single dimension
+
+	claim VerdictKind
 }
 
 // Points writes a share of one as percentage points.
 func Points(x float64) string { return fmt.Sprintf("%.2f", 100*x) }
 
-// verdict decides. "Compound wins" is claimed when it beats every single
-// dimension, each at the 5 % level: to be wrong about all at once is no more
-// likely than to be wrong about one. "A single dimension wins" is claimed for
-// the best of them, which was picked for being best, so at 5 % shared among
-// all of them.
+// verdict decides, factor by factor. "Compound wins" there when it beats every
+// single dimension: to be wrong about all at once is no more likely than to be
+// wrong about one, so the p-value of the claim is the largest of theirs
+// (Berger 1982). "A single dimension wins" is claimed for the best of them,
+// which was picked for being best, so its p-value counts as many times as
+// there are. The claims of the factors are adjusted for their number.
+//
+// Of the whole search is said what was found at the largest cost with a claim,
+// unless another cost says the opposite.
 func (a *Analysis) verdict() Verdict {
 	ended, all := a.Ended()
 	if !a.Done {
@@ -165,59 +67,135 @@ func (a *Analysis) verdict() Verdict {
 		return Verdict{Kind: NotValidated, Text: fmt.Sprintf("Not validated: of %d networks at %v times the base's cost, %s was best on the validation images; nothing was compared on test images.",
 			len(a.Plan.Networks), a.Config.Factor, a.Best)}
 	}
-	factor := a.Plan.Finals[len(a.Plan.Finals)-1].Factor
-	comp := a.Net(a.Choice.Compound(factor))
-	singles, beaten := 0, 0
-	var best *Comparison
+	var fs []FactorVerdict
+	var ps []float64
+	for i := range a.Plan.Finals {
+		if f, ok := a.claim(a.Plan.Finals[i].Factor); ok {
+			fs, ps = append(fs, f), append(ps, f.P)
+		}
+	}
+	if len(fs) == 0 {
+		return Verdict{Kind: Undecided, Text: "Undecided: no single-dimension network can be compared with the chosen ratio.", Detail: "More seeds are needed."}
+	}
+	for i, p := range holm(ps) {
+		f := &fs[i]
+		f.Adjusted = p
+		if f.Kind = Undecided; p <= 1-level {
+			f.Kind = f.claim
+		}
+		a.word(f)
+	}
+	said := &fs[len(fs)-1]
+	found := map[VerdictKind]bool{}
+	for i := range fs {
+		found[fs[i].Kind] = true
+		if fs[i].Kind != Undecided {
+			said = &fs[i]
+		}
+	}
+	v := Verdict{Kind: said.Kind, Text: said.Text, Single: said.Single, Against: said.Against, SeedsNeeded: said.SeedsNeeded, Factors: fs}
+	v.Detail = a.detail(said)
+	if found[CompoundWins] && found[SingleWins] {
+		v.Kind = Undecided
+		v.Text = "Undecided, as it depends on the cost: "
+		for i := range fs {
+			if fs[i].Kind != Undecided {
+				v.Text += strings.ToLower(fs[i].Text[:1]) + strings.TrimSuffix(fs[i].Text[1:], ".") + "; "
+			}
+		}
+		v.Text = strings.TrimSuffix(v.Text, "; ") + "."
+	}
+	for i := range fs {
+		if f := &fs[i]; f != said {
+			v.Detail += fmt.Sprintf(" At %.3g times: %s, %s ± %s against %s.", f.Factor, f.Kind, signed(f.Against.Diff), Points(f.Against.Half()), f.Single)
+		}
+	}
+	return v
+}
+
+// signed is Points with a sign.
+func signed(x float64) string {
+	if x > 0 {
+		return "+" + Points(x)
+	}
+	return Points(x)
+}
+
+// claim finds the claim nearest to being made at a factor, and its p-value.
+func (a *Analysis) claim(factor float64) (f FactorVerdict, ok bool) {
+	f = FactorVerdict{Factor: factor, claim: CompoundWins}
+	var ps []float64
 	for i := range a.Compare {
 		c := &a.Compare[i]
 		n := a.Net(c.Second)
 		if c.Factor != factor || n.Stage != StageFinal || n.mixed() {
 			continue
 		}
-		singles++
-		if c.Diff > 0 && c.differs(1) {
-			beaten++
+		if f.Against == nil || n.Test.Mean > a.Net(f.Against.Second).Test.Mean {
+			f.Against, f.Single = c, string(n.Role)
 		}
-		if best == nil || n.Test.Mean > a.Net(best.Second).Test.Mean {
-			best = c
+		if c.Diff > 0 {
+			ps = append(ps, c.p())
+		} else {
+			ps = append(ps, 1)
 		}
 	}
-	if best == nil {
-		return Verdict{Kind: Undecided, Text: "Undecided: no single-dimension network can be compared with the chosen ratio.", Detail: "More seeds are needed."}
+	if f.Against == nil {
+		return f, false
 	}
-	rule := a.Net(best.Second)
-	v := Verdict{Kind: Undecided, Single: string(rule.Role), Against: best}
-	at := fmt.Sprintf("at %.3g times the base's cost", factor)
-	gap := fmt.Sprintf("%s ± %s points of test accuracy", Points(math.Abs(best.Diff)), Points(best.Half()))
-	v.Detail = fmt.Sprintf("Compound %s %%, %s %s %%; %s each.", Points(comp.Test.Mean), rule.Role, Points(rule.Test.Mean), plural(best.Seeds, "seed"))
+	for _, p := range ps {
+		f.P = max(f.P, p)
+	}
+	if c := f.Against; c.Diff < 0 {
+		f.claim, f.P = SingleWins, min(1, c.p()*float64(len(ps)))
+	}
+	return f, true
+}
+
+// word writes the sentence of a factor, and the seeds it would take.
+func (a *Analysis) word(f *FactorVerdict) {
+	c := f.Against
+	at := fmt.Sprintf("at %.3g times the base's cost", f.Factor)
+	gap := fmt.Sprintf("%s ± %s points of test accuracy", Points(math.Abs(c.Diff)), Points(c.Half()))
 	switch {
-	case beaten == singles:
-		v.Kind = CompoundWins
-		v.Text = fmt.Sprintf("Compound scaling wins: %s it is %s above %s, the best single dimension.", at, gap, rule.Role)
-	case best.Diff < 0 && best.differs(singles):
-		v.Kind = SingleWins
-		v.Text = fmt.Sprintf("%s alone wins: %s it is %s above the best compound ratio found.", title(string(rule.Role)), at, gap)
-	case best.Diff > 0 && best.differs(1):
-		v.Text = fmt.Sprintf("Undecided: %s compound is %s above %s, the best single dimension, but not clearly above every one of them.", at, gap, rule.Role)
-	default:
-		side := "above"
-		if best.Diff < 0 {
-			side = "below"
-		}
-		v.Text = fmt.Sprintf("Undecided: %s compound is %s %s %s, the best single dimension.", at, gap, side, rule.Role)
-		if best.Diff < 0 && best.differs(1) {
-			v.Detail += " The best of three may be so far ahead by chance."
-		}
-		v.SeedsNeeded = seedsNeeded(best.Diff, a.Pooled.SD, best.ImageSE)
-		switch {
-		case v.SeedsNeeded > best.Seeds && v.SeedsNeeded <= maxSeeds:
-			v.Detail += fmt.Sprintf(" About %d seeds would show a difference of this size.", v.SeedsNeeded)
-		case v.SeedsNeeded == 0 || v.SeedsNeeded > maxSeeds:
-			v.Detail += fmt.Sprintf(" %d test images are too few to show so small a difference.", a.Plan.Test)
-		}
+	case f.Kind == CompoundWins:
+		f.Text = fmt.Sprintf("Compound scaling wins: %s it is %s above %s, the best single dimension.", at, gap, f.Single)
+		return
+	case f.Kind == SingleWins:
+		f.Text = fmt.Sprintf("%s alone wins: %s it is %s above the best compound ratio found.", title(f.Single), at, gap)
+		return
 	}
-	return v
+	side := "above"
+	if c.Diff < 0 {
+		side = "below"
+	}
+	f.Text = fmt.Sprintf("Undecided between compound and %s: %s compound is %s %s %s, the best single dimension.", f.Single, at, gap, side, f.Single)
+	if c.Diff > 0 && c.p() <= 1-level {
+		f.Text = fmt.Sprintf("Undecided: %s compound is %s above %s, the best single dimension, but not clearly above every one of them.", at, gap, f.Single)
+	}
+	if c.p() > 1-level {
+		f.SeedsNeeded = seedsNeeded(c.Diff, a.Pooled.SD, c.ImageSE)
+	}
+}
+
+// detail has the numbers behind a factor's sentence.
+func (a *Analysis) detail(f *FactorVerdict) string {
+	c := f.Against
+	text := fmt.Sprintf("Compound %s %%, %s %s %%; %s each.", Points(a.Net(c.First).Test.Mean), f.Single, Points(a.Net(c.Second).Test.Mean), plural(c.Seeds, "seed"))
+	if f.Kind != Undecided {
+		return text
+	}
+	switch {
+	case c.p() <= 1-level && c.Diff < 0:
+		return text + " The best of several may be so far ahead by chance."
+	case c.p() <= 1-level:
+		return text
+	case f.SeedsNeeded > c.Seeds && f.SeedsNeeded <= maxSeeds:
+		return text + fmt.Sprintf(" About %d seeds would show a difference of this size.", f.SeedsNeeded)
+	case f.SeedsNeeded == 0 || f.SeedsNeeded > maxSeeds:
+		return text + fmt.Sprintf(" %d test images are too few to show so small a difference.", a.Plan.Test)
+	}
+	return text
 }
 
 func plural(n int, what string) string {

@@ -1,0 +1,81 @@
+package search
+
+import (
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// along1 makes trainings at the costs: error by curve, with noise.
+func along1(curve func(c float64) float64, noise float64, seed uint64, costs ...float64) []SaturationPoint {
+	r := rand.New(rand.NewPCG(seed, 3))
+	var out []SaturationPoint
+	for _, c := range costs {
+		for s := range uint64(3) {
+			out = append(out, SaturationPoint{Network: formatFactor(c), Cost: c, Seed: s, Accuracy: 1 - curve(c) - noise*r.NormFloat64()})
+		}
+	}
+	return out
+}
+
+func TestSaturation(t *testing.T) {
+	saturating := func(c float64) float64 { return 0.06 + 0.04*math.Pow(c, -1.5) }
+	power := func(c float64) float64 { return 0.1 * math.Pow(c, -0.3) }
+	line := func(c float64) float64 { return 0.1 - 0.012*math.Log2(c) }
+	costs := []float64{1, 2, 4, 8}
+	for _, c := range []struct {
+		name      string
+		curve     func(float64) float64
+		best      Curve
+		saturates bool
+		text      string
+	}{
+		{"saturating", saturating, Saturating, true, "Width alone saturates: from 1.6 times"},
+		{"power law", power, PowerLaw, false, "The data show no saturation of width alone"},
+		{"log-linear", line, LogLinear, false, "The data show no saturation of width alone"},
+		{"getting worse", func(c float64) float64 { return 0.1 + 0.01*math.Log2(c) }, LogLinear, false, "Width alone does not pay"},
+	} {
+		s := FitSaturation("width", along1(c.curve, 1e-5, 1, costs...), 1)
+		if s.Best != c.best || s.Saturates != c.saturates || !strings.HasPrefix(s.Text, c.text) {
+			t.Errorf("%s: best is %s, saturates %v, %q", c.name, s.Best, s.Saturates, s.Text)
+		}
+		if s.Saturates == math.IsNaN(s.Knee) {
+			t.Errorf("%s: saturates %v, knee at %v", c.name, s.Saturates, s.Knee)
+		}
+	}
+	s := FitSaturation("depth", along1(saturating, 1e-6, 1, costs...), 1)
+	near(t, "floor", s.Fits[0].EInf, 0.06, 1e-4)
+	near(t, "power", s.Fits[0].B, 1.5, 1e-2)
+	near(t, "knee", s.Knee, math.Pow(2, 1/1.5), 1e-2)
+	if s := FitSaturation("depth", along1(saturating, 0, 1, 1, 2), 1); s.Why == "" || s.Text != "Depth alone was trained in full at 2 costs, a curve wants 3." {
+		t.Errorf("two costs: %q", s.Text)
+	}
+}
+
+// TestSaturationChance: a curve without an end is seldom said to saturate, and
+// the interval of a knee covers it.
+func TestSaturationChance(t *testing.T) {
+	const sims = 100
+	claims, covered, seen := 0, 0, 0
+	for i := range sims {
+		power := func(c float64) float64 { return 0.1 * math.Pow(c, -0.2) }
+		if FitSaturation("width", along1(power, 0.002, uint64(i), 1, 2, 4, 8), 1).Saturates {
+			claims++
+		}
+		s := FitSaturation("width", along1(func(c float64) float64 { return 0.06 + 0.04*math.Pow(c, -1) }, 0.001, uint64(i), 1, 2, 4, 8), 1)
+		if s.Saturates {
+			seen++
+			if s.KneeLo <= 2 && 2 <= s.KneeHi {
+				covered++
+			}
+		}
+	}
+	if claims > 8 {
+		t.Errorf("a power law is said to saturate in %d of %d", claims, sims)
+	}
+	if seen < 80 || float64(covered) < 0.88*float64(seen) {
+		t.Errorf("saturation is seen in %d of %d, the knee's interval covers it in %d", seen, sims, covered)
+	}
+	t.Logf("claims %d, seen %d, covered %d", claims, seen, covered)
+}
