@@ -1,111 +1,232 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 
 	"effnet/arch"
 	"effnet/search"
 )
 
-// viridis, from the least to the most.
-var viridis = []ink{"#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"}
-
-// shade interpolates in viridis at t from 0 to 1.
-func shade(t float64) ink {
-	t = min(max(t, 0), 1) * float64(len(viridis)-1)
-	i := min(int(t), len(viridis)-2)
-	a, b := rgba(viridis[i], 1), rgba(viridis[i+1], 1)
-	mix := func(x, y uint8) int { return int(math.Round(float64(x) + (float64(y)-float64(x))*(t-float64(i)))) }
-	return ink(fmt.Sprintf("#%02x%02x%02x", mix(a.R, b.R), mix(a.G, b.G), mix(a.B, b.B)))
+// triangleFigure is the response surface over the shares with the candidates.
+func triangleFigure(a *search.Analysis) *figure {
+	nets := a.Of(search.StageExplore)
+	var h heat
+	seen := newExtent()
+	deepest := map[string]int{} // the longest rung that a network ended
+	stopped := map[string]fate{}
+	for _, t := range a.Trials {
+		if t.Phase != search.PhaseRung || !t.Ended() {
+			continue
+		}
+		deepest[t.Network] = max(deepest[t.Network], t.Rung)
+		switch {
+		case t.Outcome == nil:
+			stopped[t.Network] = fateFailed
+		case t.Outcome.Stopped > 0 && stopped[t.Network] != fateFailed:
+			stopped[t.Network] = fateStopped
+		default:
+			if _, ok := stopped[t.Network]; !ok {
+				stopped[t.Network] = fateOpen
+			}
+		}
+	}
+	for _, n := range nets {
+		if n.Validation.N > 0 {
+			seen.add(n.Validation.Mean)
+		}
+	}
+	if h.predict == nil {
+		h.lo, h.hi = seen.lo, seen.hi
+	}
+	last := len(a.Plan.Rungs) - 1
+	var places []place
+	for _, n := range nets {
+		fate, ended := stopped[n.ID]
+		if !ended {
+			continue
+		}
+		p := place{shares: n.Realised, net: n.ID, r: 3, fill: "#ffffff", fate: fate, tip: tip(a, n) + "\n" + sharesText(n.Realised)}
+		if last > 0 {
+			p.r += 4 * float64(deepest[n.ID]) / float64(last)
+			p.tip += fmt.Sprintf("\nlongest training %s", several(a.Plan.Rungs[deepest[n.ID]].Epochs, "epoch"))
+		} else {
+			p.r = 6
+		}
+		// The colours are accuracies in full length, which others have none of.
+		if n.Validation.N > 0 && h.hi > h.lo {
+			p.fill = shade((n.Validation.Mean - h.lo) / (h.hi - h.lo))
+		}
+		places = append(places, p)
+	}
+	if len(places) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(places, func(p, q place) int { return cmp.Compare(p.r, q.r) })
+	marks := []landmark{
+		{"B0's ratio", search.B0Shares, inkText, "B0's ratio: " + sharesText(search.B0Shares)},
+		{"fast ratio", search.FastShares, inkText, "the fast ratio: " + sharesText(search.FastShares)},
+	}
+	var chosen *landmark
+	if a.Choice != nil {
+		n := a.Net(a.Choice.Winner)
+		chosen = &landmark{name: "chosen", shares: n.Realised, tip: tip(a, n)}
+		if n.Validation.N > 0 {
+			chosen.name += ": " + pct(n.Validation.Mean)
+		}
+	}
+	f := &figure{
+		name: "triangle", nav: "Triangle", title: "Where the growth should go", half: true,
+		see:     "Every candidate's place says how the growth of its cost divides over the dimensions after rounding: the nearer to a corner, the larger that dimension's share.",
+		caption: "The larger the dot, the longer the network was trained; its colour is its accuracy on the validation images in full length, white where it has none. A cross is a network that was stopped early.",
+	}
+	if h.predict != nil {
+		f.see = "Accuracy that the response surface predicts for every way to divide the growth. The best way (star) may lie anywhere inside the white line: that is its 95 % region."
+		f.caption = "A network's place is how the growth of its cost really divides, after rounding. " + f.caption
+	}
+	f.panels = []*scene{triangleChart(h, places, marks, chosen)}
+	return f
 }
 
-// triangleFigure places every explored network by how its growth divides over
-// the dimensions, coloured by accuracy.
-func triangleFigure(a *search.Analysis) *scene {
-	s := &scene{w: 490, h: 470, title: "Explored networks on the triangle of depth, width and resolution shares, coloured by validation accuracy"}
-	const side, x0, y0 = 400.0, 42.0, 404.0
-	at := func(sh arch.Shares) point {
-		x, y := search.XY(sh)
-		return point{x0 + side*x, y0 - side*y}
-	}
-	d, w, r := at(search.DepthCorner), at(search.WidthCorner), at(search.ResolutionCorner)
-	for k := 1; k < 4; k++ {
-		t := float64(k) / 4
-		for _, l := range [][2]arch.Shares{
-			{{D: t, W: 1 - t}, {D: t, R: 1 - t}},
-			{{W: t, D: 1 - t}, {W: t, R: 1 - t}},
-			{{R: t, W: 1 - t}, {R: t, D: 1 - t}},
-		} {
-			p, q := at(l[0]), at(l[1])
-			s.line(p.x, p.y, q.x, q.y, inkGrid, 1)
-		}
-		share := fmt.Sprintf("%d %%", 25*k)
-		// Each side carries the shares of the corner it leads up to.
-		p := at(arch.Shares{D: t, R: 1 - t})
-		s.label(p.x+13, p.y+4, share, 11, anchorStart, inkDepth)
-		p = at(arch.Shares{W: t, D: 1 - t})
-		s.label(p.x-13, p.y+4, share, 11, anchorEnd, inkWidth)
-		p = at(arch.Shares{R: t, W: 1 - t})
-		s.label(p.x, p.y+22, share, 11, anchorMiddle, inkResolution)
-	}
-	s.add(item{kind: shapeArea, pts: []point{d, w, r}, stroke: inkMuted, width: 1.25})
-	s.boldLabel(d.x, d.y-14, "all into depth", 13, anchorMiddle, inkDepth)
-	s.boldLabel(w.x-30, w.y+42, "all into width", 13, anchorStart, inkWidth)
-	s.boldLabel(r.x+30, r.y+42, "all into resolution", 13, anchorEnd, inkResolution)
+// heat is a response surface over the triangle of shares.
+type heat struct {
+	lo, hi float64 // the accuracies that the colours span
+	// predict is the accuracy that the surface gives; nil: there is none.
+	predict func(arch.Shares) float64
+	region  [][]arch.Shares // outlines of where the optimum may lie
+	optimum *arch.Shares
+}
 
-	nets := ranked(a)
-	if len(nets) == 0 {
-		return empty(s)
+// place is a candidate on the triangle.
+type place struct {
+	shares arch.Shares
+	net    string
+	r      float64 // the larger, the longer it trained
+	fill   ink
+	fate   fate
+	tip    string
+}
+
+// landmark is a ratio that the reader knows.
+type landmark struct {
+	name   string
+	shares arch.Shares
+	ink    ink
+	tip    string
+}
+
+// triangle is where the figure puts shares.
+type triangle struct{ x0, y0, side float64 }
+
+func (t triangle) at(s arch.Shares) point {
+	x, y := search.XY(s)
+	return point{t.x0 + t.side*x, t.y0 - t.side*y}
+}
+
+// shares is what at gives p for; some are negative outside.
+func (t triangle) shares(p point) arch.Shares {
+	d := (t.y0 - p.y) / t.side * 2 / math.Sqrt(3)
+	r := (p.x-t.x0)/t.side - d/2
+	return arch.Shares{D: d, W: 1 - d - r, R: r}
+}
+
+// triangleChart draws the surface, the region where its optimum lies, the
+// candidates and the landmarks.
+func triangleChart(h heat, places []place, marks []landmark, chosen *landmark) *scene {
+	s := &scene{w: 540, h: 506, title: "The triangle of depth, width and resolution shares: fitted accuracy, the region of its optimum, and the candidates"}
+	t := triangle{x0: 44, y0: 428, side: 410}
+	if h.predict != nil {
+		h.draw(s, t)
 	}
-	lo, hi := nets[len(nets)-1].Validation.Mean, nets[0].Validation.Mean
-	norm := func(v float64) float64 {
-		if hi == lo {
-			return 0.5
+	t.grid(s, h.predict != nil)
+	h.outline(s, t)
+	for _, p := range places {
+		at := t.at(p.shares)
+		if p.fate == fateStopped || p.fate == fateFailed {
+			s.cross(at, 3.5, "#1d2330", p.tip, p.net)
+			continue
 		}
-		return (v - lo) / (hi - lo)
+		s.add(item{kind: shapeCircle, pts: []point{at}, r: p.r, fill: p.fill, stroke: "#1d2330", width: 1.25, tip: p.tip, net: p.net})
 	}
-	// B0's ratio as a cross, below the dots.
-	b0 := at(search.B0Shares)
-	s.line(b0.x-7, b0.y, b0.x+7, b0.y, inkText, 1.5)
-	s.line(b0.x, b0.y-7, b0.x, b0.y+7, inkText, 1.5)
-	s.add(item{kind: shapeText, pts: []point{{b0.x + 10, b0.y + 15}}, text: "B0's ratio", size: 12, fill: inkText, halo: true})
-	for i := len(nets) - 1; i >= 0; i-- {
-		n := nets[i]
-		p := at(n.Realised)
-		s.add(item{kind: shapeCircle, pts: []point{p}, r: 8, fill: shade(norm(n.Validation.Mean)), stroke: inkMuted, width: 1,
-			tip: tip(a, n) + fmt.Sprintf("\nshares %.0f %% depth, %.0f %% width, %.0f %% resolution", 100*n.Realised.D, 100*n.Realised.W, 100*n.Realised.R)})
-	}
-	if a.Choice != nil {
-		if n := a.Net(a.Choice.Winner); n != nil {
-			p := at(n.Realised)
-			s.ring(p.x, p.y, 12, inkCompound, 2.5)
-			q := point{p.x + 17, p.y - 8}
-			an := anchorStart
-			if p.x > x0+side*0.68 {
-				q.x, an = p.x-17, anchorEnd
-			}
-			s.add(item{kind: shapeText, pts: []point{q}, text: fmt.Sprintf("chosen: %.2f %%", 100*n.Validation.Mean), size: 13, bold: true, anchor: an, fill: inkCompound, halo: true})
+	for _, m := range marks {
+		p := t.at(m.shares)
+		for _, w := range []struct {
+			c ink
+			w float64
+		}{{inkPaper, 4.5}, {m.ink, 2}} {
+			s.line(p.x-7, p.y, p.x+7, p.y, w.c, w.w)
+			s.line(p.x, p.y-7, p.x, p.y+7, w.c, w.w)
 		}
+		s.add(item{kind: shapeText, pts: []point{{p.x + 10, p.y + 16}}, text: m.name, size: 12, fill: m.ink, halo: true, tip: m.tip})
 	}
-	colourBar(s, 428, 40, 13, 170, lo, hi)
+	if h.optimum != nil {
+		p := t.at(*h.optimum)
+		s.add(item{kind: shapeArea, pts: star(p, 10), fill: inkPaper, stroke: inkText, width: 1.5, tip: fmt.Sprintf("the surface's optimum: %s", sharesText(*h.optimum))})
+	}
+	if chosen != nil {
+		p := t.at(chosen.shares)
+		s.ring(p.x, p.y, 12, inkPaper, 5)
+		s.ring(p.x, p.y, 12, inkCompound, 2.5)
+		q, an := point{p.x + 17, p.y - 8}, anchorStart
+		if p.x > t.x0+t.side*0.62 {
+			q.x, an = p.x-17, anchorEnd
+		}
+		s.add(item{kind: shapeText, pts: []point{q}, text: chosen.name, size: 13, bold: true, anchor: an, fill: inkCompound, halo: true, tip: chosen.tip})
+	}
+	if h.hi > h.lo {
+		colourBar(s, 462, 46, 14, 170, h.lo, h.hi)
+	}
 	return s
 }
 
-// colourBar is the key to the dots.
-func colourBar(s *scene, x, y, w, h, lo, hi float64) {
-	const steps = 60
-	s.label(x+w+44, y-14, "validation accuracy, %", 12, anchorEnd, inkMuted)
-	if hi == lo {
-		hi, lo = hi+0.001, lo-0.001
+// grid draws the frame, lines of equal shares and what the corners mean.
+func (t triangle) grid(s *scene, over bool) {
+	line := item{kind: shapeLine, stroke: inkGrid, width: 1}
+	if over {
+		line.stroke, line.alpha = "#ffffff", 0.28
 	}
-	for i := range steps {
-		s.rect(x, y+h*float64(i)/steps, w, h/steps+0.5, shade(1-(float64(i)+0.5)/steps))
+	for k := 1; k < 4; k++ {
+		u := float64(k) / 4
+		for _, l := range [][2]arch.Shares{
+			{{D: u, W: 1 - u}, {D: u, R: 1 - u}},
+			{{W: u, D: 1 - u}, {W: u, R: 1 - u}},
+			{{R: u, W: 1 - u}, {R: u, D: 1 - u}},
+		} {
+			line.pts = []point{t.at(l[0]), t.at(l[1])}
+			s.add(line)
+		}
+		share := fmt.Sprintf("%d %%", 25*k)
+		// Each side carries the shares of the corner it leads up to.
+		p := t.at(arch.Shares{D: u, R: 1 - u})
+		s.label(p.x+13, p.y+4, share, 12, anchorStart, inkDepth)
+		p = t.at(arch.Shares{W: u, D: 1 - u})
+		s.label(p.x-13, p.y+4, share, 12, anchorEnd, inkWidth)
+		p = t.at(arch.Shares{R: u, W: 1 - u})
+		s.label(p.x, p.y+22, share, 12, anchorMiddle, inkResolution)
 	}
-	ticks, decimals := linearTicks(100*lo, 100*hi, 5)
-	for _, v := range ticks {
-		ty := y + h*(100*hi-v)/(100*hi-100*lo)
-		s.line(x+w, ty, x+w+4, ty, inkMuted, 1)
-		s.label(x+w+7, ty+4, fmt.Sprintf("%.*f", decimals, v), 11, anchorStart, inkMuted)
+	d, w, r := t.at(search.DepthCorner), t.at(search.WidthCorner), t.at(search.ResolutionCorner)
+	s.add(item{kind: shapeArea, pts: []point{d, w, r}, stroke: inkMuted, width: 1.25})
+	s.boldLabel(d.x, d.y-16, "all into depth", 13, anchorMiddle, inkDepth)
+	s.boldLabel(w.x-36, w.y+46, "all into width", 13, anchorStart, inkWidth)
+	s.boldLabel(r.x+36, r.y+46, "all into resolution", 13, anchorEnd, inkResolution)
+}
+
+// star is a five-pointed one around p.
+func star(p point, r float64) []point {
+	pts := make([]point, 10)
+	for i := range pts {
+		u := r
+		if i%2 == 1 {
+			u = 0.45 * r
+		}
+		dy, dx := math.Sincos(float64(i)*math.Pi/5 - math.Pi/2)
+		pts[i] = point{p.x + u*dx, p.y + u*dy}
 	}
+	return pts
+}
+
+func sharesText(s arch.Shares) string {
+	return fmt.Sprintf("%.0f %% depth, %.0f %% width, %.0f %% resolution", 100*s.D, 100*s.W, 100*s.R)
 }

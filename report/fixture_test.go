@@ -20,7 +20,7 @@ func fixture(t testing.TB, dir string, change func(*search.Config)) *search.Anal
 	base := testBase()
 	cfg := search.Config{
 		Base: string(base.YAML()), Data: "fashion-mnist", DataChecksum: "sha256:0123456789abcdef", Recipe: "quick", Kernel: "avx512",
-		Factor: 2, Tolerance: 0.08, ValidateFactors: []float64{4}, Networks: 14, Seeds: 2, Seed: 1, Epochs: 4, TrainImages: 20000,
+		Factor: 2, Tolerance: 0.08, ValidateFactors: []float64{2, 4, 8}, Networks: 14, Seeds: 2, Seed: 1, Epochs: 4, TrainImages: 20000,
 	}
 	if change != nil {
 		change(&cfg)

@@ -1,5 +1,10 @@
 package report
 
+// frame is the area of a plot with axes.
+type frame struct {
+	x, y scale
+}
+
 // panel is a frame with a heading, whose lines end at its edge.
 type panel struct {
 	*scene

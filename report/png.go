@@ -3,7 +3,9 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"image"
 	"image/color"
+	"image/png"
 	"math"
 	"strconv"
 
@@ -23,6 +25,15 @@ func (s *scene) png() ([]byte, error) {
 	var b bytes.Buffer
 	_, err := vgimg.PngCanvas{Canvas: c}.WriteTo(&b)
 	return b.Bytes(), err
+}
+
+// pngOf encodes an image.
+func pngOf(img image.Image) []byte {
+	var b bytes.Buffer
+	if err := png.Encode(&b, img); err != nil {
+		panic(err) // writing to memory cannot fail, and neither can the sizes that figures have
+	}
+	return b.Bytes()
 }
 
 // rgba is a role's colour on a light page.
@@ -65,6 +76,10 @@ func (it *item) draw(c *vgimg.Canvas, h float64) {
 		}
 		c.SetColor(rgba(it.fill, alpha))
 		c.FillString(f, vg.Point{X: vg.Length(x)}, it.text)
+		return
+	}
+	if it.kind == shapeImage {
+		c.DrawImage(vg.Rectangle{Min: at(point{it.pts[0].x, it.pts[1].y}), Max: at(point{it.pts[1].x, it.pts[0].y})}, it.img)
 		return
 	}
 	var p vg.Path

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"image"
 	"math"
 
 	plotfont "gonum.org/v1/plot/font"
@@ -32,6 +33,8 @@ const (
 	inkResolution ink = "resolution"
 	inkCompound   ink = "compound"
 	inkB0         ink = "b0"
+	inkFast       ink = "fast"
+	inkStop       ink = "stop" // what ended before its time
 )
 
 // palette gives each role its colour on a light and on a dark page. The four
@@ -50,6 +53,8 @@ var palette = []struct {
 	{inkResolution, "#008765", "#2fc79b"},
 	{inkCompound, "#99226e", "#e57fc0"},
 	{inkB0, "#6b6f76", "#b3b8bf"},
+	{inkFast, "#8a6a00", "#e0b83a"},
+	{inkStop, "#c02626", "#ff7b72"},
 }
 
 func (c ink) fixed() bool { return len(c) > 0 && c[0] == '#' }
@@ -70,7 +75,9 @@ type item struct {
 	dash   []float64
 	alpha  float64 // of the whole shape; 0 means 1
 	tip    string
-	halo   bool // text: a rim of paper around it
+	net    string // of the network that the shape stands for: the page lights up all that stand for the same
+	halo   bool   // text: a rim of paper around it
+	img    image.Image
 }
 
 type shape uint8
@@ -80,6 +87,7 @@ const (
 	shapeArea              // closed path
 	shapeCircle
 	shapeText
+	shapeImage // between two points: upper left, lower right
 )
 
 type anchor uint8

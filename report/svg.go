@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"html"
 	"strconv"
@@ -85,6 +86,11 @@ func (it *item) svg(b *bytes.Buffer) {
 	}
 	var open, closing string
 	switch it.kind {
+	case shapeImage:
+		p, q := it.pts[0], it.pts[1]
+		fmt.Fprintf(b, `<image x="%s" y="%s" width="%s" height="%s" preserveAspectRatio="none" href="data:image/png;base64,%s"/>`+"\n",
+			num(p.x), num(p.y), num(q.x-p.x), num(q.y-p.y), base64.StdEncoding.EncodeToString(pngOf(it.img)))
+		return
 	case shapeCircle:
 		open = fmt.Sprintf(`<circle cx="%s" cy="%s" r="%s"`, num(it.pts[0].x), num(it.pts[0].y), num(it.r))
 		closing = "circle"
@@ -121,6 +127,9 @@ func (it *item) svg(b *bytes.Buffer) {
 		closing = "path"
 	}
 	fmt.Fprintf(b, `%s style="%s"`, open, style.String())
+	if it.net != "" {
+		fmt.Fprintf(b, ` data-net="%s"`, html.EscapeString(it.net))
+	}
 	switch {
 	case it.kind == shapeText:
 		b.WriteString(">" + html.EscapeString(it.text))

@@ -1,0 +1,98 @@
+package report
+
+import (
+	"fmt"
+
+	"effnet/search"
+)
+
+// familyFigure is accuracy against parameters: the scaled family as one line,
+// the networks of the other rules as points.
+func familyFigure(a *search.Analysis) *figure {
+	test := tested(a)
+	var line, others []mark
+	if m, ok := networkMark(a, a.Net(a.Plan.BaseNet.ID), float64(a.Plan.BaseNet.Params), test); ok {
+		m.ink = inkCompound
+		line = append(line, m)
+	}
+	names := []string{"base"}
+	for i := range a.Plan.Finals {
+		f := &a.Plan.Finals[i]
+		for _, style := range roles {
+			n := contender(a, f, style.role)
+			if n == nil {
+				continue
+			}
+			m, ok := networkMark(a, n, float64(n.Params), test)
+			m.ink = style.ink
+			switch {
+			case !ok:
+			case style.role == search.RoleCompound:
+				line = append(line, m)
+				names = append(names, factor(f.Factor))
+			default:
+				m.half, m.r = 0, 4
+				others = append(others, m)
+			}
+		}
+	}
+	if len(line) < 2 {
+		return nil
+	}
+	return &figure{
+		name: "family", nav: "Family", title: "The scaled family", half: true,
+		see:     "Accuracy against parameters: the family grown by the chosen ratio is the line, networks of the other rules are points. A rule above the line gets more out of each parameter.",
+		caption: barsText(a),
+		panels:  []*scene{familyChart(line, names, others, "accuracy on "+scoredOn(test))},
+	}
+}
+
+// familyChart draws one family as a line whose members have names.
+func familyChart(line []mark, names []string, others []mark, heading string) *scene {
+	x, y := newExtent(), newExtent()
+	y.marks(line)
+	y.marks(others)
+	for _, ms := range [][]mark{line, others} {
+		for _, m := range ms {
+			x.add(m.x)
+		}
+	}
+	p := newChart(halfWidth, 430, "Accuracy against parameters of the scaled family and of the other rules")
+	p.x.b, p.y.a = p.w-40, p.h-76
+	ys, yText := p.percents(y, 7)
+	xs := p.logs(x, count)
+	p.axes(heading, "parameters, log scale", xs, ys, count, yText)
+	p.marks(others)
+	var pts []point
+	for _, m := range line {
+		pts = append(pts, point{m.x, m.y})
+	}
+	p.curve(pts, item{stroke: inkCompound, width: 2.75})
+	p.marks(line)
+	for i, m := range line {
+		at, an := point{p.x.at(m.x) - 8, p.y.at(m.y) - 9}, anchorEnd
+		if at.x < p.x.a+30 {
+			at, an = point{p.x.at(m.x) + 9, p.y.at(m.y) + 16}, anchorStart
+		}
+		p.add(item{kind: shapeText, pts: []point{at}, text: names[i], size: 12, bold: true, anchor: an, fill: inkCompound, halo: true})
+	}
+	// The key: a dot and a name for each rule that has a network.
+	at := 4.0
+	for _, style := range roles {
+		seen := style.role == search.RoleCompound
+		for _, m := range others {
+			seen = seen || m.ink == style.ink
+		}
+		if !seen {
+			continue
+		}
+		name := style.name
+		if style.role == search.RoleCompound {
+			name = fmt.Sprintf("%s family", name)
+		}
+		p.circle(at+5, p.h-14, 4, style.ink, "")
+		p.label(at+13, p.h-10, name, 12, anchorStart, inkMuted)
+		at += 13 + textWidth(name, 12, false) + 16
+	}
+	return p.scene
+}

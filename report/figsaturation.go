@@ -1,0 +1,108 @@
+package report
+
+import (
+	"effnet/search"
+)
+
+const (
+	thirdWidth = 384.0 // of a panel of which three stand side by side
+	halfWidth  = 556.0 // of one of two
+)
+
+// saturation is how accuracy follows cost when one dimension alone grows.
+type saturation struct {
+	role  search.Role
+	marks []mark     // x: cost over the base's, y: accuracy
+	fit   []point    // the fitted curve by rising cost; empty: no fit
+	lo    []point    // its band, over the same costs
+	hi    []point    //
+	knee  [3]float64 // estimate and ends of its interval, as costs over the base's; 0: none
+	note  string     // what the comparison of fits says
+}
+
+// saturationFigure has a panel a dimension: accuracy against cost.
+func saturationFigure(a *search.Analysis) *figure {
+	var ds []saturation
+	most := 0
+	base := a.Net(a.Plan.BaseNet.ID)
+	for _, r := range []search.Role{search.RoleDepth, search.RoleWidth, search.RoleResolution} {
+		d := saturation{role: r}
+		if m, ok := networkMark(a, base, 1, false); ok {
+			d.marks = append(d.marks, m)
+		}
+		for i := range a.Nets {
+			n := &a.Nets[i]
+			if n.Role == r {
+				if m, ok := networkMark(a, n, n.CostRatio, false); ok {
+					d.marks = append(d.marks, m)
+				}
+			}
+		}
+		most = max(most, len(d.marks))
+		ds = append(ds, d)
+	}
+	if most < 2 {
+		return nil
+	}
+	return &figure{
+		name: "saturation", nav: "Saturation", title: "Where single dimensions saturate",
+		see:     "Accuracy on the validation images when one dimension alone takes all the cost. A curve that flattens has saturated: past the knee, doubling the cost buys less than half of what the first doubling bought.",
+		caption: barsText(a),
+		panels:  saturationPanels(ds, costAxis(a)),
+	}
+}
+
+// saturationPanels draws one panel a dimension, all on the same axes.
+func saturationPanels(ds []saturation, below string) []*scene {
+	x, y := newExtent(), newExtent()
+	for _, d := range ds {
+		y.marks(d.marks)
+		for _, m := range d.marks {
+			x.add(m.x)
+		}
+		for _, q := range d.fit {
+			y.add(q.y)
+		}
+	}
+	room := 0.0 // for the notes
+	for _, d := range ds {
+		if d.note != "" {
+			room = 36
+		}
+	}
+	var out []*scene
+	for _, d := range ds {
+		p := newChart(thirdWidth, 306+room, "Accuracy against cost when "+roleName(d.role)+" alone grows")
+		p.y.b += room
+		ys, yText := p.percents(y, 6)
+		xs := p.multiples(x)
+		p.axes("", below, xs, ys, factor, yText)
+		c := roleInk(d.role)
+		p.boldLabel(4, 20, roleName(d.role)+" alone", 13, anchorStart, c)
+		if d.note != "" {
+			for i, line := range wrap(d.note, 12, p.w-20) {
+				p.label(4, 38+15*float64(i), line, 12, anchorStart, inkMuted)
+			}
+		}
+		if k := d.knee; k[0] > 0 {
+			lo, hi := max(k[1], p.x.lo), min(k[2], p.x.hi)
+			if k[1] > 0 && lo < hi {
+				p.add(item{kind: shapeArea, pts: []point{{p.x.at(lo), p.y.b}, {p.x.at(hi), p.y.b}, {p.x.at(hi), p.y.a}, {p.x.at(lo), p.y.a}}, fill: inkFaint, alpha: 0.22})
+			}
+			if k[0] >= p.x.lo && k[0] <= p.x.hi {
+				kx := p.x.at(k[0])
+				p.add(item{kind: shapeLine, pts: []point{{kx, p.y.b}, {kx, p.y.a}}, stroke: inkText, width: 1.25, dash: []float64{5, 3}})
+				an, dx := anchorStart, 6.0
+				if kx > (p.x.a+p.x.b)/2 {
+					an, dx = anchorEnd, -6
+				}
+				p.add(item{kind: shapeText, pts: []point{{kx + dx, p.y.a - 8}}, text: "knee at " + factor(k[0]), size: 12, bold: true, anchor: an, fill: inkText, halo: true})
+			}
+		}
+		p.band(d.lo, d.hi, c)
+		p.curve(d.fit, item{stroke: c, width: 2.25})
+		p.marks(d.marks)
+		out = append(out, p.scene)
+	}
+	return out
+}

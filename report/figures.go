@@ -1,0 +1,60 @@
+package report
+
+import "effnet/search"
+
+// figure is one drawing of the report, or a few side by side.
+type figure struct {
+	name    string // of its files, and of its element on the page
+	nav     string // in the page's navigation
+	title   string
+	see     string // what there is to be seen
+	caption string // how it is drawn
+	half    bool   // takes half the page's width
+	columns int    // panels in a row of its file; 0: three
+	panels  []*scene
+	table   *table
+	images  []picture
+}
+
+// sheet is the figure as one drawing.
+func (f *figure) sheet() *scene { return sheet(f.title, f.panels, max(1, f.columns)) }
+
+// figures in the order of the page. One that has nothing to show yet is left
+// out.
+func figures(a *search.Analysis) []*figure {
+	var out []*figure
+	for _, build := range []func(*search.Analysis) *figure{
+		factorsFigure, familyFigure,
+		leadFigure,
+		triangleFigure, sweepFigure,
+		saturationFigure,
+		paretoFigure,
+		flowFigure,
+		finalistsFigure,
+		curvesFigure,
+		timeFigure,
+	} {
+		if f := build(a); f != nil && len(f.panels) > 0 {
+			if f.columns == 0 {
+				f.columns = min(3, len(f.panels))
+			}
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// overview is the picture that tells the search in one: the rules by cost,
+// and the triangle.
+func overview(a *search.Analysis) *scene {
+	var panels []*scene
+	for _, f := range []*figure{factorsFigure(a), triangleFigure(a)} {
+		if f != nil {
+			panels = append(panels, f.panels...)
+		}
+	}
+	if len(panels) == 0 {
+		return nil
+	}
+	return sheet("A search: "+a.Verdict.Text, panels, len(panels))
+}

@@ -1,0 +1,40 @@
+package report
+
+import "effnet/search"
+
+// lineStyle is how a rule's line is drawn.
+type lineStyle struct {
+	role search.Role
+	name string
+	ink  ink
+	wide float64
+	dash []float64
+}
+
+// roles in the order they are drawn: the chosen ratio on top.
+var roles = []lineStyle{
+	{search.RoleB0, "B0's ratio", inkB0, 1.5, []float64{5, 3}},
+	{roleFast, "fast ratio", inkFast, 1.5, []float64{2, 3}},
+	{search.RoleResolution, "resolution", inkResolution, 1.75, nil},
+	{search.RoleDepth, "depth", inkDepth, 1.75, nil},
+	{search.RoleWidth, "width", inkWidth, 1.75, nil},
+	{search.RoleCompound, "compound", inkCompound, 2.75, nil},
+}
+
+// roleFast grows mostly in width, which runs fastest.
+const roleFast search.Role = "fast"
+
+func roleStyle(r search.Role) lineStyle {
+	for _, x := range roles {
+		if x.role == r {
+			return x
+		}
+	}
+	if r == search.RoleBase {
+		return lineStyle{r, string(r), inkText, 1.5, nil}
+	}
+	return lineStyle{r, string(r), inkFaint, 1, nil}
+}
+
+func roleInk(r search.Role) ink     { return roleStyle(r).ink }
+func roleName(r search.Role) string { return roleStyle(r).name }
