@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"flag"
+	"html"
 	"image/png"
 	"io"
 	"math"
@@ -64,7 +65,7 @@ func TestPage(t *testing.T) {
 		}
 	}
 	for _, want := range []string{a.Verdict.Detail, a.Config.DataChecksum, "20 000", "prefers-color-scheme: dark", "@media print"} {
-		if !strings.Contains(page, want) {
+		if !strings.Contains(html.UnescapeString(page), want) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
