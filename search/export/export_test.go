@@ -73,14 +73,13 @@ func TestOptuna(t *testing.T) {
 		t.Fatal(err)
 	}
 	type trial struct {
-		name    string
-		state   trialState
-		value   float64
-		curve   map[int]float64
-		params  map[string]any
-		ranges  map[string]any
-		attrs   map[string]any
-		started bool
+		name   string
+		state  trialState
+		value  float64
+		curve  map[int]float64
+		params map[string]any
+		ranges map[string]any
+		attrs  map[string]any
 	}
 	var trials []*trial
 	study := map[string]any{}
