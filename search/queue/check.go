@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,7 +28,10 @@ func (q *Queue) check() {
 		var err error
 		if l != nil {
 			ctx, cancel := context.WithTimeout(q.ctx, requestTime)
-			if err = q.inspect(ctx, l); err == nil {
+			if err = l.missing(); err == nil {
+				err = q.inspect(ctx, l)
+			}
+			if err == nil {
 				stuck, err = q.deadLetters(ctx, l, stuck)
 			}
 			cancel()
@@ -37,9 +41,9 @@ func (q *Queue) check() {
 		case q.ctx.Err() != nil:
 		case l != nil && err == nil:
 			silent, warned = time.Time{}, false
-		case silent.IsZero() && l != nil && !gone(err):
+		case silent.IsZero() && l != nil && !lost(err):
 			silent = time.Now()
-		case q.opt.Server.URL == "" && (l == nil || gone(err) || time.Since(silent) > 2*q.checkTime()):
+		case q.opt.Server.URL == "" && (l == nil || lost(err) || time.Since(silent) > 2*q.checkTime()):
 			q.rebuild(l, err)
 			silent = time.Time{}
 		case q.opt.Server.URL != "" && gone(err) && l.nc.IsConnected():
@@ -51,6 +55,24 @@ func (q *Queue) check() {
 		}
 	}
 }
+
+// errNoStore: the store's folder is not there any more.
+var errNoStore = errors.New("its folder is gone")
+
+// missing reports a store whose folder is gone, which the server, with its
+// files open, may take long to notice.
+func (l *live) missing() error {
+	if l.srv == nil {
+		return nil
+	}
+	if _, err := os.Stat(l.srv.dir); errors.Is(err, fs.ErrNotExist) {
+		return errNoStore
+	}
+	return nil
+}
+
+// lost reports whether a session cannot come back.
+func lost(err error) bool { return gone(err) || errors.Is(err, errNoStore) }
 
 // inspect looks at every trial that waits for its result.
 func (q *Queue) inspect(ctx context.Context, l *live) error {
@@ -160,7 +182,7 @@ func (q *Queue) rebuild(l *live, why error) {
 		q.live = nil
 		q.mu.Unlock()
 		q.pool.leave(l.member, nil) // trainings go on; the new session's claims renew them
-		reason := fmt.Sprint(why)
+		reason := strings.ReplaceAll(fmt.Sprint(why), "\n", "; ")
 		if l.srv != nil && l.srv.log.last() != noReason {
 			reason += "; " + l.srv.log.last()
 		}

@@ -216,7 +216,7 @@ func (l *lease) hand(ctx, trained context.Context, out *search.Outcome, dir stri
 		l.drop(eventStopped, err)
 		p.show(Activity{Kind: Stopped, Trial: l.task.ID, Search: m.desc.ID, Err: cause})
 	case cause == errLost || cause == errGone:
-		l.drop(eventRefused, err)
+		l.drop(eventLost, err)
 		p.show(Activity{Kind: Stopped, Trial: l.task.ID, Search: m.desc.ID, Err: cause})
 	case trained.Err() != nil:
 		l.giveBack(ctx, dir)

@@ -114,6 +114,7 @@ const (
 	eventLeft     eventKind = "left"
 	eventUnfit    eventKind = "unfit"   // cannot work for this search
 	eventRefused  eventKind = "refused" // its result came under a claim that others hold now
+	eventLost     eventKind = "lost"    // it stopped, as its claim is another's
 	eventReturned eventKind = "returned"
 	eventStopped  eventKind = "stopped" // after a withdrawal
 	eventTrouble  eventKind = "trouble"

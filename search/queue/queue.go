@@ -67,6 +67,7 @@ type Options struct {
 // Stats count what went wrong and was made good.
 type Stats struct {
 	Refused     int // results under a claim that was another's
+	Lost        int // trainings that ended as their claim was another's
 	Returned    int // trials given back
 	Republished int // trials that the stream had lost
 	Abandoned   int // trials that took down as many workers as allowed

@@ -324,6 +324,8 @@ func (q *Queue) told(e *event) {
 	switch e.Kind {
 	case eventRefused:
 		q.count(&q.stats.Refused)
+	case eventLost:
+		q.count(&q.stats.Lost)
 	case eventReturned:
 		q.count(&q.stats.Returned)
 	case eventStopped:

@@ -1,0 +1,57 @@
+package queue
+
+import (
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestCluster searches on three servers with three replicas, while each of them
+// in turn is killed and comes back: nothing is lost, and every outcome is the
+// one that the server inside the process gives.
+func TestCluster(t *testing.T) {
+	c := startServers(t, 3)
+	dir := t.TempDir()
+	const steps, n = 10, 24
+	f := &fake{steps: steps, delay: 20 * time.Millisecond}
+	q, _ := open(t, dir, f, func(o *Options) { remote(c)(o); o.AckWait = 2 * time.Second })
+	os.Remove(filepath.Join(dir, FolderName, hereFile))
+	l, _ := q.current()
+	if info, err := l.stream.Info(t.Context()); err != nil || info.Config.Replicas != 3 {
+		t.Fatalf("stream %+v: %v, want 3 replicas", info, err)
+	}
+	for _, name := range []string{"a", "b"} {
+		w, _ := worker(t, c.url(), name, f)
+		start(t, w)
+	}
+	counts := observe(t, q)
+	var failing sync.WaitGroup
+	failing.Go(func() {
+		for i := range 3 {
+			time.Sleep(400 * time.Millisecond)
+			c.kill(i)
+			time.Sleep(400 * time.Millisecond)
+			c.start(i)
+			c.ready()
+		}
+	})
+	all := trials(t, dir, n)
+	var wg sync.WaitGroup
+	for i := range 4 { // four at a time
+		wg.Go(func() {
+			if err := trainAll(t.Context(), q, all[i*n/4:(i+1)*n/4], steps); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	failing.Wait()
+	for key, k := range counts() {
+		if k != 1 {
+			t.Errorf("trial %s has %d results in the bucket", key, k)
+		}
+	}
+	t.Logf("%+v", q.Stats())
+}

@@ -1,0 +1,300 @@
+//go:build unix
+
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"effnet/search"
+)
+
+var faults = flag.Int("faults", 8, "faults of TestFaults: workers killed and paused")
+
+// workerEnv makes the test's binary a worker process.
+const workerEnv = "EFFNET_TEST_WORKER"
+
+// process is what a worker process is told.
+type process struct {
+	URL, Name, Folder string
+	Steps             int
+	Delay             time.Duration
+	Stubborn          bool
+}
+
+func TestMain(m *testing.M) {
+	if text := os.Getenv(workerEnv); text != "" {
+		os.Exit(workerMain(text))
+	}
+	os.Exit(m.Run())
+}
+
+func workerMain(text string) int {
+	var p process
+	if err := json.Unmarshal([]byte(text), &p); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	f := &fake{steps: p.Steps, delay: p.Delay, stubborn: p.Stubborn}
+	w := &Worker{
+		Server: Server{URL: p.URL}, Name: p.Name, Kernels: []string{"go"}, Slots: 1, Threads: 1, Folder: p.Folder,
+		Open: func(context.Context, *Description, string, func(context.Context, string) error) (*search.Engine, error) {
+			return f.engine(), nil
+		},
+		Note: func(format string, args ...any) { fmt.Fprintf(os.Stderr, p.Name+": "+format+"\n", args...) },
+	}
+	if err := w.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, p.Name, err)
+		return 1
+	}
+	return 0
+}
+
+// launch starts a worker process.
+func launch(t testing.TB, p process) *exec.Cmd {
+	text, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(exe)
+	cmd.Env = append(os.Environ(), workerEnv+"="+string(text), "GOMAXPROCS=1")
+	if testing.Verbose() {
+		cmd.Stderr = os.Stderr
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd
+}
+
+// observer counts results in the claims bucket, beside the coordinator.
+func observe(t testing.TB, q *Queue) (counts func() map[string]int) {
+	l, _ := q.current()
+	w, err := l.claims.WatchAll(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	done := map[string]int{}
+	go func() {
+		for e := range w.Updates() {
+			if e == nil {
+				continue
+			}
+			if c, _, err := decodeClaim(e.Key(), e); err == nil && c.State == stateDone {
+				mu.Lock()
+				done[e.Key()]++
+				mu.Unlock()
+			}
+		}
+	}()
+	return func() map[string]int {
+		mu.Lock()
+		defer mu.Unlock()
+		out := map[string]int{}
+		for k, n := range done {
+			out[k] = n
+		}
+		return out
+	}
+}
+
+// TestFaults kills and pauses worker processes at random instants, paused ones
+// for longer than the ack wait, while trials go through the queue. Every trial
+// must be recorded exactly once, with the outcome and the model it has without
+// faults; results of workers that were given up must be refused.
+func TestFaults(t *testing.T) {
+	const (
+		workers = 4
+		steps   = 8
+		ackWait = 250 * time.Millisecond
+	)
+	c := startServers(t, 1)
+	dir := t.TempDir()
+	q, _ := open(t, dir, &fake{}, func(o *Options) { remote(c)(o); o.AckWait, o.Tries = ackWait, 1_000_000 })
+	os.Remove(filepath.Join(dir, FolderName, hereFile))
+	counts := observe(t, q)
+
+	var made, kills, pauses atomic.Int64
+	over := make(chan struct{}) // enough faults
+	var ends sync.Once
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var troubled sync.WaitGroup
+	for i := range workers {
+		p := process{URL: c.url(), Name: fmt.Sprint("w", i), Folder: filepath.Join(t.TempDir(), "w"), Steps: steps, Delay: 15 * time.Millisecond, Stubborn: i%2 == 0}
+		cmd := launch(t, p)
+		rnd := rand.New(rand.NewPCG(rand.Uint64(), uint64(i)))
+		troubled.Go(func() {
+			defer func() {
+				cmd.Process.Kill()
+				cmd.Wait()
+			}()
+			for sleep(ctx, 200*time.Millisecond+time.Duration(rnd.Int64N(int64(600*time.Millisecond)))) == nil {
+				select {
+				case <-over:
+					continue // the rest of the trials needs workers
+				default:
+				}
+				if rnd.IntN(2) == 0 {
+					kills.Add(1)
+					cmd.Process.Kill()
+					cmd.Wait()
+					p.Name = fmt.Sprintf("w%d.%d", i, made.Load())
+					cmd = launch(t, p)
+				} else {
+					pauses.Add(1)
+					cmd.Process.Signal(syscall.SIGSTOP)
+					time.Sleep(ackWait + time.Duration(rnd.Int64N(int64(2*ackWait))))
+					cmd.Process.Signal(syscall.SIGCONT)
+				}
+				if made.Add(1) >= int64(*faults) {
+					ends.Do(func() { close(over) })
+				}
+			}
+		})
+	}
+	// As a search does it: some trials at a time, until the faults are over.
+	var mu sync.Mutex
+	ledger := map[string]int{}
+	var began int
+	next := func() *search.Trial {
+		mu.Lock()
+		defer mu.Unlock()
+		select {
+		case <-over:
+			return nil
+		default:
+		}
+		tr := *trials(t, dir, 1)[0]
+		tr.ID, tr.Seed = fmt.Sprintf("n-e2-s%d", began), uint64(began)
+		tr.Dir = filepath.Join(dir, "trials", tr.ID)
+		if err := os.MkdirAll(tr.Dir, 0o777); err != nil {
+			t.Error(err)
+		}
+		began++
+		return &tr
+	}
+	var running sync.WaitGroup
+	for range workers + 2 {
+		running.Go(func() {
+			for tr := next(); tr != nil; tr = next() {
+				out, err := q.Engine().Train(t.Context(), tr, func(search.Progress) {})
+				if err == nil {
+					err = checkOutcome(tr, out, steps)
+				}
+				if err != nil {
+					t.Errorf("trial %s: %v", tr.ID, err)
+					continue
+				}
+				mu.Lock()
+				ledger[token(tr.ID)]++
+				mu.Unlock()
+			}
+		})
+	}
+	running.Wait()
+	time.Sleep(2 * ackWait) // for what zombies still say
+	cancel()
+	troubled.Wait()
+	for key, n := range counts() {
+		if n != 1 {
+			t.Errorf("trial %s has %d results in the bucket", key, n)
+		}
+	}
+	if len(ledger) != began || len(counts()) != began {
+		t.Errorf("%d trials recorded and %d results, want %d", len(ledger), len(counts()), began)
+	}
+	s := q.Stats()
+	t.Logf("%d kills, %d pauses, %d trials: each recorded once; %+v", kills.Load(), pauses.Load(), began, s)
+	if *faults >= 100 && s.Refused == 0 {
+		t.Error("no zombie's result was refused: nothing is shown")
+	}
+}
+
+// TestZombie pauses one worker past its ack wait, so that another does its
+// trial: what the first then hands in is refused.
+func TestZombie(t *testing.T) {
+	c := startServers(t, 1)
+	dir := t.TempDir()
+	const steps = 20
+	q, _ := open(t, dir, &fake{}, func(o *Options) { remote(c)(o); o.AckWait = 300 * time.Millisecond })
+	os.Remove(filepath.Join(dir, FolderName, hereFile))
+	counts := observe(t, q)
+	cmd := launch(t, process{URL: c.url(), Name: "zombie", Folder: filepath.Join(t.TempDir(), "w"), Steps: steps, Delay: 30 * time.Millisecond, Stubborn: true})
+	defer func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	}()
+	tr := trials(t, dir, 1)[0]
+	var once sync.Once
+	out, err := q.Engine().Train(t.Context(), tr, func(search.Progress) {
+		once.Do(func() {
+			cmd.Process.Signal(syscall.SIGSTOP)
+			w, _ := worker(t, c.url(), "second", &fake{steps: steps})
+			start(t, w)
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := checkOutcome(tr, out, steps); err != nil || out.Worker != "second" {
+		t.Fatalf("worker %s: %v", out.Worker, err)
+	}
+	cmd.Process.Signal(syscall.SIGCONT)
+	for end := time.Now().Add(10 * time.Second); q.Stats().Refused == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the late result was not refused")
+		}
+	}
+	if n := counts()[token(tr.ID)]; n != 1 {
+		t.Errorf("%d results in the bucket", n)
+	}
+}
+
+// TestKiller: a trial that kills every worker is given up with its reason.
+func TestKiller(t *testing.T) {
+	c := startServers(t, 1)
+	dir := t.TempDir()
+	q, _ := open(t, dir, &fake{}, func(o *Options) { remote(c)(o); o.AckWait = 200 * time.Millisecond })
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := 0; ctx.Err() == nil; i++ {
+			cmd := launch(t, process{URL: c.url(), Name: fmt.Sprint("victim", i), Folder: filepath.Join(t.TempDir(), "w"), Steps: 100, Delay: 20 * time.Millisecond})
+			l, _ := q.current()
+			for sleep(ctx, 10*time.Millisecond) == nil { // until it has the trial
+				if have, _, err := l.claim(ctx, token(trials(t, dir, 1)[0].ID)); err == nil && have.State == stateClaimed && have.Worker == fmt.Sprint("victim", i) {
+					break
+				}
+			}
+			cmd.Process.Kill()
+			cmd.Wait()
+		}
+	})
+	_, err := q.Engine().Train(t.Context(), trials(t, dir, 1)[0], func(search.Progress) {})
+	cancel()
+	wg.Wait()
+	if !errors.Is(err, search.ErrAbandoned) || err.Error() != "trial abandoned: it took down 3 workers, the last: worker victim2 fell silent" {
+		t.Errorf("error %v", err)
+	}
+}
