@@ -64,11 +64,18 @@ type Saturation struct {
 	// one did. NaN where the data show none.
 	Knee, KneeLo, KneeHi float64 // with its 95 % interval
 	EInfLo, EInfHi       float64 // 95 % interval of the saturating curve's floor
-	First, Last          float64 // error removed by the first doubling of cost, and by one at the largest cost, by the best curve
-	Text                 string  // one sentence
+	// Band is the 95 % band of the best curve from the least cost to the
+	// largest, point by point.
+	Band        []BandPoint
+	First, Last float64 // error removed by the first doubling of cost, and by one at the largest cost, by the best curve
+	Text        string  // one sentence
 }
 
+// BandPoint is a curve with its interval at a cost, in shares of one.
+type BandPoint struct{ Cost, Accuracy, Lo, Hi float64 }
+
 const (
+	bandPoints      = 25
 	clearAICc       = 2
 	saturationDraws = 500
 	saturationCosts = 3 // least number of costs
@@ -135,7 +142,8 @@ func ratioText(x float64) string {
 }
 
 // bootstrap draws the trainings of every network again: its mean, and noise
-// out of the residuals of all networks about their means.
+// out of the residuals of all networks about their means. It fills in Support
+// and Band.
 func (s *Saturation) bootstrap(c, e []float64, groups [][]int, p *powers, seed uint64) (knees, floors []float64) {
 	var noise []float64
 	mean := make([]float64, len(e))
@@ -158,6 +166,12 @@ func (s *Saturation) bootstrap(c, e []float64, groups [][]int, p *powers, seed u
 			noise = append(noise, e[i]-mean[i])
 		}
 	}
+	s.Band = make([]BandPoint, bandPoints)
+	curves := make([][]float64, bandPoints) // what the drawn curves say at each cost
+	for i := range s.Band {
+		at := c[0] * math.Pow(c[len(c)-1]/c[0], float64(i)/(bandPoints-1))
+		s.Band[i] = BandPoint{Cost: at, Accuracy: 1 - bestCurve(&s.Fits).At(at)}
+	}
 	r := rand.New(rand.NewPCG(seed, 0x5a7))
 	again := make([]float64, len(e))
 	for range saturationDraws {
@@ -170,6 +184,16 @@ func (s *Saturation) bootstrap(c, e []float64, groups [][]int, p *powers, seed u
 		}
 		knees = append(knees, math.Pow(2, 1/fits[0].B))
 		floors = append(floors, fits[0].EInf)
+		for k := range fits {
+			if fits[k].Curve == s.Best {
+				for i := range s.Band {
+					curves[i] = append(curves[i], 1-fits[k].At(s.Band[i].Cost))
+				}
+			}
+		}
+	}
+	for i := range s.Band {
+		s.Band[i].Lo, s.Band[i].Hi = percentiles(curves[i])
 	}
 	return knees, floors
 }

@@ -79,3 +79,24 @@ func TestSaturationChance(t *testing.T) {
 	}
 	t.Logf("claims %d, seen %d, covered %d", claims, seen, covered)
 }
+
+// TestSaturationBand: the band holds the curve, spans the costs, and is the
+// wider the noisier the trainings.
+func TestSaturationBand(t *testing.T) {
+	width := func(noise float64) (w float64) {
+		s := FitSaturation("width", along1(func(c float64) float64 { return 0.06 + 0.04*math.Pow(c, -1) }, noise, 3, 1, 2, 4, 8), 1)
+		if len(s.Band) != bandPoints || s.Band[0].Cost != 1 || math.Abs(s.Band[bandPoints-1].Cost-8) > 1e-9 {
+			t.Fatalf("the band is %+v", s.Band)
+		}
+		for _, b := range s.Band {
+			if !(b.Lo <= b.Accuracy && b.Accuracy <= b.Hi) {
+				t.Errorf("noise %v: at %v the curve has %v, the band goes from %v to %v", noise, b.Cost, b.Accuracy, b.Lo, b.Hi)
+			}
+			w += b.Hi - b.Lo
+		}
+		return w
+	}
+	if calm, rough := width(0.0005), width(0.005); !(calm > 0 && rough > 3*calm) {
+		t.Errorf("bands of width %v for little noise and %v for ten times that", calm, rough)
+	}
+}
