@@ -88,6 +88,10 @@ func (p *Plan) Close() { p.pool.Close() }
 // Classes is the number of logits of one image.
 func (p *Plan) Classes() int { return p.out.Elems() }
 
+// Bytes is the memory of a plan that runs one image on one thread: packed
+// weights, values of the image at their peak, working memory.
+func (p *Plan) Bytes() int64 { return 4 * int64(len(p.weights)+p.arena+p.scratch) }
+
 // Run computes the logits [n, classes] of n images x [n, H, W, C].
 func (p *Plan) Run(ctx context.Context, x []float32, n int) ([]float32, error) {
 	if n < 0 {

@@ -74,11 +74,11 @@ func Fit(samples []Sample) (*Model, error) {
 	return m, nil
 }
 
-// predict estimates the latency of a network. The error is made of two parts:
+// Predict estimates the latency of a network. The error is made of two parts:
 // how far off predictions of measured networks are when those are left out of
 // the fit, and how much this one depends on any single sample, which grows with
 // the distance from them (the jackknife).
-func (m *Model) predict(x Features) Estimate {
+func (m *Model) Predict(x Features) Estimate {
 	y := m.fit.predict(&x)
 	var jack float64
 	for i := range m.left {

@@ -110,7 +110,7 @@ func TestFitRecovers(t *testing.T) {
 			}
 		}
 		for _, x := range test {
-			e := model.predict(x)
+			e := model.Predict(x)
 			if want := m.seconds(x); math.Abs(e.Latency.Seconds()/want-1) > 1e-3 || e.Error > 1e-3 {
 				t.Errorf("predicted %v +- %g, want %gs", e.Latency, e.Error, want)
 			}
@@ -144,7 +144,7 @@ func TestPredictHeldOut(t *testing.T) {
 				}
 			}
 			for _, x := range others(t, base) {
-				e := model.predict(x)
+				e := model.Predict(x)
 				off := math.Abs(e.Latency.Seconds()/m.seconds(x) - 1)
 				if off > 2*e.Error {
 					outside++
@@ -176,7 +176,7 @@ func TestBusySample(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, x := range others(t, base) {
-		if got, want := model.predict(x).Latency.Seconds(), m.seconds(x); math.Abs(got/want-1) > 0.05 {
+		if got, want := model.Predict(x).Latency.Seconds(), m.seconds(x); math.Abs(got/want-1) > 0.05 {
 			t.Errorf("predicted %gs, want %gs", got, want)
 		}
 	}
@@ -193,7 +193,7 @@ func TestFitErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := model.predict(x).Latency, seconds(m.seconds(x)); (got - want).Abs() > time.Microsecond {
+	if got, want := model.Predict(x).Latency, seconds(m.seconds(x)); (got - want).Abs() > time.Microsecond {
 		t.Errorf("predicted %v, want %v", got, want)
 	}
 }

@@ -216,6 +216,6 @@ func (w *walk) answer() (Found, error) {
 	if err != nil {
 		model = w.model
 	}
-	f.Predicted = model.predict(p.Features)
+	f.Predicted = model.Predict(p.Features)
 	return f, nil
 }

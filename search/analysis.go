@@ -1,6 +1,7 @@
 package search
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -299,7 +300,7 @@ const mixedShare = 0.9
 // chooseRatio picks the explored network whose ratio is validated: of those
 // that grew along more than one dimension, the one with the best mean
 // accuracy on the validation images; of equals, the cheaper.
-func chooseRatio(r *Result, base arch.Spec) (*Choice, error) {
+func chooseRatio(ctx context.Context, r *Result, base arch.Spec, m *Meter) (*Choice, error) {
 	a := r.Analyse()
 	var best *NetworkResult
 	for _, n := range a.Of(StageExplore) {
@@ -316,7 +317,7 @@ func chooseRatio(r *Result, base arch.Spec) (*Choice, error) {
 	}
 	c := &Choice{Winner: best.ID, Ratio: best.Realised}
 	for i := range r.Plan.Finals {
-		n, err := compound(&r.Plan.Finals[i], base, best.Realised, r.Config.Tolerance)
+		n, err := compound(ctx, r, &r.Plan.Finals[i], base, best.Realised, m)
 		if err != nil {
 			return nil, err
 		}
@@ -326,16 +327,26 @@ func chooseRatio(r *Result, base arch.Spec) (*Choice, error) {
 }
 
 // compound finds the network of a ratio at a final's cost.
-func compound(f *Final, base arch.Spec, ratio arch.Shares, tolerance float64) (Compound, error) {
+func compound(ctx context.Context, r *Result, f *Final, base arch.Spec, ratio arch.Shares, m *Meter) (Compound, error) {
 	c := Compound{Factor: f.Factor}
-	space, err := Enumerate(base, f.Factor, tolerance)
+	space, err := NewSpace(ctx, base, r.Config.finalBudget(f.Factor), m)
 	if err != nil {
 		return c, err
 	}
-	n, ok := space.Near(ratio, f.Target, validateWeight)
-	if !ok {
+	nets, err := space.Measured(ctx, func() []Network {
+		n, ok := space.Near(ratio, f.Target, validateWeight)
+		if !ok {
+			return nil
+		}
+		return []Network{n}
+	})
+	if err != nil {
+		return c, err
+	}
+	if len(nets) == 0 {
 		return c, fmt.Errorf("search: no network near the chosen ratio costs %v times the base", f.Factor)
 	}
+	n := nets[0]
 	for i := range f.Networks {
 		if f.Networks[i].key() == n.key() {
 			c.ID = f.Networks[i].ID

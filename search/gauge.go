@@ -14,9 +14,9 @@ type Meter struct {
 	// Measure measures networks by turns: bytes or seconds, in their order.
 	Measure func(ctx context.Context, m Measure, specs []arch.Spec) ([]float64, error)
 	// Model predicts m of a network from measurements of others, scalings of
-	// the same base. It must not fall as the resolution grows. Where it is nil,
-	// memory is a sum of weights and activations, latency of MACs and
-	// activations, each times a constant.
+	// the same base. It must not fall as the resolution grows. Where there is
+	// none, or it gives none, memory is a sum of weights and activations,
+	// latency of MACs and activations, each times a constant.
 	Model func(m Measure, specs []arch.Spec, values []float64) (func(*arch.Spec) (float64, error), error)
 }
 
@@ -165,8 +165,9 @@ func (g *gauge) measureAll(ctx context.Context, m *Meter, base *arch.Spec, specs
 func (g *gauge) learn(m *Meter) error {
 	if m.Model != nil {
 		predict, err := m.Model(g.measure, g.specs, g.values)
-		g.predict = predict
-		return err
+		if g.predict = predict; err != nil || predict != nil {
+			return err
+		}
 	}
 	features := func(s *arch.Spec) (u, v float64, err error) {
 		t, err := s.CostAt(s.Resolution)

@@ -117,3 +117,87 @@ func (c *Costs) set(m Measure, x float64) {
 func countedCosts(t *arch.Totals) Costs {
 	return Costs{MACs: t.MACs, Params: t.Params, Activations: t.Activations}
 }
+
+// budget is that of the explored networks.
+func (c *Config) budget() Budget { return Budget{c.Cost, c.Factor, c.Tolerance, c.Limits} }
+
+// finalBudget is that of the networks compared at a factor. Limits are for
+// what is explored.
+func (c *Config) finalBudget(factor float64) Budget {
+	return Budget{Cost: c.Cost, Factor: factor, Tolerance: c.Tolerance}
+}
+
+// limitText names the limits in an error: " and keep to memory=2x".
+func (c *Config) limitText() string {
+	var texts []string
+	for _, l := range c.Limits {
+		texts = append(texts, l.String())
+	}
+	if len(texts) == 0 {
+		return ""
+	}
+	return " and keep to " + strings.Join(texts, ", ")
+}
+
+// checkBudget reports the first thing about the budget that makes no sense.
+func (c *Config) checkBudget() error {
+	cost, err := ParseMeasure(string(c.Cost))
+	if err != nil {
+		return err
+	}
+	switch {
+	case !(c.Factor >= 0.001 && c.Factor <= 1000) || c.Factor == 1:
+		return fmt.Errorf("search: factor is %v, want above 1, at most 1000, to grow, or below 1, at least 0.001, to shrink", c.Factor)
+	case !(c.Tolerance > 0 && c.Tolerance <= 0.5):
+		return fmt.Errorf("search: tolerance is %v, want above 0, at most 0.5", c.Tolerance)
+	}
+	for i, l := range c.Limits {
+		switch {
+		case !slices.Contains(Measures, l.Measure) || !(l.Factor > 0 && l.Factor <= maxLimit):
+			return fmt.Errorf("search: limit %s, want a measure and a multiple of the base's such as memory=2x", l)
+		case l.Measure == cost:
+			return fmt.Errorf("search: limit %s is of what the factor multiplies; the factor limits that", l)
+		case slices.ContainsFunc(c.Limits[:i], func(m Limit) bool { return m.Measure == l.Measure }):
+			return fmt.Errorf("search: %s has two limits", l.Measure)
+		}
+	}
+	for i, f := range c.ValidateFactors {
+		grow, last := c.Factor > 1, 1.0
+		if i > 0 {
+			last = c.ValidateFactors[i-1]
+		}
+		switch {
+		case !(f >= 0.001 && f <= 1000) || f == 1 || (f > 1) != grow:
+			return fmt.Errorf("search: a factor to validate at is %v, want it on the side of 1 that the searched factor %v is on, 0.001 to 1000", f, c.Factor)
+		case i > 0 && (f > last) != grow || f == last:
+			return fmt.Errorf("search: the factors to validate at go from %v to %v, want each farther from 1", last, f)
+		}
+	}
+	_, err = ParseSource(c.Candidates)
+	return err
+}
+
+// Explored says in a line what the plan explores.
+func (p *Plan) Explored(c *Config) string {
+	src, _ := ParseSource(c.Candidates) // Check has read it
+	in := ""
+	if c.Cost != "" && c.Cost != MeasureMACs {
+		in = " in " + string(c.Cost)
+	}
+	var limits string
+	for _, l := range c.Limits {
+		limits += fmt.Sprintf(", %s at most %gx", l.Measure, l.Factor)
+	}
+	if src.Kind == SourceStar {
+		return fmt.Sprintf("%d networks scaled along one dimension, up to %gx the base%s%s", len(p.Networks), c.Factor, in, limits)
+	}
+	tolerance := c.Tolerance
+	if p.Tolerance > 0 {
+		tolerance = p.Tolerance
+	}
+	grid := ""
+	if src.Kind == SourceGrid {
+		grid = fmt.Sprintf(" on a grid of step %g", src.Step)
+	}
+	return fmt.Sprintf("%d of %d distinct networks%s that cost %gx the base%s within %.3g %%%s", len(p.Networks), p.Enumerated, grid, c.Factor, in, 100*tolerance, limits)
+}

@@ -16,12 +16,14 @@ import (
 // budget, by making the trials fit it.
 type Plan struct {
 	BaseNet     Network   `json:"base_net"`
-	Networks    []Network `json:"networks"` // to explore, at Config.Factor
-	Enumerated  int       `json:"enumerated"`
-	NoiseSeeds  []uint64  `json:"noise_seeds"` // of the base, as long as the first rung
-	Rungs       []Rung    `json:"rungs"`       // the last is Epochs long
-	Finalists   int       `json:"finalists"`   // of the last rung, trained again
-	FreshSeeds  []uint64  `json:"fresh_seeds"` // with these
+	Networks    []Network `json:"networks"`            // to explore, at Config.Factor
+	Enumerated  int       `json:"enumerated"`          // distinct networks that these were picked from
+	Tolerance   float64   `json:"tolerance,omitempty"` // of their cost: wider than Config.Tolerance where too few lay within that
+	Note        string    `json:"note,omitempty"`      // what the user should know of the choice
+	NoiseSeeds  []uint64  `json:"noise_seeds"`         // of the base, as long as the first rung
+	Rungs       []Rung    `json:"rungs"`               // the last is Epochs long
+	Finalists   int       `json:"finalists"`           // of the last rung, trained again
+	FreshSeeds  []uint64  `json:"fresh_seeds"`         // with these
 	Sweep       []Network `json:"sweep,omitempty"`
 	SweepSeeds  []uint64  `json:"sweep_seeds,omitempty"`
 	Finals      []Final   `json:"finals"` // one for each of Config.ValidateFactors
@@ -257,30 +259,43 @@ func (p *Plan) forecast(workers int) Forecast {
 // makePlan enumerates, measures and settles.
 func makePlan(ctx context.Context, cfg *Config, base *arch.Spec, eng *Engine, opt *Options) (*Plan, error) {
 	began := time.Now()
-	space, err := Enumerate(*base, cfg.Factor, cfg.Tolerance)
+	src, err := ParseSource(cfg.Candidates)
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{
-		Enumerated: space.Len(),
-		Validation: eng.ValidationImages, Test: eng.TestImages,
+	most := cfg.Networks // 0: all that a grid, a star or a list has
+	if src.Kind == SourceTriangle {
+		most = slices.Max(networkChoices(cfg))
 	}
-	p.BaseNet = Network{ID: "base", Depth: 1, Width: 1, Resolution: base.Resolution}
-	if err := p.BaseNet.resolve(base, space.baseMACs); err != nil {
+	found, err := Candidates(ctx, *base, cfg.budget(), src, most, eng.Meter)
+	if err != nil {
 		return nil, err
 	}
-	pool := space.Spread(slices.Max(networkChoices(cfg)), prefix(cfg.Factor))
+	pool := found.Networks
 	if len(pool) < 2 {
-		return nil, fmt.Errorf("search: only %d network(s) cost %v times %s within %v %%: raise the tolerance or the factor",
-			len(pool), cfg.Factor, base.Name, 100*cfg.Tolerance)
+		return nil, fmt.Errorf("search: only %d network(s) cost %v times %s within %v %%%s: raise the tolerance or the factor",
+			len(pool), cfg.Factor, base.Name, 100*found.Tolerance, cfg.limitText())
+	}
+	p := &Plan{
+		Enumerated: found.Enumerated, Tolerance: found.Tolerance, Note: found.Note,
+		Validation: eng.ValidationImages, Test: eng.TestImages,
+	}
+	if p.BaseNet, err = found.baseNet(base); err != nil {
+		return nil, err
 	}
 	for _, f := range cfg.ValidateFactors {
-		large, err := Enumerate(*base, f, cfg.Tolerance)
+		large, err := NewSpace(ctx, *base, cfg.finalBudget(f), eng.Meter)
 		if err != nil {
 			return nil, err
 		}
-		target := large.Target(cfg.Tolerance)
-		final := Final{Factor: f, Target: target, Networks: large.rules(target)}
+		final := Final{Factor: f}
+		final.Networks, err = large.Measured(ctx, func() []Network {
+			final.Target = large.Target(cfg.Tolerance)
+			return large.rules(final.Target)
+		})
+		if err != nil {
+			return nil, err
+		}
 		if len(final.Networks) == 0 {
 			return nil, fmt.Errorf("search: no network costs %v times %s within %v %%: raise the tolerance or another factor to validate at",
 				f, base.Name, 100*cfg.Tolerance)
@@ -321,9 +336,17 @@ func (sp *Space) rules(target float64) []Network {
 		n, ok := sp.Corner(dim, target)
 		add(n, ok, name)
 	}
-	n, ok := sp.Near(B0Shares, target, validateWeight)
-	add(n, ok, "b0")
-	n, ok = sp.Near(FastShares, target, validateWeight)
-	add(n, ok, "fast")
+	for _, rule := range []struct {
+		ratio arch.Shares
+		name  string
+	}{{B0Shares, "b0"}, {FastShares, "fast"}} {
+		// A network stands for one rule, and no ratio for a single dimension.
+		p := sp.near(rule.ratio, target, validateWeight, func(p *point) bool {
+			return Distance(p.realised, rule.ratio) <= ruleDistance && max(p.realised.D, p.realised.W, p.realised.R) < 0.95 && !slices.ContainsFunc(nets, func(m Network) bool { return sp.places[m.key()] == p.at })
+		})
+		if p != nil {
+			add(sp.network(p), true, rule.name)
+		}
+	}
 	return nets
 }

@@ -236,7 +236,7 @@ func (r *runner) choose() error {
 	if r.open > 0 || r.res.Choice != nil {
 		return nil
 	}
-	c, err := chooseRatio(r.res, r.base)
+	c, err := chooseRatio(r.ctx, r.res, r.base, r.eng.Meter)
 	if err != nil {
 		return err
 	}

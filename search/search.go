@@ -49,7 +49,7 @@ type Config struct {
 	Finalists    int     `json:"finalists"`            // networks of the last rung that are trained again
 	FreshSeeds   int     `json:"fresh_seeds"`          // trainings of each of them
 	Sweep        bool    `json:"sweep,omitempty"`      // widths are swept at several depths and resolutions
-	// ValidateFactors are the costs over the base's, ascending, at which the
+	// ValidateFactors are the costs over the base's, from 1 outwards, at which the
 	// chosen ratio is compared with the rules; empty: no validation.
 	ValidateFactors []float64 `json:"validate_factors"`
 	FinalSeeds      int       `json:"final_seeds"` // trainings of each network compared
@@ -66,11 +66,10 @@ type Config struct {
 
 // Check reports the first value that makes no sense.
 func (c *Config) Check() error {
+	if err := c.checkBudget(); err != nil {
+		return err
+	}
 	switch {
-	case !(c.Factor > 1 && c.Factor <= 1000):
-		return fmt.Errorf("search: factor is %v, want above 1, at most 1000", c.Factor)
-	case !(c.Tolerance > 0 && c.Tolerance <= 0.5):
-		return fmt.Errorf("search: tolerance is %v, want above 0, at most 0.5", c.Tolerance)
 	case c.Networks != 0 && (c.Networks < minNetworks || c.Networks > maxNetworks):
 		return fmt.Errorf("search: networks is %d, want %d to %d", c.Networks, minNetworks, maxNetworks)
 	case c.Eta != 0 && (c.Eta < 2 || c.Eta > 10):
@@ -94,14 +93,6 @@ func (c *Config) Check() error {
 	}{{"seeds", c.Seeds}, {"noise seeds", c.NoiseSeeds}, {"fresh seeds", c.FreshSeeds}, {"seeds of the validation", c.FinalSeeds}} {
 		if s.n < 0 || s.n > maxSeeds {
 			return fmt.Errorf("search: the number of %s is %d, want 1 to %d", s.name, s.n, maxSeeds)
-		}
-	}
-	for i, f := range c.ValidateFactors {
-		switch {
-		case !(f > 1 && f <= 1000):
-			return fmt.Errorf("search: a factor to validate at is %v, want above 1, at most 1000", f)
-		case i > 0 && f <= c.ValidateFactors[i-1]:
-			return fmt.Errorf("search: the factors to validate at go from %v to %v, want them ascending", c.ValidateFactors[i-1], f)
 		}
 	}
 	return nil
@@ -239,6 +230,9 @@ type Engine struct {
 	// Tidy, if there is one, removes what a finished trial's folder holds
 	// beside its model.
 	Tidy func(dir string) error
+
+	// Meter measures memory and latency; nil where no budget is in them.
+	Meter *Meter
 
 	TrainImages      int // there are for training
 	ValidationImages int // every epoch ends by scoring so many

@@ -110,11 +110,25 @@ type Pool struct {
 	Enumerated int     // distinct networks within the budget that they were picked from
 	Tolerance  float64 // of their cost: wider than was asked for where too few lay within that
 	Note       string  // what the user should know of it; "" for nothing
+
+	space *Space
 }
 
-// fewest are the networks that a search makes sense with; widening are the
-// steps in which the tolerance grows until there are as many, up to
-// maxTolerance.
+// baseNet is the base as a network, with what was measured of it.
+func (p *Pool) baseNet(base *arch.Spec) (Network, error) {
+	n := Network{ID: "base", Depth: 1, Width: 1, Resolution: base.Resolution}
+	if err := n.resolve(base, p.space.baseMACs); err != nil {
+		return n, err
+	}
+	for _, g := range p.space.measured() {
+		n.Costs.set(g.measure, g.base)
+	}
+	return n, nil
+}
+
+// fewest are the networks grown along more than one dimension that a search
+// makes sense with; widening are the steps in which the tolerance grows until
+// there are as many, up to maxTolerance.
 const (
 	fewest       = 4
 	widening     = 1.5
@@ -150,19 +164,19 @@ func Candidates(ctx context.Context, base arch.Spec, b Budget, src Source, n int
 		if err != nil {
 			return nil, err
 		}
-		p := &Pool{Tolerance: b.Tolerance}
+		p := &Pool{Tolerance: b.Tolerance, space: sp}
 		p.Networks, err = sp.Measured(ctx, func() []Network { return sp.Spread(n, prefix(b.Factor)) })
 		if err != nil {
 			return nil, err
 		}
 		p.Enumerated = sp.Len()
 		mixed := 0
-		for i := range p.Networks {
-			if p.Networks[i].mixed() {
+		for i := range sp.points {
+			if (&Network{Realised: sp.points[i].realised}).mixed() {
 				mixed++
 			}
 		}
-		if mixed >= min(fewest, n) || b.Tolerance*widening > maxTolerance {
+		if mixed >= fewest || b.Tolerance*widening > maxTolerance {
 			switch {
 			case b.Tolerance > asked:
 				p.Note = fmt.Sprintf("few networks cost %v times %s within %.3g %%: the tolerance is %.3g %%", b.Factor, base.Name, 100*asked, 100*b.Tolerance)
@@ -228,7 +242,7 @@ func (sp *Space) star(ctx context.Context, steps, n int) (*Pool, error) {
 			return nil, err
 		}
 	}
-	p := &Pool{Tolerance: sp.Tolerance}
+	p := &Pool{Tolerance: sp.Tolerance, space: sp}
 	for dim := range sp.dims {
 		p.Enumerated += len(sp.dims[dim]) - 1
 	}
@@ -280,7 +294,7 @@ func (sp *Space) list(ctx context.Context, text string, n int) (*Pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pool{Tolerance: sp.Tolerance}
+	p := &Pool{Tolerance: sp.Tolerance, space: sp}
 	var specs []arch.Spec
 	lines := map[string]int{}
 	same := 0
@@ -370,7 +384,9 @@ type ListError struct {
 	Msg          string
 }
 
-func (e *ListError) Error() string { return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Msg) }
+func (e *ListError) Error() string {
+	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Msg)
+}
 
 // MaxList is the largest list file that is read, in bytes.
 const MaxList = 64 << 10

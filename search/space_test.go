@@ -288,3 +288,30 @@ func TestMeterErrors(t *testing.T) {
 		t.Errorf("zero seconds: %v", err)
 	}
 }
+
+// TestRules: every rule has a network of its own, at nearly one cost.
+func TestRules(t *testing.T) {
+	for _, c := range []struct {
+		base   string
+		factor float64
+		want   int
+	}{{"small_300k", 2, 5}, {"small_300k", 4, 5}, {"small_1m", 8, 5}, {"small_1m", 0.5, 4}, {"efficientnet_b0", 2, 5}, {"mobilenetv2_100", 0.5, 5}} {
+		sp := enumerate(t, c.base, c.factor, 0.08)
+		target := sp.Target(0.08)
+		nets := sp.rules(target)
+		if len(nets) != c.want {
+			t.Errorf("%s x%v: %d rules, want %d", c.base, c.factor, len(nets), c.want)
+		}
+		keys := map[string]bool{}
+		for _, n := range nets {
+			if keys[n.key()] || math.Abs(n.CostRatio/target-1) > 0.08 {
+				t.Errorf("%s x%v: %s is another rule's network or costs %v, the target is %v", c.base, c.factor, n.ID, n.CostRatio, target)
+			}
+			keys[n.key()] = true
+			rule := n.ID[strings.IndexByte(n.ID, '-')+1:]
+			if ratio, ok := map[string]arch.Shares{"b0": B0Shares, "fast": FastShares}[rule]; ok && (Distance(n.Realised, ratio) > ruleDistance || max(n.Realised.D, n.Realised.W, n.Realised.R) == 1) {
+				t.Errorf("%s x%v: %s lies at %v", c.base, c.factor, n.ID, n.Realised)
+			}
+		}
+	}
+}

@@ -33,21 +33,29 @@ func (p *point) inside() bool {
 // after it.
 const nameDistance = 0.2
 
+// ruleDistance is that of a rule that is validated, which coarse rounding must
+// not remove.
+const ruleDistance = 0.35
+
 // Near is the network of the space that comes closest to a ratio at a cost of
 // target times the base's. weight says how much the cost matters.
 func (sp *Space) Near(ratio arch.Shares, target, weight float64) (Network, bool) {
-	p := sp.near(ratio, target, weight)
+	p := sp.near(ratio, target, weight, nil)
 	if p == nil {
 		return Network{}, false
 	}
 	return sp.network(p), true
 }
 
-// near is Near's point, nil where there is none.
-func (sp *Space) near(ratio arch.Shares, target, weight float64) *point {
+// near is Near's point among those that allowed allows, nil for all; it is nil
+// where there is none.
+func (sp *Space) near(ratio arch.Shares, target, weight float64, allowed func(*point) bool) *point {
 	best, at := math.Inf(1), -1
 	for i := range sp.points {
 		p := &sp.points[i]
+		if allowed != nil && !allowed(p) {
+			continue
+		}
 		d := Distance(p.realised, ratio) + weight*math.Abs(math.Log(p.ratio/target))
 		if d < best {
 			best, at = d, i
@@ -129,7 +137,7 @@ func (sp *Space) Spread(n int, prefix string) []Network {
 		ratio arch.Shares
 		name  string
 	}{{B0Shares, "b0"}, {Centre, "centre"}} {
-		if p := sp.near(mark.ratio, sp.Factor, exploreWeight); p != nil && Distance(p.realised, mark.ratio) <= nameDistance {
+		if p := sp.near(mark.ratio, sp.Factor, exploreWeight, nil); p != nil && Distance(p.realised, mark.ratio) <= nameDistance {
 			add(p, mark.name)
 		}
 	}

@@ -26,9 +26,10 @@ import (
 // searchCmd is the search command under way.
 type searchCmd struct {
 	*cobra.Command
-	data   dataFlags
-	recipe recipeFlags
-	queue  queueFlags
+	data       dataFlags
+	recipe     recipeFlags
+	queue      queueFlags
+	candidates candidateFlags
 
 	out                     string
 	resume, json            bool
@@ -75,6 +76,7 @@ repeats no finished trial, and ends with the same bits.`,
 	f.Float64Var(&s.factor, "factor", 2, "cost of the explored networks over the base's")
 	f.Float64SliceVar(&s.validate, "validate", []float64{4}, "costs of the compared networks over the base's, 0 for no comparison")
 	f.Float64Var(&s.tolerance, "tolerance", 0.08, "how far realised costs may be from the factor, as a `share` of it")
+	s.candidates.register(f)
 	f.DurationVar(&s.budget, "budget", 0, "wall-clock `time` to fit the search into, such as 10m")
 	f.IntVar(&s.networks, "networks", 0, "explored networks at most (default: 16, or as the budget holds)")
 	f.IntVar(&s.seeds, "seeds", 0, "trainings of each network (default: 2, or as the budget holds)")
@@ -189,6 +191,12 @@ func (s *searchCmd) settle(args []string) (*search.Config, *arch.Spec, *dataset.
 		if cfg.ValidateFactors = s.validate; len(s.validate) == 1 && s.validate[0] == 0 {
 			cfg.ValidateFactors = nil
 		}
+		if old == nil && !s.Flags().Changed("validate") && cfg.Factor < 1 { // the default is for growth
+			cfg.ValidateFactors = []float64{cfg.Factor}
+		}
+	}
+	if err := s.candidates.settle(cfg, set); err != nil {
+		return nil, nil, nil, err
 	}
 	if set("memory") {
 		cfg.Memory = s.memory.n

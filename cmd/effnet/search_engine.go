@@ -54,7 +54,7 @@ func newSearchTrainer(d *dataset.Data, source string, r train.Recipe, splitSeed 
 
 func (t *searchTrainer) engine() *search.Engine {
 	return &search.Engine{
-		Train: t.train, Probe: t.probe, Tidy: removeCheckpoints,
+		Train: t.train, Probe: t.probe, Tidy: removeCheckpoints, Meter: newSearchMeter(t.kernel),
 		TrainImages: t.rest.Len(), ValidationImages: t.val.Len(), TestImages: t.data.Test.Len(),
 	}
 }

@@ -44,7 +44,10 @@ func (l *searchLive) planned(p *search.Plan, st *search.Status) {
 	defer l.mu.Unlock()
 	fmt.Fprintf(l.w, "base      %s: %s MACs, %s params, %d px\n", l.base.Name, short(p.BaseNet.MACs), short(p.BaseNet.Params), p.BaseNet.Resolution)
 	fmt.Fprintf(l.w, "data      %s: %s training, %s validation, %s test images\n", l.cfg.Data, thousands(int64(p.TrainImages)), thousands(int64(p.Validation)), thousands(int64(p.Test)))
-	fmt.Fprintf(l.w, "explore   %d of %s distinct networks that cost %gx the base within %.3g %%\n", len(p.Networks), thousands(int64(p.Enumerated)), l.cfg.Factor, 100*l.cfg.Tolerance)
+	fmt.Fprintf(l.w, "explore   %s\n", p.Explored(l.cfg))
+	if p.Note != "" {
+		fmt.Fprintf(l.w, "note      %s\n", p.Note)
+	}
 	for _, v := range p.Finals {
 		var names []string
 		for i := range v.Networks {
