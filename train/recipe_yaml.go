@@ -10,7 +10,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/parser"
+
+	"effnet/internal/yamlpos"
 )
 
 // A recipe file is YAML with the fields of Recipe. "base" is the recipe it starts
@@ -60,25 +61,25 @@ func parseRecipe(file string, src []byte, above []string) (Recipe, error) {
 		Optimizer string `yaml:"optimizer"`
 	}
 	if err := yaml.Unmarshal(src, &head); err != nil {
-		return Recipe{}, yamlError(file, err)
+		return Recipe{}, yamlpos.From(file, err)
 	}
 	r, err := baseRecipe(file, head.Base, above)
 	if err != nil {
-		if at := (*positionedError)(nil); errors.As(err, &at) {
+		if at := (*yamlpos.Error)(nil); errors.As(err, &at) {
 			return r, err // in the base
 		}
-		return r, positioned(file, src, "base", err.Error())
+		return r, yamlpos.At(file, src, "base", err.Error())
 	}
 	var given map[string]any
 	if err := yaml.Unmarshal(src, &given); err != nil {
-		return r, yamlError(file, err)
+		return r, yamlpos.From(file, err)
 	}
 	if given == nil {
 		return r, nil // an empty file
 	}
 	if head.Optimizer != "" {
 		if err := r.SetOptimizer(head.Optimizer); err != nil {
-			return r, positioned(file, src, "optimizer", err.Error())
+			return r, yamlpos.At(file, src, "optimizer", err.Error())
 		}
 	}
 	body := struct {
@@ -86,13 +87,13 @@ func parseRecipe(file string, src []byte, above []string) (Recipe, error) {
 		Recipe `yaml:",inline"`
 	}{Recipe: r}
 	if err := yaml.UnmarshalWithOptions(src, &body, yaml.Strict()); err != nil {
-		return r, yamlError(file, err)
+		return r, yamlpos.From(file, err)
 	}
 	r = body.Recipe
 	r.Replace(func(key string) bool { _, ok := given[key]; return ok })
 	var bad *FieldError
 	if err := r.Validate(); errors.As(err, &bad) {
-		return r, positioned(file, src, bad.Field, err.Error())
+		return r, yamlpos.At(file, src, bad.Field, err.Error())
 	}
 	return r, nil
 }
@@ -113,39 +114,3 @@ func baseRecipe(file, base string, above []string) (Recipe, error) {
 	}
 	return readRecipe(base, above)
 }
-
-// positionedError is an error at a place in a file.
-type positionedError struct {
-	file         string
-	line, column int
-	msg          string
-}
-
-func (e *positionedError) Error() string {
-	return fmt.Sprintf("%s:%d:%d: %s", e.file, e.line, e.column, e.msg)
-}
-
-// positioned is an error about the value of one top-level key.
-func positioned(file string, src []byte, key, msg string) error {
-	if f, err := parser.ParseBytes(src, 0); err == nil {
-		if p, err := yaml.PathString("$." + key); err == nil {
-			if node, err := p.FilterFile(f); err == nil && node != nil {
-				pos := node.GetToken().Position
-				return &positionedError{file, pos.Line, pos.Column, msg}
-			}
-		}
-	}
-	return fmt.Errorf("%s: %s", file, msg)
-}
-
-// yamlError is a decoder's error as one line that starts with the position.
-func yamlError(file string, err error) error {
-	var ye yaml.Error
-	if errors.As(err, &ye) && ye.GetToken() != nil {
-		pos := ye.GetToken().Position
-		return &positionedError{file, pos.Line, pos.Column, oneLine(ye.GetMessage())}
-	}
-	return fmt.Errorf("%s: %s", file, oneLine(err.Error()))
-}
-
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

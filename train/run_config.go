@@ -16,6 +16,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"effnet/arch"
+	"effnet/internal/yamlpos"
 )
 
 // RunConfig is all that decides the result of a run, and the content of its
@@ -111,11 +112,11 @@ func ReadConfig(dir string) (*RunConfig, error) {
 		return nil, err
 	}
 	if err := yaml.UnmarshalWithOptions(rest, &c, yaml.Strict()); err != nil {
-		return nil, yamlError(path, err)
+		return nil, yamlpos.From(path, err)
 	}
 	var field *FieldError
 	if err := c.Recipe.Validate(); errors.As(err, &field) {
-		return nil, positioned(path, rest, "recipe."+field.Field, err.Error())
+		return nil, yamlpos.At(path, rest, "recipe."+field.Field, err.Error())
 	}
 	return &c, nil
 }
