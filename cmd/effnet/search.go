@@ -137,7 +137,7 @@ func (s *searchCmd) run(args []string) error {
 	if err != nil {
 		return s.stopped(err)
 	}
-	return s.finish(res)
+	return s.finish(res, data.Test)
 }
 
 // share divides the threads: trials with one thread each leave nothing idle.
@@ -335,10 +335,14 @@ const (
 )
 
 // finish writes the report and the best network, and prints what was found.
-func (s *searchCmd) finish(res *search.Result) error {
+func (s *searchCmd) finish(res *search.Result, test dataset.Set) error {
 	a := res.Analyse()
 	if err := s.keepBest(a); err != nil {
 		return err
+	}
+	// The report shows the maps; a search is none the worse without.
+	if err := drawMaps(s.Context(), s.out, a, test, s.threads); err != nil {
+		fmt.Fprintf(s.ErrOrStderr(), "search: no class activation maps: %v\n", err)
 	}
 	path, err := searchreport.Write(s.out, a)
 	if err != nil {
