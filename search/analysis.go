@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"gonum.org/v1/gonum/stat"
-	"gonum.org/v1/gonum/stat/distuv"
 
 	"effnet/arch"
 )
@@ -61,42 +60,34 @@ type NetworkResult struct {
 	Failed int // trials that diverged
 }
 
-// Noise is how much a training of the same network varies with its seed.
-type Noise struct {
-	SD float64
-	DF int
-}
-
-// Half is half the width of the 95 % interval of a mean over so many seeds;
-// NaN where there is no estimate.
-func (n Noise) Half(seeds int) float64 {
-	if n.DF == 0 || seeds == 0 {
-		return math.NaN()
-	}
-	return tQuantile(1-(1-level)/2, float64(n.DF)) * n.SD / math.Sqrt(float64(seeds))
-}
-
 // Analysis is everything derived from a result.
 type Analysis struct {
 	*Result
 	Nets       []NetworkResult
-	Validation Noise // over all networks
+	First      Noise // of the base before everything else, as long as the first rung
+	Validation Noise // over all networks and lengths
 	Test       Noise // over the networks scored on the test images
-	// Pooled joins what there is for comparisons on the test images: the spread
-	// on the test images where a network was scored on them, and on the
-	// validation images for the others.
-	Pooled  Noise
-	Best    string
-	Between float64 // standard deviation of the explored networks' true accuracies; NaN if unknown
-	Differ  float64 // p-value of all explored networks being equally good; NaN if unknown
-	Luck    float64 // by how much the best of as many equal networks would look better than it is
-	Compare []Comparison
-	Across  []Comparison // the same over all factors, one for each rule at two factors or more
-	Verdict Verdict
+	// Pooled is for comparisons on the test images: Test where enough is known
+	// of that, else joined with the spread on the validation images.
+	Pooled     Noise
+	Best       string  // the candidate that is chosen, or ahead so far
+	Between    float64 // standard deviation of the full-length candidates' true accuracies; NaN if unknown
+	Differ     float64 // p-value of all candidates being equally good; NaN if unknown
+	Luck       float64 // by how much the best of as many equal networks as ran in full length would look better than it is
+	Flow       []RungFlow
+	Surface    *Surface       // nil before the plan
+	Saturation [3]*Saturation // of depth, width, resolution; nil before the plan
+	Compare    []Comparison
+	Across     []Comparison // the same over all factors, one for each rule at two factors or more
+	Verdict    Verdict
 }
 
 // Analyse derives. It may be called on an unfinished search.
-func (r *Result) Analyse() *Analysis {
+func (r *Result) Analyse() *Analysis { return r.analyse(0, 0) }
+
+// analyse is Analyse with so many bootstrap samples of the curves and surfaces
+// and so fine a grid; 0 for the usual ones.
+func (r *Result) analyse(draws, steps int) *Analysis {
 	a := &Analysis{Result: r, Between: math.NaN(), Differ: math.NaN(), Luck: math.NaN()}
 	if r.Plan == nil {
 		a.Verdict = Verdict{Kind: Unfinished, Text: "The search has not begun its trials yet."}
@@ -106,8 +97,14 @@ func (r *Result) Analyse() *Analysis {
 		a.Nets = append(a.Nets, r.networkResult(n))
 	}
 	a.pool()
+	a.Flow = a.flow()
 	a.explore()
-	a.compare()
+	a.Differ = a.differ()
+	a.Surface = a.surface(draws, steps)
+	for dim := range a.Saturation {
+		a.Saturation[dim] = a.saturation(dim, draws)
+	}
+	a.compare(draws)
 	a.Verdict = a.verdict()
 	return a
 }
@@ -203,36 +200,17 @@ func (r *Result) role(n *Network, stage Stage) Role {
 	return RoleMixed
 }
 
-// pool estimates the noise and with it every mean's standard error.
-func (a *Analysis) pool() {
-	var vals, tests, all [][]float64
-	for i := range a.Nets {
-		n := &a.Nets[i]
-		vals = append(vals, n.Accuracies)
-		tests = append(tests, n.Tests)
-		if len(n.Tests) > 0 {
-			all = append(all, n.Tests)
-		} else {
-			all = append(all, n.Accuracies)
+// explore says what the candidates' full-length trials are worth, and which is
+// ahead.
+func (a *Analysis) explore() {
+	for _, f := range a.Flow {
+		if len(f.Entered) > 0 && f.Entered[0].Seeds > 0 {
+			a.Best = f.Entered[0].Network
 		}
 	}
-	a.Validation.SD, a.Validation.DF = pooledSD(vals)
-	a.Test.SD, a.Test.DF = pooledSD(tests)
-	a.Pooled.SD, a.Pooled.DF = pooledSD(all)
-	of := func(xs []float64, noise Noise) Stat {
-		s := Stat{N: len(xs)}
-		s.Mean, s.SD = meanSD(xs)
-		s.SE = noise.SD / math.Sqrt(float64(len(xs)))
-		return s
+	if a.Choice != nil {
+		a.Best = a.Choice.Winner
 	}
-	for i := range a.Nets {
-		a.Nets[i].Validation = of(a.Nets[i].Accuracies, a.Validation)
-		a.Nets[i].Test = of(a.Nets[i].Tests, a.Pooled)
-	}
-}
-
-// explore ranks the explored networks.
-func (a *Analysis) explore() {
 	var nets []*NetworkResult
 	var means, se2 []float64
 	for _, n := range a.Of(StageExplore) {
@@ -251,43 +229,10 @@ func (a *Analysis) explore() {
 		shrunk, tau2 = shrink(means, se2)
 		a.Between = math.Sqrt(tau2)
 		a.Luck = expectedMax(len(nets)) * math.Sqrt(stat.Mean(se2, nil))
-		a.Differ = anova(nets, a.Validation)
 	}
-	best := -1
 	for i, n := range nets {
 		n.Shrunk = shrunk[i]
-		// Equal networks collapse onto one value: their means still rank them.
-		if best < 0 || means[i] > means[best] {
-			best = i
-		}
 	}
-	a.Best = nets[best].ID
-}
-
-// anova is the p-value of the hypothesis that the networks' true accuracies
-// are all the same: the spread of their means against the pooled noise.
-func anova(nets []*NetworkResult, noise Noise) float64 {
-	if len(nets) < 2 || noise.DF == 0 {
-		return math.NaN()
-	}
-	var n, sum float64
-	for _, r := range nets {
-		n += float64(r.Validation.N)
-		sum += float64(r.Validation.N) * r.Validation.Mean
-	}
-	var between float64
-	for _, r := range nets {
-		d := r.Validation.Mean - sum/n
-		between += float64(r.Validation.N) * d * d
-	}
-	df := float64(len(nets) - 1)
-	if noise.SD == 0 {
-		if between > 0 {
-			return 0
-		}
-		return 1
-	}
-	return 1 - distuv.F{D1: df, D2: float64(noise.DF)}.CDF(between/df/(noise.SD*noise.SD))
 }
 
 // mixed reports whether more than one dimension grew.

@@ -63,9 +63,13 @@ func (c *Comparison) p() float64 {
 }
 
 // compareTests compares two networks by their final trials with common seeds.
-// noise is the pooled spread of an accuracy over seeds.
-func compareTests(r *Result, first, second string, noise Noise) (Comparison, bool) {
+// noise is the pooled spread of an accuracy over seeds, draws how many bootstrap
+// samples and random flips there are; 0: bootDraws.
+func compareTests(r *Result, first, second string, noise Noise, draws int) (Comparison, bool) {
 	c := Comparison{First: first, Second: second, Holm: math.NaN(), SignFlip: math.NaN(), BootLo: math.NaN(), BootHi: math.NaN()}
+	if draws == 0 {
+		draws = bootDraws
+	}
 	var hitsA, hitsB [][]byte
 	var pa, pb float64
 	images := 0
@@ -105,7 +109,7 @@ func compareTests(r *Result, first, second string, noise Noise) (Comparison, boo
 		c.SignFlip = signFlip(c.diffs, bootDraws, 1)
 	}
 	c.student(seedVar, seedDF)
-	c.BootLo, c.BootHi = bootstrapDifference(c.diffs, &draw, noise, bootDraws, 1)
+	c.BootLo, c.BootHi = bootstrapDifference(c.diffs, &draw, noise, draws, 1)
 	return c, true
 }
 
@@ -234,11 +238,7 @@ func bootstrapDifference(diffs []float64, images *imageDraw, noise Noise, draws 
 				at += diffs[picked[k]] / float64(n)
 			}
 		} else {
-			var chi float64
-			for range noise.DF {
-				z := r.NormFloat64()
-				chi += z * z
-			}
+			chi := distuv.ChiSquared{K: float64(noise.DF), Src: r}.Rand()
 			at += noise.SD * math.Sqrt(2/float64(n)*float64(noise.DF)/chi) * r.NormFloat64()
 		}
 		means[i] = at + images.noise(picked, r)
@@ -292,8 +292,8 @@ func holm(ps []float64) []float64 {
 }
 
 // compare compares, at every factor validated at, the chosen ratio's network
-// with each rule's, and with the base.
-func (a *Analysis) compare() {
+// with each rule's, and with the base. draws are the bootstrap samples.
+func (a *Analysis) compare(draws int) {
 	if a.Choice == nil {
 		return
 	}
@@ -301,9 +301,9 @@ func (a *Analysis) compare() {
 		f := &a.Plan.Finals[i]
 		comp := a.Choice.Compounds[i].ID
 		for k := range f.Networks {
-			a.compareWith(comp, f.Networks[k].ID, f.Factor)
+			a.compareWith(comp, f.Networks[k].ID, f.Factor, draws)
 		}
-		a.compareWith(comp, a.Plan.BaseNet.ID, f.Factor)
+		a.compareWith(comp, a.Plan.BaseNet.ID, f.Factor, draws)
 	}
 	var rules []*Comparison
 	var ps []float64
@@ -337,11 +337,11 @@ func (a *Analysis) compare() {
 	}
 }
 
-func (a *Analysis) compareWith(compound, other string, factor float64) {
+func (a *Analysis) compareWith(compound, other string, factor float64, draws int) {
 	if compound == other {
 		return
 	}
-	if c, ok := compareTests(a.Result, compound, other, a.Pooled); ok {
+	if c, ok := compareTests(a.Result, compound, other, a.Pooled, draws); ok {
 		c.Factor, c.Rule = factor, a.Net(other).Role
 		a.Compare = append(a.Compare, c)
 	}

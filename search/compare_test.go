@@ -19,7 +19,7 @@ func TestHolm(t *testing.T) {
 // TestBootstrapDifference: the interval over seeds and images together covers
 // the truth where both vary, with few seeds and with many.
 func TestBootstrapDifference(t *testing.T) {
-	const sims, images, noise = 300, 800, 0.01
+	const sims, images, noise = 150, 800, 0.01
 	for _, seeds := range []int{2, 12} {
 		r := rand.New(rand.NewPCG(9, uint64(seeds)))
 		covered := 0

@@ -83,8 +83,12 @@ const (
 	maxPower        = 8
 )
 
-// FitSaturation fits the three curves to trainings along one dimension.
-func FitSaturation(dimension string, points []SaturationPoint, seed uint64) *Saturation {
+// FitSaturation fits the three curves to trainings along one dimension. draws
+// are the bootstrap samples, seeded by seed; 0: saturationDraws.
+func FitSaturation(dimension string, points []SaturationPoint, draws int, seed uint64) *Saturation {
+	if draws == 0 {
+		draws = saturationDraws
+	}
 	points = slices.Clone(points)
 	slices.SortFunc(points, func(a, b SaturationPoint) int {
 		return cmp.Or(cmp.Compare(a.Cost, b.Cost), cmp.Compare(a.Network, b.Network), cmp.Compare(a.Seed, b.Seed))
@@ -115,7 +119,7 @@ func FitSaturation(dimension string, points []SaturationPoint, seed uint64) *Sat
 	s.Saturates = s.Fits[0].AICc+clearAICc <= min(s.Fits[1].AICc, s.Fits[2].AICc) && s.Fits[0].A > 0 && s.Fits[0].EInf > 0
 	top := c[len(c)-1]
 	s.First, s.Last = best.At(1)-best.At(2), best.At(top/2)-best.At(top)
-	knees, floors := s.bootstrap(c, e, groups, p, seed)
+	knees, floors := s.bootstrap(c, e, groups, p, draws, seed)
 	s.EInfLo, s.EInfHi = percentiles(floors)
 	gains := fmt.Sprintf("the first doubling of cost removes %s points of error, the last %s", Points(s.First), Points(s.Last))
 	switch {
@@ -144,7 +148,7 @@ func ratioText(x float64) string {
 // bootstrap draws the trainings of every network again: its mean, and noise
 // out of the residuals of all networks about their means. It fills in Support
 // and Band.
-func (s *Saturation) bootstrap(c, e []float64, groups [][]int, p *powers, seed uint64) (knees, floors []float64) {
+func (s *Saturation) bootstrap(c, e []float64, groups [][]int, p *powers, draws int, seed uint64) (knees, floors []float64) {
 	var noise []float64
 	mean := make([]float64, len(e))
 	for _, g := range groups {
@@ -174,13 +178,13 @@ func (s *Saturation) bootstrap(c, e []float64, groups [][]int, p *powers, seed u
 	}
 	r := rand.New(rand.NewPCG(seed, 0x5a7))
 	again := make([]float64, len(e))
-	for range saturationDraws {
+	for range draws {
 		for i := range again {
 			again[i] = mean[i] + noise[r.IntN(len(noise))]
 		}
 		fits := fitCurves(c, again, p, false)
 		if bestCurve(&fits).Curve == Saturating {
-			s.Support += 1. / saturationDraws
+			s.Support += 1 / float64(draws)
 		}
 		knees = append(knees, math.Pow(2, 1/fits[0].B))
 		floors = append(floors, fits[0].EInf)

@@ -36,7 +36,7 @@ func TestSaturation(t *testing.T) {
 		{"log-linear", line, LogLinear, false, "The data show no saturation of width alone"},
 		{"getting worse", func(c float64) float64 { return 0.1 + 0.01*math.Log2(c) }, LogLinear, false, "Width alone does not pay"},
 	} {
-		s := FitSaturation("width", along1(c.curve, 1e-5, 1, costs...), 1)
+		s := FitSaturation("width", along1(c.curve, 1e-5, 1, costs...), 0, 1)
 		if s.Best != c.best || s.Saturates != c.saturates || !strings.HasPrefix(s.Text, c.text) {
 			t.Errorf("%s: best is %s, saturates %v, %q", c.name, s.Best, s.Saturates, s.Text)
 		}
@@ -44,11 +44,11 @@ func TestSaturation(t *testing.T) {
 			t.Errorf("%s: saturates %v, knee at %v", c.name, s.Saturates, s.Knee)
 		}
 	}
-	s := FitSaturation("depth", along1(saturating, 1e-6, 1, costs...), 1)
+	s := FitSaturation("depth", along1(saturating, 1e-6, 1, costs...), 0, 1)
 	near(t, "floor", s.Fits[0].EInf, 0.06, 1e-4)
 	near(t, "power", s.Fits[0].B, 1.5, 1e-2)
 	near(t, "knee", s.Knee, math.Pow(2, 1/1.5), 1e-2)
-	if s := FitSaturation("depth", along1(saturating, 0, 1, 1, 2), 1); s.Why == "" || s.Text != "Depth alone was trained in full at 2 costs, a curve wants 3." {
+	if s := FitSaturation("depth", along1(saturating, 0, 1, 1, 2), 0, 1); s.Why == "" || s.Text != "Depth alone was trained in full at 2 costs, a curve wants 3." {
 		t.Errorf("two costs: %q", s.Text)
 	}
 }
@@ -56,14 +56,14 @@ func TestSaturation(t *testing.T) {
 // TestSaturationChance: a curve without an end is seldom said to saturate, and
 // the interval of a knee covers it.
 func TestSaturationChance(t *testing.T) {
-	const sims = 100
+	const sims = 80
 	claims, covered, seen := 0, 0, 0
 	for i := range sims {
 		power := func(c float64) float64 { return 0.1 * math.Pow(c, -0.2) }
-		if FitSaturation("width", along1(power, 0.002, uint64(i), 1, 2, 4, 8), 1).Saturates {
+		if FitSaturation("width", along1(power, 0.002, uint64(i), 1, 2, 4, 8), 100, 1).Saturates {
 			claims++
 		}
-		s := FitSaturation("width", along1(func(c float64) float64 { return 0.06 + 0.04*math.Pow(c, -1) }, 0.001, uint64(i), 1, 2, 4, 8), 1)
+		s := FitSaturation("width", along1(func(c float64) float64 { return 0.06 + 0.04*math.Pow(c, -1) }, 0.001, uint64(i), 1, 2, 4, 8), 100, 1)
 		if s.Saturates {
 			seen++
 			if s.KneeLo <= 2 && 2 <= s.KneeHi {
@@ -71,10 +71,10 @@ func TestSaturationChance(t *testing.T) {
 			}
 		}
 	}
-	if claims > 8 {
+	if claims > 6 {
 		t.Errorf("a power law is said to saturate in %d of %d", claims, sims)
 	}
-	if seen < 80 || float64(covered) < 0.88*float64(seen) {
+	if seen < 64 || float64(covered) < 0.88*float64(seen) {
 		t.Errorf("saturation is seen in %d of %d, the knee's interval covers it in %d", seen, sims, covered)
 	}
 	t.Logf("claims %d, seen %d, covered %d", claims, seen, covered)
@@ -84,7 +84,7 @@ func TestSaturationChance(t *testing.T) {
 // wider the noisier the trainings.
 func TestSaturationBand(t *testing.T) {
 	width := func(noise float64) (w float64) {
-		s := FitSaturation("width", along1(func(c float64) float64 { return 0.06 + 0.04*math.Pow(c, -1) }, noise, 3, 1, 2, 4, 8), 1)
+		s := FitSaturation("width", along1(func(c float64) float64 { return 0.06 + 0.04*math.Pow(c, -1) }, noise, 3, 1, 2, 4, 8), 0, 1)
 		if len(s.Band) != bandPoints || s.Band[0].Cost != 1 || math.Abs(s.Band[bandPoints-1].Cost-8) > 1e-9 {
 			t.Fatalf("the band is %+v", s.Band)
 		}

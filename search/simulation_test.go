@@ -1,8 +1,10 @@
 package search
 
 import (
+	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"effnet/arch"
@@ -88,7 +90,7 @@ func TestEqualNetworks(t *testing.T) {
 			s := newSimulation(t, c.seeds)
 			wrong, differ := 0, 0
 			for i := range sims {
-				a := s.draw(i, func(string) float64 { return 0.9 }, 0.002, c.common, c.images).Analyse()
+				a := s.draw(i, func(string) float64 { return 0.9 }, 0.002, c.common, c.images).analyse(10, 2)
 				if k := a.Verdict.Kind; k == CompoundWins || k == SingleWins {
 					wrong++
 				} else if k != Undecided {
@@ -124,7 +126,7 @@ func TestInterval(t *testing.T) {
 				}
 				return 0.9
 			}
-			a := s.draw(i, truth, 0.003, 0, 0).Analyse()
+			a := s.draw(i, truth, 0.003, 0, 0).analyse(10, 2)
 			for _, c := range a.Compare[:1] {
 				of++
 				if c.Lo <= 0.01 && 0.01 <= c.Hi {
@@ -154,7 +156,7 @@ func TestPower(t *testing.T) {
 					return 0.91
 				}
 				return 0.9
-			}, 0.002, 0, 0).Analyse()
+			}, 0.002, 0, 0).analyse(10, 2)
 			if a.Verdict.Kind == c.want {
 				right++
 			} else if a.Verdict.Kind != Undecided {
@@ -174,8 +176,8 @@ func TestLuck(t *testing.T) {
 	s := newSimulation(t, 2)
 	var above, said, shrunk float64
 	for i := range sims {
-		a := s.draw(i, func(string) float64 { return 0.9 }, 0.002, 0, 0).Analyse()
-		best := a.Net(a.Best)
+		a := s.draw(i, func(string) float64 { return 0.9 }, 0.002, 0, 0).analyse(10, 2)
+		best := bestOf(a)
 		above += best.Validation.Mean - 0.9
 		said += a.Luck
 		shrunk += best.Shrunk - 0.9
@@ -203,4 +205,9 @@ func TestSearchFinds(t *testing.T) {
 	if a.Verdict.Kind != SingleWins || a.Verdict.Single != "width" {
 		t.Errorf("verdict %q", a.Verdict.Text)
 	}
+}
+
+// bestOf is the candidate with the best mean.
+func bestOf(a *Analysis) *NetworkResult {
+	return slices.MaxFunc(a.Of(StageExplore), func(p, q *NetworkResult) int { return cmp.Compare(p.Validation.Mean, q.Validation.Mean) })
 }

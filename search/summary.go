@@ -19,7 +19,11 @@ type Summary struct {
 	Choice      *Choice             `json:"choice,omitempty"`
 	Noise       map[string]float64  `json:"noise_points"` // standard deviation over seeds, percentage points
 	Networks    []NetworkSummary    `json:"networks"`
+	Rungs       []RungSummary       `json:"rungs,omitempty"`
+	Surface     *SurfaceSummary     `json:"surface,omitempty"`
+	Saturation  []SaturationSummary `json:"saturation,omitempty"`
 	Comparisons []ComparisonSummary `json:"comparisons"`
+	Across      []ComparisonSummary `json:"comparisons_over_factors,omitempty"`
 	Trials      []TrialSummary      `json:"trials"`
 	Timing      Timing              `json:"timing"`
 }
@@ -40,14 +44,18 @@ type NetworkSummary struct {
 // ComparisonSummary is the chosen ratio's network against another, in
 // percentage points of test accuracy.
 type ComparisonSummary struct {
-	Factor   float64  `json:"factor"`
-	First    string   `json:"first"`
-	Second   string   `json:"second"`
+	Factor   float64  `json:"factor,omitempty"`
+	First    string   `json:"first,omitempty"`
+	Second   string   `json:"second,omitempty"`
+	Rule     Role     `json:"rule"`
 	Seeds    int      `json:"seeds"`
 	Diff     float64  `json:"difference"`
 	Lo       float64  `json:"low"`
 	Hi       float64  `json:"high"`
+	BootLo   *float64 `json:"bootstrap_low,omitempty"`
+	BootHi   *float64 `json:"bootstrap_high,omitempty"`
 	P        float64  `json:"p"`
+	Holm     *float64 `json:"p_holm,omitempty"`
 	SignFlip *float64 `json:"sign_flip_p,omitempty"`
 }
 
@@ -86,7 +94,7 @@ func (a *Analysis) Summary() *Summary {
 	s.Epochs, s.TrainImages = a.Plan.Epochs, a.Plan.TrainImages
 	s.Validation, s.Test = a.Plan.Validation, a.Plan.Test
 	s.Timing.Forecast = a.Plan.Forecast
-	for name, n := range map[string]Noise{"validation": a.Validation, "test": a.Test, "pooled": a.Pooled} {
+	for name, n := range map[string]Noise{"first": a.First, "validation": a.Validation, "test": a.Test, "pooled": a.Pooled} {
 		if n.DF > 0 {
 			s.Noise[name] = 100 * n.SD
 		}
@@ -108,19 +116,22 @@ func (a *Analysis) Summary() *Summary {
 		}
 	}
 	for i := range a.Compare {
-		c := &a.Compare[i]
-		cs := ComparisonSummary{Factor: c.Factor, First: c.First, Second: c.Second, Seeds: c.Seeds, Diff: 100 * c.Diff, Lo: 100 * c.Lo, Hi: 100 * c.Hi, P: c.P}
-		if !math.IsNaN(c.SignFlip) {
-			cs.SignFlip = &c.SignFlip
-		}
-		s.Comparisons = append(s.Comparisons, cs)
+		s.Comparisons = append(s.Comparisons, a.Compare[i].summary())
+	}
+	for i := range a.Across {
+		s.Across = append(s.Across, a.Across[i].summary())
+	}
+	s.Rungs = flowSummary(a.Flow)
+	s.Surface = a.Surface.summary()
+	for _, sat := range a.Saturation {
+		s.Saturation = append(s.Saturation, sat.summary())
 	}
 	return s
 }
 
 // percent is nil for a value that there is not.
 func percent(x float64) *float64 {
-	if math.IsNaN(x) {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
 		return nil
 	}
 	x *= 100
