@@ -60,7 +60,7 @@ func TestErrors(t *testing.T) {
 		{"show b0 --resolution 16", 1, "resolution 16 is too small for the strides: stage 6"},
 		{"show b0 --resolution 99999", 1, "resolution is 99999, want 1 to 16384"},
 
-		{"scale b0", 2, "scale: say how, with --phi or with --depth, --width or --resolution"},
+		{"scale b0", 2, "scale: say how, with --phi, with --ratio and --factor, or with --depth, --width or --resolution"},
 		{"scale --phi 1", 2, "scale wants NET, got 0 argument(s)"},
 		{"scale b0 --depth", 2, "scale: flag needs an argument: --depth"},
 		{"scale b0 --depth 0", 2, `invalid argument "0" for "--depth" flag: want a number above 0`},

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"effnet/arch"
+	"effnet/search"
 )
 
 // fitReport is 'effnet fit --json'.
@@ -58,7 +59,8 @@ network within every limit given, by real cost after rounding; down, where NET i
 too large already.
 
 The ratio says how growth is shared: 1:1:1 gives each dimension a third of the
-cost factor, 1:0:0 grows depth alone. The default is EfficientNet's own.
+cost factor, 1:0:0 grows depth alone. It may be what a search found: its
+ratio.yaml, or the run folder. The default is EfficientNet's own.
 
 Limits take the suffixes K, M and G: powers of 1000 for MACs and parameters, of
 1024 for memory. Memory is what classifying one image takes in float32: weights
@@ -85,7 +87,7 @@ the machine busy meanwhile.`,
 	fs.IntVar(&f.threads, "threads", 0, "threads that --max-latency holds for (default: all)")
 	fs.IntVar(&f.batch, "batch", 1, "images of one run that --max-latency holds for")
 	fs.BoolVar(&f.remeasure, "remeasure", false, "use no measurements from before")
-	fs.StringVar(&f.ratio, "ratio", "", "shares of growth as `depth:width:resolution` (default: EfficientNet's, 0.28:0.29:0.43)")
+	fs.StringVar(&f.ratio, "ratio", "", "shares of growth as `depth:width:resolution`, or a search's ratio.yaml (default: EfficientNet's, 0.28:0.29:0.43)")
 	fs.StringVarP(&f.out, "output", "o", "", "write the network to this spec `file`")
 	fs.Var(&f.name, "name", "what to call the network (default: made from the factors)")
 	fs.BoolVar(&f.json, "json", false, "print JSON")
@@ -109,11 +111,12 @@ func (f *fitCmd) run(arg string) error {
 		return usagef("fit: --batch is %d, want 1 to %d", f.batch, maxFitBatch)
 	}
 	shares, err := arch.B0Compound.Shares()
+	var file *search.Ratio
 	if f.Flags().Changed("ratio") {
-		shares, err = arch.ParseShares(f.ratio)
+		shares, file, err = readRatio(f.ratio)
 	}
 	if err != nil {
-		return usagef("fit: %w", err)
+		return err
 	}
 	base, err := loadNet(arg)
 	if err != nil {
@@ -128,6 +131,9 @@ func (f *fitCmd) run(arg string) error {
 	}
 	if err != nil {
 		return err
+	}
+	if file != nil {
+		noteRatio(f.ErrOrStderr(), file, base.Name, fit.Cost > 1)
 	}
 	if f.name != "" {
 		fit.Spec.Name = string(f.name)

@@ -11,6 +11,7 @@ import (
 
 	"effnet/arch"
 	"effnet/internal/atomicfile"
+	"effnet/search"
 )
 
 // scaleReport is 'effnet scale --json'.
@@ -44,6 +45,8 @@ type scaleCmd struct {
 	resolution         side
 	phi                finite
 	alpha, beta, gamma positive
+	ratio              string
+	factor             positive
 	out                string
 	name               netName
 	json               bool
@@ -55,7 +58,7 @@ func newScaleCmd() *cobra.Command {
 		alpha: positive(arch.B0Compound.Alpha), beta: positive(arch.B0Compound.Beta), gamma: positive(arch.B0Compound.Gamma),
 	}
 	s.Command = &cobra.Command{
-		Use:   "scale NET {--depth D --width W --resolution R | --phi N} [-o FILE]",
+		Use:   "scale NET {--depth D --width W --resolution R | --phi N | --ratio RATIO --factor N} [-o FILE]",
 		Short: "Scale a network in depth, width and resolution",
 		Long: `Scale grows or shrinks NET and prints base and scaled network side by side: the
 factors, what rounding to whole layers and channels made of them, and the cost.
@@ -69,8 +72,16 @@ beta^phi, resolution gamma^phi. phi may be fractional or negative. The published
 models B1 to B8 are not points of it: they are networks of their own
 ('effnet models').
 
+Or give --ratio and --factor: the network whose MACs, as rounding leaves them,
+come nearest to so many times NET's, where each dimension has its share of the
+growth. The ratio is depth:width:resolution, such as 1:1:1, or what a search
+found: its ratio.yaml, or the run folder. A factor below 1 shrinks; repeats then
+round to the nearest number whatever NET's rule. For limits in parameters,
+memory or latency see 'effnet fit', which takes the same ratios.
+
 -o writes the scaled network as a spec file that every command takes as NET.`,
 		Example: `  effnet scale b0 --phi 1
+  effnet scale small_1m --ratio run/ratio.yaml --factor 6
   effnet scale small_1m --depth 1.5 --width 1.2 --resolution 36 -o bigger.yaml`,
 		Args:              exactly("NET"),
 		ValidArgsFunction: completeNet,
@@ -85,6 +96,8 @@ models B1 to B8 are not points of it: they are networks of their own
 	fs.Var(&s.alpha, "alpha", "depth at phi 1")
 	fs.Var(&s.beta, "beta", "width at phi 1")
 	fs.Var(&s.gamma, "gamma", "resolution at phi 1")
+	fs.StringVar(&s.ratio, "ratio", "", "`ratio` of a search (its ratio.yaml), or depth:width:resolution")
+	fs.Var(&s.factor, "factor", "MACs over NET's, scaled by --ratio")
 	fs.StringVarP(&s.out, "output", "o", "", "write the scaled network to this spec `file`")
 	fs.Var(&s.name, "name", "what to call the scaled network (default: made from the factors)")
 	fs.BoolVar(&s.json, "json", false, "print JSON")
@@ -103,6 +116,11 @@ func (s *scaleCmd) factors(base *arch.Spec) (arch.Factors, error) {
 	}
 	direct, constant := given("depth", "width", "resolution"), given("alpha", "beta", "gamma")
 	switch {
+	case given("ratio", "factor") != "":
+		if other := given("phi", "alpha", "beta", "gamma", "depth", "width", "resolution"); other != "" {
+			return arch.Factors{}, usagef("scale: --%s and --%s exclude each other", given("ratio", "factor"), other)
+		}
+		return s.alongRatio(base)
 	case given("phi") != "" && direct != "":
 		return arch.Factors{}, usagef("scale: --phi and --%s exclude each other", direct)
 	case given("phi") == "" && constant != "":
@@ -114,7 +132,7 @@ func (s *scaleCmd) factors(base *arch.Spec) (arch.Factors, error) {
 		}
 		return f, nil
 	case direct == "":
-		return arch.Factors{}, usagef("scale: say how, with --phi or with --depth, --width or --resolution; see 'effnet scale --help'")
+		return arch.Factors{}, usagef("scale: say how, with --phi, with --ratio and --factor, or with --depth, --width or --resolution; see 'effnet scale --help'")
 	}
 	f := arch.Factors{Depth: float64(s.depth), Width: float64(s.width), Resolution: s.resolution.pixels}
 	if r := s.resolution.factor; r > 0 {
@@ -130,6 +148,29 @@ func (s *scaleCmd) factors(base *arch.Spec) (arch.Factors, error) {
 	return f, nil
 }
 
+// alongRatio spends a factor as a ratio says.
+func (s *scaleCmd) alongRatio(base *arch.Spec) (arch.Factors, error) {
+	switch {
+	case s.ratio == "":
+		return arch.Factors{}, usagef("scale: --factor belongs to --ratio, which is not given")
+	case s.factor == 0:
+		return arch.Factors{}, usagef("scale: --ratio wants --factor: how many times the MACs of %s", base.Name)
+	case s.factor == 1:
+		return arch.Factors{}, usagef("scale: --factor 1 is %s itself", base.Name)
+	}
+	shares, file, err := readRatio(s.ratio)
+	if err != nil {
+		return arch.Factors{}, err
+	}
+	if file != nil {
+		noteRatio(s.ErrOrStderr(), file, base.Name, s.factor > 1)
+		if file.Cost != search.MeasureMACs {
+			fmt.Fprintf(s.ErrOrStderr(), "note: the ratio was found at equal %s; --factor is of MACs\n", file.Cost)
+		}
+	}
+	return search.Along(base, shares, float64(s.factor))
+}
+
 func (s *scaleCmd) compound() arch.Compound {
 	return arch.Compound{Alpha: float64(s.alpha), Beta: float64(s.beta), Gamma: float64(s.gamma)}
 }
@@ -143,7 +184,11 @@ func (s *scaleCmd) run(arg string) error {
 	if err != nil {
 		return err
 	}
-	to, err := base.Scale(f)
+	scale := base.Scale
+	if s.ratio != "" {
+		scale = func(f arch.Factors) (arch.Spec, error) { return search.Scale(&base, f) }
+	}
+	to, err := scale(f)
 	if err != nil {
 		return err
 	}
@@ -294,9 +339,11 @@ func (d *comparison) roundingText(c0, c1 *arch.Cost) string {
 		}
 		return n
 	}
+	base := *s0
+	base.Rule = d.scaled.Spec.Rule
 	row := func(name string, x, nominal float64, f arch.Factors, what string) {
 		realised := "-"
-		if s, err := s0.Scale(f); err == nil {
+		if s, err := base.Scale(f); err == nil {
 			if t, err := s.CostAt(s.Resolution); err == nil {
 				realised = factor(float64(t.MACs) / float64(c0.MACs))
 			}

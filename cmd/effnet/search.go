@@ -348,6 +348,10 @@ func (s *searchCmd) finish(res *search.Result, test dataset.Set) error {
 	if err != nil {
 		return err
 	}
+	ratio, err := writeRatio(s.out, a)
+	if err != nil {
+		return err
+	}
 	w := s.OutOrStdout()
 	if s.json {
 		enc := json.NewEncoder(w)
@@ -360,6 +364,9 @@ func (s *searchCmd) finish(res *search.Result, test dataset.Set) error {
 		fmt.Fprintln(w, a.Verdict.Detail)
 	}
 	fmt.Fprintf(w, "\nbest model  %s\nreport      %s\n", filepath.Join(s.out, bestModelName), path)
+	if ratio != "" {
+		fmt.Fprintf(w, "ratio       %s\n", ratio)
+	}
 	return nil
 }
 
