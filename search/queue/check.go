@@ -59,6 +59,9 @@ func (q *Queue) check() {
 // errNoStore: the store's folder is not there any more.
 var errNoStore = errors.New("its folder is gone")
 
+// errSlow: a trial cannot be published.
+var errSlow = errors.New("it takes no trial")
+
 // missing reports a store whose folder is gone, which the server, with its
 // files open, may take long to notice.
 func (l *live) missing() error {
@@ -74,12 +77,22 @@ func (l *live) missing() error {
 // lost reports whether a session cannot come back.
 func lost(err error) bool { return gone(err) || errors.Is(err, errNoStore) }
 
+// beatKey is written at every check, to know that the bucket can be written
+// to. No trial's key has a dot.
+const beatKey = "coordinator.beat"
+
 // inspect looks at every trial that waits for its result.
 func (q *Queue) inspect(ctx context.Context, l *live) error {
 	q.mu.Lock()
 	var all []*waiter
 	var never []*waiter // offered while a session was being replaced
+	var slow bool
 	for _, w := range q.waiting {
+		if !w.offering.TryLock() {
+			slow = slow || time.Since(time.Unix(0, w.since.Load())) > requestTime
+			continue
+		}
+		w.offering.Unlock()
 		switch {
 		case w.offered.IsZero() && time.Since(w.began) > q.checkTime():
 			never = append(never, w)
@@ -88,6 +101,12 @@ func (q *Queue) inspect(ctx context.Context, l *live) error {
 		}
 	}
 	q.mu.Unlock()
+	if slow {
+		return errSlow
+	}
+	if _, err := l.claims.Put(ctx, beatKey, []byte("{}")); err != nil {
+		return err
+	}
 	for _, w := range never {
 		if err := q.offer(ctx, l, w, true); err != nil {
 			return err
@@ -217,7 +236,12 @@ func (q *Queue) rebuild(l *live, why error) {
 	q.mu.Unlock()
 	for _, w := range all {
 		if q.waits(w) {
-			q.offer(ctx, next, w, true) // if it fails, the next check repairs
+			c, cancel := context.WithTimeout(ctx, requestTime)
+			err := q.offer(c, next, w, true)
+			cancel()
+			if err != nil {
+				return // the next check repairs
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -8,13 +9,18 @@ import (
 	"time"
 )
 
-// TestCluster searches on three servers with three replicas, while each of them
-// in turn is killed and comes back: nothing is lost, and every outcome is the
-// one that the server inside the process gives.
+// TestCluster trains on three servers with three replicas, while one of them, or
+// with many -faults each in turn, is killed and comes back: nothing is lost, and
+// every outcome is as it must be.
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	c := startServers(t, 3)
 	dir := t.TempDir()
-	const steps, n = 10, 24
+	const steps = 10
+	n := 12
+	if *faults >= 100 {
+		n = 80
+	}
 	f := &fake{steps: steps, delay: 20 * time.Millisecond}
 	q, _ := open(t, dir, f, func(o *Options) { remote(c)(o); o.AckWait = 2 * time.Second })
 	os.Remove(filepath.Join(dir, FolderName, hereFile))
@@ -29,7 +35,11 @@ func TestCluster(t *testing.T) {
 	counts := observe(t, q)
 	var failing sync.WaitGroup
 	failing.Go(func() {
-		for i := range 3 {
+		nodes := []int{rand.IntN(3)}
+		if *faults >= 100 {
+			nodes = []int{0, 1, 2, 1, 0, 2}
+		}
+		for _, i := range nodes {
 			time.Sleep(400 * time.Millisecond)
 			c.kill(i)
 			time.Sleep(400 * time.Millisecond)

@@ -64,6 +64,7 @@ func eachStoreFile(t *testing.T, store string, do func(path string, size int64))
 // TestCorruptStore damages the store of a running search, once and again: every
 // trial comes to its end all the same, and none that had ended is done again.
 func TestCorruptStore(t *testing.T) {
+	t.Parallel()
 	for _, damage := range damages {
 		for range *corruptions {
 			t.Run(damage.name, func(t *testing.T) {
@@ -105,6 +106,7 @@ func TestCorruptStore(t *testing.T) {
 // TestLeftStore: whatever an earlier process left in place of its store is of
 // no consequence.
 func TestLeftStore(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	left := filepath.Join(dir, FolderName, storePrefix+"old", "jetstream")
 	if err := os.MkdirAll(left, 0o777); err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,6 +17,8 @@ import (
 	"effnet/arch"
 	"effnet/search"
 )
+
+var faults = flag.Int("faults", 8, "faults of TestFaults: workers killed and paused; with 100 or more, TestCluster fails six times")
 
 // fake is an engine without networks. A trial is a chain of hashes, one a
 // step, whose state after every step is in its folder: a trial that does not go

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -21,8 +20,6 @@ import (
 
 	"effnet/search"
 )
-
-var faults = flag.Int("faults", 8, "faults of TestFaults: workers killed and paused")
 
 // workerEnv makes the test's binary a worker process.
 const workerEnv = "EFFNET_TEST_WORKER"
@@ -123,6 +120,7 @@ func observe(t testing.TB, q *Queue) (counts func() map[string]int) {
 // must be recorded exactly once, with the outcome and the model it has without
 // faults; results of workers that were given up must be refused.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	const (
 		workers = 4
 		steps   = 8
@@ -234,6 +232,7 @@ func TestFaults(t *testing.T) {
 // TestZombie pauses one worker past its ack wait, so that another does its
 // trial: what the first then hands in is refused.
 func TestZombie(t *testing.T) {
+	t.Parallel()
 	c := startServers(t, 1)
 	dir := t.TempDir()
 	const steps = 20
@@ -273,6 +272,7 @@ func TestZombie(t *testing.T) {
 
 // TestKiller: a trial that kills every worker is given up with its reason.
 func TestKiller(t *testing.T) {
+	t.Parallel()
 	c := startServers(t, 1)
 	dir := t.TempDir()
 	q, _ := open(t, dir, &fake{}, func(o *Options) { remote(c)(o); o.AckWait = 200 * time.Millisecond })

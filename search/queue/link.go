@@ -79,21 +79,23 @@ func options(name string) []nats.Option {
 	}
 }
 
-// requestTime is how long one request to JetStream may take before it is made
-// again.
+// requestTime is how long one request to JetStream may take at most before it
+// is made again. The first may take less: the server that would have answered
+// may be gone, and another elected.
 const requestTime = 5 * time.Second
 
 // retry makes a request until it succeeds, fails for good, or ctx ends.
 func retry(ctx context.Context, request func(ctx context.Context) error) error {
-	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-		c, cancel := context.WithTimeout(ctx, requestTime)
+	patience := requestTime / 4
+	for wait := 20 * time.Millisecond; ; wait, patience = min(2*wait, 2*time.Second), min(2*patience, requestTime) {
+		c, cancel := context.WithTimeout(ctx, patience)
 		err := request(c)
 		cancel()
 		if err == nil || final(err) {
 			return err
 		}
 		if e := sleep(ctx, wait); e != nil {
-			return errors.Join(e, err)
+			return fmt.Errorf("%w: %w", err, e)
 		}
 	}
 }
@@ -121,8 +123,9 @@ func final(err error) bool {
 			return true
 		}
 	}
+	const noPeers = 10005 // of a cluster that is still coming up
 	var api *jetstream.APIError
-	return errors.As(err, &api) && api.Code >= 400 && api.Code < 500 && api.Code != 408
+	return errors.As(err, &api) && api.Code >= 400 && api.Code < 500 && api.Code != 408 && api.ErrorCode != noPeers
 }
 
 // gone reports whether a session's streams are no more.

@@ -183,7 +183,7 @@ func (m *member) pull(ctx context.Context, wait time.Duration) (jetstream.Msg, e
 	defer cancel()
 	stop := context.AfterFunc(m.ctx, cancel)
 	defer stop()
-	batch, err := m.consumer.Fetch(1, jetstream.FetchContext(c))
+	batch, err := m.consumer.Fetch(1, jetstream.FetchContext(c), jetstream.FetchHeartbeat(wait/8))
 	if err != nil {
 		return nil, err
 	}

@@ -28,6 +28,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -115,6 +116,8 @@ type waiter struct {
 	rev      uint64    // of the latest claim that was heard of
 	done     chan claim
 	stopped  chan struct{} // a worker has obeyed the withdrawal
+	offering sync.Mutex    // held while it is published
+	since    atomic.Int64  // when offering was taken, Unix nanoseconds
 }
 
 // Open starts a queue. Close ends it.

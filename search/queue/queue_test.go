@@ -91,6 +91,7 @@ func TestToken(t *testing.T) {
 }
 
 func TestEmbedded(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	q, n := open(t, dir, &fake{steps: 3}, nil)
 	if err := trainAll(t.Context(), q, trials(t, dir, 12), 3); err != nil {
@@ -106,6 +107,7 @@ func TestEmbedded(t *testing.T) {
 
 // TestErrors: an engine's errors come through as they are.
 func TestErrors(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	mine := errors.New("no room")
 	f := &fake{steps: 1, before: func(t *search.Trial) error {
@@ -134,6 +136,7 @@ func TestErrors(t *testing.T) {
 // TestStop: a search that stops has its trials save their state first, and the
 // next one goes on from there.
 func TestStop(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	var at atomic.Int64
 	f := &fake{steps: 20, delay: 20 * time.Millisecond, resumed: func(_ *search.Trial, step int) { at.Store(int64(step)) }}
@@ -169,6 +172,7 @@ func TestStop(t *testing.T) {
 
 // TestFolderLocked: two coordinators never share a folder.
 func TestFolderLocked(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	open(t, dir, &fake{steps: 1}, nil)
 	if _, err := Open(t.Context(), Options{Folder: filepath.Join(dir, FolderName), Engine: (&fake{}).engine()}); err == nil || !strings.Contains(err.Error(), "locked") {

@@ -73,6 +73,9 @@ func (q *Queue) offer(ctx context.Context, l *live, w *waiter, anew bool) error 
 	if l == nil {
 		return nil // the next session offers everything
 	}
+	w.offering.Lock()
+	w.since.Store(time.Now().UnixNano())
+	defer w.offering.Unlock()
 	var attempt int
 	var body []byte
 	for {

@@ -47,6 +47,7 @@ func remote(c *cluster) func(*Options) {
 
 // TestRemote: the outcomes and models of workers that see no common folder.
 func TestRemote(t *testing.T) {
+	t.Parallel()
 	c := startServers(t, 1)
 	dir := t.TempDir()
 	f := &fake{steps: 3}
@@ -72,6 +73,7 @@ func TestRemote(t *testing.T) {
 
 // TestSharedFolder: workers that see the run folder hand files in there.
 func TestSharedFolder(t *testing.T) {
+	t.Parallel()
 	c := startServers(t, 1)
 	dir := t.TempDir()
 	f := &fake{steps: 2}
@@ -88,6 +90,7 @@ func TestSharedFolder(t *testing.T) {
 }
 
 func TestUnfitWorkers(t *testing.T) {
+	t.Parallel()
 	c := startServers(t, 1)
 	f := &fake{steps: 1}
 	for _, tt := range []struct {
@@ -132,6 +135,7 @@ func TestUnfitWorkers(t *testing.T) {
 // TestDrain: a worker that is told to end gives its trial back with its state,
 // and another goes on from there.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	c := startServers(t, 1)
 	dir := t.TempDir()
 	q, _ := open(t, dir, &fake{}, remote(c))
@@ -162,9 +166,10 @@ func TestDrain(t *testing.T) {
 // TestWorkerErrors: a trial that fails on one worker is done by another, and
 // one that fails on all is given up with its reason.
 func TestWorkerErrors(t *testing.T) {
+	t.Parallel()
 	c := startServers(t, 1)
 	dir := t.TempDir()
-	q, _ := open(t, dir, &fake{}, remote(c))
+	q, _ := open(t, dir, &fake{}, func(o *Options) { remote(c)(o); o.AckWait = 200 * time.Millisecond })
 	bad := func(t *search.Trial) error {
 		if t.Seed == 0 {
 			return errors.New("no room on the disk")
@@ -186,6 +191,7 @@ func TestWorkerErrors(t *testing.T) {
 }
 
 func TestShareData(t *testing.T) {
+	t.Parallel()
 	c := startServers(t, 1)
 	dir, data := t.TempDir(), t.TempDir()
 	content := strings.Repeat("images ", 500_000) // several chunks, and above a message's limit
@@ -213,6 +219,7 @@ func TestShareData(t *testing.T) {
 
 // TestOnce: a worker ends after one trial.
 func TestOnce(t *testing.T) {
+	t.Parallel()
 	c := startServers(t, 1)
 	dir := t.TempDir()
 	f := &fake{steps: 1}
