@@ -23,7 +23,7 @@ func tiles(a *search.Analysis) []fact {
 		out = append(out, fact{"± " + search.Points(a.Validation.SD), fmt.Sprintf("points of validation accuracy: standard deviation between seeds of one network, from %d degrees of freedom", a.Validation.DF)})
 	}
 	if s := sums(a); len(p.Rungs) > 1 && s.exploring > 0 && len(a.Cuts) == len(p.Rungs) {
-		out = append(out, fact{fmt.Sprintf("%.0f %%", 100*s.exploring/s.exhaustive), fmt.Sprintf("of the compute that training every candidate in full length would take (%s against %s)", flops(s.exploring), flops(s.exhaustive))})
+		out = append(out, fact{fmt.Sprintf("%.0f %%", 100*s.exploring/s.exhaustive), fmt.Sprintf("of the compute that training every candidate in full length would take (%s against %s)", flopsText(s.exploring), flopsText(s.exhaustive))})
 	}
 	return out
 }
@@ -65,7 +65,7 @@ func timeTile(a *search.Analysis) fact {
 }
 
 func computeTile(a *search.Analysis) fact {
-	return fact{flops(sums(a).all), fmt.Sprintf("of training, forecast %s: 6 operations a MAC and image", flops(a.Plan.Forecast.FLOPs))}
+	return fact{flopsText(sums(a).all), fmt.Sprintf("of training, forecast %s: 6 operations a MAC and image", flopsText(a.Plan.Forecast.FLOPs))}
 }
 
 // compute is what trainings took, in floating-point operations at six a MAC
@@ -78,31 +78,37 @@ type compute struct {
 	exhaustive float64
 }
 
+// trained is how many epochs a trial ran.
+func trained(t *search.TrialResult) int {
+	if t.Outcome != nil && t.Outcome.Stopped > 0 {
+		return t.Outcome.Stopped
+	}
+	return t.Epochs
+}
+
+// trainingFLOPs are the operations of so many epochs.
+func trainingFLOPs(a *search.Analysis, macs int64, epochs int) float64 {
+	return 6 * float64(a.Plan.TrainImages) * float64(macs) * float64(epochs)
+}
+
 func sums(a *search.Analysis) compute {
 	var s compute
-	image := 6 * float64(a.Plan.TrainImages)
 	for i := range a.Nets {
 		n := &a.Nets[i]
-		// Whole numbers of epochs: the sum is the same in any order.
-		var all, exploring int
+		var all, exploring int // epochs: whole numbers, whose sum is the same in any order
 		for _, t := range a.Trials {
 			if t.Network != n.ID || t.Outcome == nil {
 				continue
 			}
-			epochs := t.Epochs
-			if t.Outcome.Stopped > 0 {
-				epochs = t.Outcome.Stopped
-			}
-			all += epochs
+			all += trained(t)
 			if t.Phase == search.PhaseNoise || t.Phase == search.PhaseRung || t.Phase == search.PhaseRerun {
-				exploring += epochs
+				exploring += trained(t)
 			}
 		}
-		s.all += image * float64(n.MACs) * float64(all)
-		s.exploring += image * float64(n.MACs) * float64(exploring)
+		s.all += trainingFLOPs(a, n.MACs, all)
+		s.exploring += trainingFLOPs(a, n.MACs, exploring)
 		if n.Stage == search.StageExplore {
-			seeds := len(a.Plan.Rungs[len(a.Plan.Rungs)-1].Seeds)
-			s.exhaustive += image * float64(n.MACs) * float64(a.Plan.Epochs*seeds)
+			s.exhaustive += trainingFLOPs(a, n.MACs, a.Plan.Epochs*len(a.Plan.Rungs[len(a.Plan.Rungs)-1].Seeds))
 		}
 	}
 	return s

@@ -57,7 +57,7 @@ func rulesChart(title, heading, below string, lines []ruleLine) *scene {
 			x.add(m.x)
 		}
 	}
-	p := newChart(halfWidth, 430, title)
+	p := newChart(halfWidth, 390, title)
 	p.x.b = p.w - 132
 	ys, yText := p.percents(y, 7)
 	xs := p.multiples(x)

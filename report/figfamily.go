@@ -1,8 +1,6 @@
 package report
 
 import (
-	"fmt"
-
 	"effnet/search"
 )
 
@@ -57,7 +55,7 @@ func familyChart(line []mark, names []string, others []mark, heading string) *sc
 			x.add(m.x)
 		}
 	}
-	p := newChart(halfWidth, 430, "Accuracy against parameters of the scaled family and of the other rules")
+	p := newChart(halfWidth, 390, "Accuracy against parameters of the scaled family and of the other rules")
 	p.x.b, p.y.a = p.w-40, p.h-76
 	ys, yText := p.percents(y, 7)
 	xs := p.logs(x, count)
@@ -76,23 +74,16 @@ func familyChart(line []mark, names []string, others []mark, heading string) *sc
 		}
 		p.add(item{kind: shapeText, pts: []point{at}, text: names[i], size: 12, bold: true, anchor: an, fill: inkCompound, halo: true})
 	}
-	// The key: a dot and a name for each rule that has a network.
-	at := 4.0
+	var keys []dotKey
 	for _, style := range roles {
 		seen := style.role == search.RoleCompound
 		for _, m := range others {
 			seen = seen || m.ink == style.ink
 		}
-		if !seen {
-			continue
+		if seen {
+			keys = append(keys, dotKey{style.ink, style.name})
 		}
-		name := style.name
-		if style.role == search.RoleCompound {
-			name = fmt.Sprintf("%s family", name)
-		}
-		p.circle(at+5, p.h-14, 4, style.ink, "")
-		p.label(at+13, p.h-10, name, 12, anchorStart, inkMuted)
-		at += 13 + textWidth(name, 12, false) + 16
 	}
+	p.dots(p.h-10, keys)
 	return p.scene
 }

@@ -36,7 +36,7 @@ func finalistsCaption(a *search.Analysis, all int) string {
 		return t
 	}
 	t += fmt.Sprintf(" The best of %d equal networks would look %s points better than it is by luck alone;", all, search.Points(a.Luck))
-	if a.Differ < 0.05 {
+	if a.Differing() {
 		return t + fmt.Sprintf(" these differ by more than that kind of luck (p\u00a0%s).", pValue(a.Differ))
 	}
 	return t + fmt.Sprintf(" the spread seen here is what equal networks could show too (p\u00a0%s).", pValue(a.Differ))

@@ -11,8 +11,8 @@ import (
 // flowFigure is the candidates' way through the rungs.
 func flowFigure(a *search.Analysis) *figure {
 	var cols []flowColumn
-	for k := range a.Plan.Rungs {
-		if c := rungColumn(a, k); len(c.seats) > 0 {
+	for i := range a.Flow {
+		if c := rungColumn(a, &a.Flow[i]); len(c.seats) > 0 {
 			cols = append(cols, c)
 		}
 	}
@@ -32,58 +32,22 @@ func flowFigure(a *search.Analysis) *figure {
 }
 
 // rungColumn is who trained in a rung and what became of them.
-func rungColumn(a *search.Analysis, k int) flowColumn {
-	rung := a.Plan.Rungs[k]
-	c := flowColumn{name: fmt.Sprintf("rung %d: %s", k+1, several(rung.Epochs, "epoch"))}
-	var cut, before *search.Cut
-	for i := range a.Cuts {
-		switch a.Cuts[i].Rung {
-		case k:
-			cut = &a.Cuts[i]
-		case k - 1:
-			before = &a.Cuts[i]
+func rungColumn(a *search.Analysis, r *search.RungFlow) flowColumn {
+	c := flowColumn{name: fmt.Sprintf("rung %d: %s", r.Rung+1, several(r.Epochs, "epoch"))}
+	for _, e := range r.Entered {
+		n := a.Net(e.Network)
+		seat := flowSeat{net: n.ID, name: n.ID, ink: seatInk(n.Role), accuracy: e.Accuracy, fate: fates[e.Fate]}
+		seat.tip = tip(a, n) + fmt.Sprintf("\n%s: %s", c.name, fateTexts[seat.fate])
+		if e.Seeds > 0 {
+			seat.tip += ", " + pct(e.Accuracy) + interval(e.Half)
 		}
-	}
-	trials := trialsWhere(a, func(t *search.TrialResult) bool { return t.Phase == search.PhaseRung && t.Rung == k })
-	for i := range a.Plan.Networks {
-		n := a.Net(a.Plan.Networks[i].ID)
-		own := trials[n.ID]
-		if k > 0 && len(own) == 0 && (before == nil || !slices.Contains(before.Promoted, n.ID)) {
-			continue
-		}
-		seat := flowSeat{net: n.ID, name: n.ID, ink: seatInk(n.Role)}
-		failed, stopped := 0, 0
-		for _, t := range own {
-			switch {
-			case t.Error != "":
-				failed++
-			case t.Outcome != nil && t.Outcome.Stopped > 0:
-				stopped++
-			}
-		}
-		var done int
-		seat.accuracy, done = trialsMean(own)
-		switch {
-		case cut != nil && slices.Contains(cut.Promoted, n.ID):
-			seat.fate = fatePromoted
-		case failed > 0:
-			seat.fate = fateFailed
-		case stopped > 0:
-			seat.fate = fateStopped
-		case cut != nil && slices.Contains(cut.Dropped, n.ID):
-			seat.fate = fateDropped
-		case cut != nil && slices.Contains(cut.Singles, n.ID):
-			seat.fate = fateKept
-		}
-		seat.tip = tip(a, n) + fmt.Sprintf("\n%s: ", c.name) + fateText(seat.fate)
-		if done > 0 {
-			seat.tip += ", " + pct(seat.accuracy)
+		if e.Stopped > 0 {
+			seat.tip += fmt.Sprintf(" after epoch %d", e.Stopped)
 		}
 		c.seats = append(c.seats, seat)
 	}
-	sortSeats(c.seats)
 	c.sub = several(len(c.seats), "network")
-	if n := len(rung.Seeds); n > 1 {
+	if n := len(a.Plan.Rungs[r.Rung].Seeds); n > 1 {
 		c.sub += fmt.Sprintf(", %d seeds", n)
 	}
 	return c
@@ -117,9 +81,12 @@ func seatInk(r search.Role) ink {
 	return roleInk(r)
 }
 
-func fateText(f fate) string {
-	return [...]string{"not decided yet", "promoted", "dropped", "stopped early", "failed", "kept for the comparison"}[f]
+var fates = map[search.Fate]fate{
+	search.FatePromoted: fatePromoted, search.FateDropped: fateDropped, search.FateStopped: fateStopped,
+	search.FateFailed: fateFailed, search.FateSingle: fateKept,
 }
+
+var fateTexts = [...]string{"not decided yet", "promoted", "dropped", "stopped early", "failed", "kept for the comparison"}
 
 // flowColumn is a rung of the search, or its reruns: who trained there, best
 // first.

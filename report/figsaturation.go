@@ -6,7 +6,7 @@ import (
 
 const (
 	thirdWidth = 384.0 // of a panel of which three stand side by side
-	halfWidth  = 556.0 // of one of two
+	halfWidth  = 478.0 // of one of two
 )
 
 // saturation is how accuracy follows cost when one dimension alone grows.
@@ -23,33 +23,81 @@ type saturation struct {
 // saturationFigure has a panel a dimension: accuracy against cost.
 func saturationFigure(a *search.Analysis) *figure {
 	var ds []saturation
-	most := 0
-	base := a.Net(a.Plan.BaseNet.ID)
-	for _, r := range []search.Role{search.RoleDepth, search.RoleWidth, search.RoleResolution} {
-		d := saturation{role: r}
-		if m, ok := networkMark(a, base, 1, false); ok {
-			d.marks = append(d.marks, m)
+	costs, fits, knees := 0, 0, 0
+	for dim, r := range []search.Role{search.RoleDepth, search.RoleWidth, search.RoleResolution} {
+		fit := a.Saturation[dim]
+		if fit == nil {
+			continue
 		}
-		for i := range a.Nets {
-			n := &a.Nets[i]
-			if n.Role == r {
-				if m, ok := networkMark(a, n, n.CostRatio, false); ok {
-					d.marks = append(d.marks, m)
-				}
-			}
+		d := saturationOf(a, r, fit)
+		costs = max(costs, len(d.marks))
+		if len(d.fit) > 0 {
+			fits++
 		}
-		most = max(most, len(d.marks))
+		if d.knee[0] > 0 {
+			knees++
+		}
 		ds = append(ds, d)
 	}
-	if most < 2 {
+	if costs < 2 {
 		return nil
 	}
-	return &figure{
+	f := &figure{
 		name: "saturation", nav: "Saturation", title: "Where single dimensions saturate",
-		see:     "Accuracy on the validation images when one dimension alone takes all the cost. A curve that flattens has saturated: past the knee, doubling the cost buys less than half of what the first doubling bought.",
+		see:     "Accuracy on the validation images when one dimension alone takes all the cost. A curve that flattens has saturated.",
 		caption: barsText(a),
 		panels:  saturationPanels(ds, costAxis(a)),
 	}
+	if fits > 0 {
+		f.caption += " Curves are the best of three by AICc, one that ends and two that never do; the shaded band is their bootstrapped 95 % interval."
+	}
+	if knees > 0 {
+		f.see += " Beyond the knee, a doubling of cost gains less than half of what the first one did; its 95 % interval is shaded."
+	}
+	return f
+}
+
+// saturationOf is what was measured and fitted along one dimension.
+func saturationOf(a *search.Analysis, r search.Role, fit *search.Saturation) saturation {
+	d := saturation{role: r}
+	type group struct {
+		cost, sum float64
+		n         int
+	}
+	// The trainings of a network, in the order of their costs.
+	groups := map[string]*group{}
+	var order []string
+	for _, p := range fit.Points {
+		g := groups[p.Network]
+		if g == nil {
+			g = &group{cost: p.Cost}
+			groups[p.Network] = g
+			order = append(order, p.Network)
+		}
+		g.sum += p.Accuracy
+		g.n++
+	}
+	for _, id := range order {
+		g := groups[id]
+		m := mark{net: id, x: g.cost, y: g.sum / float64(g.n), half: a.Validation.Half(g.n), ink: roleInk(r), r: 4.5}
+		if n := a.Net(id); n != nil {
+			m.tip = tip(a, n)
+			if n.Stage == search.StageBase {
+				m.ink = inkText
+			}
+		}
+		d.marks = append(d.marks, m)
+	}
+	for _, b := range fit.Band {
+		d.fit = append(d.fit, point{b.Cost, b.Accuracy})
+		d.lo = append(d.lo, point{b.Cost, b.Lo})
+		d.hi = append(d.hi, point{b.Cost, b.Hi})
+	}
+	d.note = fit.Text
+	if fit.Knee > 0 {
+		d.knee = [3]float64{fit.Knee, fit.KneeLo, fit.KneeHi}
+	}
+	return d
 }
 
 // saturationPanels draws one panel a dimension, all on the same axes.
@@ -67,7 +115,7 @@ func saturationPanels(ds []saturation, below string) []*scene {
 	room := 0.0 // for the notes
 	for _, d := range ds {
 		if d.note != "" {
-			room = 36
+			room = max(room, 8+15*float64(len(wrap(d.note, 12, thirdWidth-12))))
 		}
 	}
 	var out []*scene
@@ -80,7 +128,7 @@ func saturationPanels(ds []saturation, below string) []*scene {
 		c := roleInk(d.role)
 		p.boldLabel(4, 20, roleName(d.role)+" alone", 13, anchorStart, c)
 		if d.note != "" {
-			for i, line := range wrap(d.note, 12, p.w-20) {
+			for i, line := range wrap(d.note, 12, p.w-12) {
 				p.label(4, 38+15*float64(i), line, 12, anchorStart, inkMuted)
 			}
 		}

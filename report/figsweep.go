@@ -74,7 +74,7 @@ func sweepChart(lines []sweepLine, below string) *scene {
 			x.add(m.x)
 		}
 	}
-	p := newChart(halfWidth, 430, "Accuracy against cost of width sweeps at several depths and resolutions")
+	p := newChart(halfWidth, 440, "Accuracy against cost of width sweeps at several depths and resolutions")
 	p.x.b = p.w - 118
 	ys, yText := p.percents(y, 7)
 	xs := p.multiples(x)

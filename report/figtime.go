@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"effnet/search"
 )
@@ -10,6 +11,7 @@ import (
 // timeFigure is what trainings were forecast to take and what they took.
 func timeFigure(a *search.Analysis) *figure {
 	var ms []mark
+	seen := map[search.Phase]bool{}
 	model := &a.Plan.Model
 	for _, n := range a.Nets {
 		for _, t := range a.TrialsOf(n.ID, "") {
@@ -26,6 +28,7 @@ func timeFigure(a *search.Analysis) *figure {
 			if !(hoped > 0) {
 				continue
 			}
+			seen[t.Phase] = true
 			ms = append(ms, mark{net: n.ID, x: hoped, y: t.Seconds, ink: phaseInk(t.Phase), r: 3,
 				tip: fmt.Sprintf("%s\nforecast %s, took %s", t.ID, seconds(hoped), seconds(t.Seconds))})
 		}
@@ -33,11 +36,17 @@ func timeFigure(a *search.Analysis) *figure {
 	if len(ms) < 3 {
 		return nil
 	}
+	var keys []dotKey
+	for _, p := range phases {
+		if seen[p] {
+			keys = append(keys, dotKey{phaseInk(p), phaseName(p)})
+		}
+	}
 	return &figure{
 		name: "time", nav: "Time", title: "Trainings: forecast and spent", half: true,
 		see:     "Every training by how long it was forecast to take before the first one began, and how long it took. On the dashed line, the forecast was right.",
 		caption: "The forecast is a fit to short measurements of a few networks, as many at a time as the search runs.",
-		panels:  []*scene{scatterPanel("time of a training", "time", ms, seconds)},
+		panels:  []*scene{scatterPanel("Time of each training: taken against forecast", "time taken, log scale", "time forecast, log scale", ms, keys, seconds)},
 	}
 }
 
@@ -56,25 +65,60 @@ func phaseInk(p search.Phase) ink {
 	return inkMuted
 }
 
+// phases in the order in which a search goes through them.
+var phases = []search.Phase{search.PhaseNoise, search.PhaseRung, search.PhaseRerun, search.PhaseSweep, search.PhaseFinal}
 
-// scatterPanel draws predicted against measured values of one quantity, with
+// phaseName is a word for a part of the search.
+func phaseName(p search.Phase) string {
+	switch p {
+	case search.PhaseRung:
+		return "rungs"
+	case search.PhaseRerun:
+		return "fresh seeds"
+	case search.PhaseSweep:
+		return "sweeps"
+	case search.PhaseFinal:
+		return "comparison"
+	}
+	return string(p)
+}
+
+// dotKey is an entry of a legend.
+type dotKey struct {
+	ink  ink
+	text string
+}
+
+// dots draws a legend in one line whose base is y.
+func (s *scene) dots(y float64, keys []dotKey) {
+	x := 4.0
+	for _, k := range keys {
+		s.circle(x+5, y-4, 4, k.ink, "")
+		s.label(x+13, y, k.text, 12, anchorStart, inkMuted)
+		x += 13 + textWidth(k.text, 12, false) + 16
+	}
+}
+
+// scatterPanel draws measured against predicted values of one quantity, with
 // the line on which both are the same.
-func scatterPanel(heading, unit string, ms []mark, text func(float64) string) *scene {
+func scatterPanel(title, heading, below string, ms []mark, keys []dotKey, text func(float64) string) *scene {
 	e := newExtent()
-	off := 0.0
+	var off []float64
 	for _, m := range ms {
 		e.add(m.x, m.y)
-		off += math.Abs(math.Log(m.y / m.x))
+		off = append(off, math.Abs(math.Log(m.y/m.x)))
 	}
-	p := newChart(halfWidth, 430, heading+": predicted against measured")
-	p.x.b = p.w - 40
-	p.y.b = 66
-	p.x.a = 66
-	xs := p.logs(e, text)
+	slices.Sort(off)
+	p := newChart(halfWidth, 410, title)
+	p.x.a, p.x.b, p.y.a, p.y.b = 70, p.w-30, p.h-76, 56
+	p.logs(e, text)
+	xs := p.roomy(timeTicks(p.x.lo, p.x.hi), text)
 	p.y.lo, p.y.hi, p.y.log = p.x.lo, p.x.hi, true
-	p.axes("predicted "+unit, "measured "+unit, xs, xs, text, text)
-	p.label(4, 46, fmt.Sprintf("typically %.0f %% apart", 100*(math.Exp(off/float64(len(ms)))-1)), 12, anchorStart, inkMuted)
+	p.axes("", below, xs, xs, text, text)
+	p.boldLabel(4, 18, heading, 13, anchorStart, inkText)
+	p.label(4, 36, fmt.Sprintf("half of them within %.0f %% of what was predicted", 100*(math.Exp(off[len(off)/2])-1)), 12, anchorStart, inkMuted)
 	p.add(item{kind: shapeLine, pts: []point{{p.x.a, p.y.a}, {p.x.b, p.y.b}}, stroke: inkMuted, width: 1.25, dash: []float64{5, 4}})
 	p.marks(ms)
+	p.dots(p.h-10, keys)
 	return p.scene
 }

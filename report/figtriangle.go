@@ -13,24 +13,15 @@ import (
 // triangleFigure is the response surface over the shares with the candidates.
 func triangleFigure(a *search.Analysis) *figure {
 	nets := a.Of(search.StageExplore)
-	var h heat
+	h := surfaceHeat(a.Surface)
 	seen := newExtent()
-	deepest := map[string]int{} // the longest rung that a network ended
-	stopped := map[string]fate{}
-	for _, t := range a.Trials {
-		if t.Phase != search.PhaseRung || !t.Ended() {
-			continue
-		}
-		deepest[t.Network] = max(deepest[t.Network], t.Rung)
-		switch {
-		case t.Outcome == nil:
-			stopped[t.Network] = fateFailed
-		case t.Outcome.Stopped > 0 && stopped[t.Network] != fateFailed:
-			stopped[t.Network] = fateStopped
-		default:
-			if _, ok := stopped[t.Network]; !ok {
-				stopped[t.Network] = fateOpen
+	reached, fates := map[string]int{}, map[string]search.Fate{} // in the longest rung that a network entered
+	for _, r := range a.Flow {
+		for _, e := range r.Entered {
+			if e.Fate == search.FateRunning && e.Seeds == 0 && r.Rung > 0 {
+				continue
 			}
+			reached[e.Network], fates[e.Network] = r.Rung, e.Fate
 		}
 	}
 	for _, n := range nets {
@@ -44,14 +35,14 @@ func triangleFigure(a *search.Analysis) *figure {
 	last := len(a.Plan.Rungs) - 1
 	var places []place
 	for _, n := range nets {
-		fate, ended := stopped[n.ID]
-		if !ended {
+		fate, entered := fates[n.ID]
+		if !entered || fate == search.FateRunning && n.Validation.N == 0 {
 			continue
 		}
-		p := place{shares: n.Realised, net: n.ID, r: 3, fill: "#ffffff", fate: fate, tip: tip(a, n) + "\n" + sharesText(n.Realised)}
+		p := place{shares: n.Realised, net: n.ID, r: 3, fill: "#ffffff", cross: fate == search.FateStopped || fate == search.FateFailed, tip: tip(a, n) + "\n" + sharesText(n.Realised)}
 		if last > 0 {
-			p.r += 4 * float64(deepest[n.ID]) / float64(last)
-			p.tip += fmt.Sprintf("\nlongest training %s", several(a.Plan.Rungs[deepest[n.ID]].Epochs, "epoch"))
+			p.r += 4 * float64(reached[n.ID]) / float64(last)
+			p.tip += fmt.Sprintf("\nlongest training %s", several(a.Plan.Rungs[reached[n.ID]].Epochs, "epoch"))
 		} else {
 			p.r = 6
 		}
@@ -82,9 +73,15 @@ func triangleFigure(a *search.Analysis) *figure {
 		see:     "Every candidate's place says how the growth of its cost divides over the dimensions after rounding: the nearer to a corner, the larger that dimension's share.",
 		caption: "The larger the dot, the longer the network was trained; its colour is its accuracy on the validation images in full length, white where it has none. A cross is a network that was stopped early.",
 	}
-	if h.predict != nil {
+	switch {
+	case h.predict == nil && a.Surface != nil && a.Done:
+		f.caption += " There is no response surface: " + a.Surface.Why + "."
+	case h.predict != nil:
 		f.see = "Accuracy that the response surface predicts for every way to divide the growth. The best way (star) may lie anywhere inside the white line: that is its 95 % region."
-		f.caption = "A network's place is how the growth of its cost really divides, after rounding. " + f.caption
+		if a.Surface.Area > 0.5 {
+			f.see += " Here that is most of the triangle: these trainings say little about where the best lies."
+		}
+		f.caption = "A network's place is how the growth of its cost really divides, after rounding. " + f.caption + surfaceText(a.Surface)
 	}
 	f.panels = []*scene{triangleChart(h, places, marks, chosen)}
 	return f
@@ -105,7 +102,7 @@ type place struct {
 	net    string
 	r      float64 // the larger, the longer it trained
 	fill   ink
-	fate   fate
+	cross  bool // its training ended before its time
 	tip    string
 }
 
@@ -135,8 +132,8 @@ func (t triangle) shares(p point) arch.Shares {
 // triangleChart draws the surface, the region where its optimum lies, the
 // candidates and the landmarks.
 func triangleChart(h heat, places []place, marks []landmark, chosen *landmark) *scene {
-	s := &scene{w: 540, h: 506, title: "The triangle of depth, width and resolution shares: fitted accuracy, the region of its optimum, and the candidates"}
-	t := triangle{x0: 44, y0: 428, side: 410}
+	s := &scene{w: 488, h: 462, title: "The triangle of depth, width and resolution shares: fitted accuracy, the region of its optimum, and the candidates"}
+	t := triangle{x0: 44, y0: 388, side: 372}
 	if h.predict != nil {
 		h.draw(s, t)
 	}
@@ -144,7 +141,7 @@ func triangleChart(h heat, places []place, marks []landmark, chosen *landmark) *
 	h.outline(s, t)
 	for _, p := range places {
 		at := t.at(p.shares)
-		if p.fate == fateStopped || p.fate == fateFailed {
+		if p.cross {
 			s.cross(at, 3.5, "#1d2330", p.tip, p.net)
 			continue
 		}
@@ -176,7 +173,7 @@ func triangleChart(h heat, places []place, marks []landmark, chosen *landmark) *
 		s.add(item{kind: shapeText, pts: []point{q}, text: chosen.name, size: 13, bold: true, anchor: an, fill: inkCompound, halo: true, tip: chosen.tip})
 	}
 	if h.hi > h.lo {
-		colourBar(s, 462, 46, 14, 170, h.lo, h.hi)
+		colourBar(s, 414, 40, 13, 150, h.lo, h.hi)
 	}
 	return s
 }
@@ -229,4 +226,33 @@ func star(p point, r float64) []point {
 
 func sharesText(s arch.Shares) string {
 	return fmt.Sprintf("%.0f %% depth, %.0f %% width, %.0f %% resolution", 100*s.D, 100*s.W, 100*s.R)
+}
+
+// surfaceHeat is a response surface to draw; without one it has no predict.
+func surfaceHeat(s *search.Surface) heat {
+	if s == nil || s.Why != "" {
+		return heat{}
+	}
+	e := newExtent()
+	for _, g := range s.Grid {
+		e.add(g.Accuracy)
+	}
+	return heat{
+		lo: e.lo, hi: e.hi,
+		predict: func(sh arch.Shares) float64 {
+			y, _ := s.At(sh)
+			return y
+		},
+		region: s.Region, optimum: &s.Optimum,
+	}
+}
+
+// surfaceText says how far the surface can be trusted.
+func surfaceText(s *search.Surface) string {
+	t := fmt.Sprintf(" The surface is a quadratic in the shares, fitted to %s of %s; it explains %.0f %% of the variance inside rungs and seeds, and the region takes up %.0f %% of the triangle.",
+		several(s.Trials, "training"), several(s.Networks, "network"), 100*s.R2, 100*s.Area)
+	if s.LackOfFit < 0.05 {
+		t += fmt.Sprintf(" The networks lie off the quadratic by more than noise (p %s), so its details are not to be trusted.", pValue(s.LackOfFit))
+	}
+	return t
 }

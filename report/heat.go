@@ -57,9 +57,20 @@ func (h *heat) outline(s *scene, t triangle) {
 		for _, sh := range polygon {
 			pts = append(pts, t.at(sh))
 		}
+		pts = rounded(rounded(pts))
 		s.add(item{kind: shapeArea, pts: pts, stroke: "#1d2330", width: 4, alpha: 0.55})
 		s.add(item{kind: shapeArea, pts: pts, stroke: "#ffffff", width: 2})
 	}
+}
+
+// rounded cuts the corners of a closed line (Chaikin 1974).
+func rounded(loop []point) []point {
+	out := make([]point, 0, 2*len(loop))
+	for i, p := range loop {
+		q := loop[(i+1)%len(loop)]
+		out = append(out, point{0.75*p.x + 0.25*q.x, 0.75*p.y + 0.25*q.y}, point{0.25*p.x + 0.75*q.x, 0.25*p.y + 0.75*q.y})
+	}
+	return out
 }
 
 // colourBar is the key to the colours.

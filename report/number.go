@@ -52,12 +52,16 @@ func seconds(s float64) string {
 		return trim(1e6*s) + " µs"
 	case s < 1:
 		return trim(1e3*s) + " ms"
+	case s < 100:
+		return trim(s) + " s"
+	case s < 100*60:
+		return trim(s/60) + " min"
 	}
 	return duration(time.Duration(s * float64(time.Second)))
 }
 
-// flops writes floating-point operations: 3.46 TFLOP.
-func flops(x float64) string {
+// flopsText writes floating-point operations: 3.46 TFLOP.
+func flopsText(x float64) string {
 	if x >= 0.9995e15 {
 		return trim(x/1e15) + " PFLOP"
 	}

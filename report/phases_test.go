@@ -39,7 +39,7 @@ func TestEveryPhase(t *testing.T) {
 					fits(t, f.name, p)
 				}
 			}
-			want := []string{"compound", "family", "lead", "triangle", "sweeps", "saturation", "pareto", "flow", "finalists", "curves", "time"}
+			want := []string{"compound", "family", "lead", "triangle", "sweeps", "saturation", "pareto", "flow", "finalists", "curves", "compute", "time"}
 			if diff := gocmp.Diff(want, names); diff != "" {
 				t.Errorf("figures (-want +got):\n%s", diff)
 			}

@@ -63,6 +63,20 @@ func logTicks(lo, hi float64) []float64 {
 	return []float64{lo, hi}
 }
 
+// timeTicks are round times in seconds, a decade or so apart.
+func timeTicks(lo, hi float64) []float64 {
+	var ticks []float64
+	for _, s := range []float64{1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1, 10, 60, 600, 3600, 36000, 360000} {
+		if s >= lo && s <= hi {
+			ticks = append(ticks, s)
+		}
+	}
+	if len(ticks) < 2 {
+		return logTicks(lo, hi)
+	}
+	return ticks
+}
+
 // pad widens lo to hi by a share of the span on each side.
 func pad(lo, hi, share float64) (float64, float64) {
 	if hi <= lo {
