@@ -125,7 +125,7 @@ func TestFigures(t *testing.T) {
 		got = append(got, filepath.Base(n))
 	}
 	var want []string
-	for _, f := range []string{"compound", "compute", "curves", "family", "finalists", "lead", "overview", "pareto", "saturation", "time", "triangle"} {
+	for _, f := range []string{"compound", "compute", "curves", "family", "finalists", "flow", "lead", "overview", "pareto", "saturation", "time", "triangle"} {
 		want = append(want, f+".png", f+".svg")
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

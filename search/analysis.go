@@ -1,16 +1,11 @@
 package search
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"strings"
 
 	"gonum.org/v1/gonum/stat"
-
-	"effnet/arch"
 )
 
 // Stage is the part of a search a network belongs to.
@@ -132,8 +127,7 @@ func (a *Analysis) Of(stage Stage) []*NetworkResult {
 
 // Overall is the network to take away: of those compared on the test images
 // at the factor validated at the one with the best mean, or, without a
-// validation, the explored one that is best on the validation images; nil
-// where no training has finished.
+// validation, the explored one that was chosen; nil where there is none yet.
 func (a *Analysis) Overall() *NetworkResult {
 	var best *NetworkResult
 	for _, n := range a.Of(StageFinal) {
@@ -141,8 +135,8 @@ func (a *Analysis) Overall() *NetworkResult {
 			best = n
 		}
 	}
-	if best == nil {
-		return a.Net(a.Best)
+	if best == nil && a.Choice != nil {
+		return a.Net(a.Choice.Winner)
 	}
 	return best
 }
@@ -241,64 +235,3 @@ func (n *Network) mixed() bool { return max(n.Realised.D, n.Realised.W, n.Realis
 // mixedShare is the share of growth from which on a network counts as grown
 // along one dimension.
 const mixedShare = 0.9
-
-// chooseRatio picks the explored network whose ratio is validated: of those
-// that grew along more than one dimension, the one with the best mean
-// accuracy on the validation images; of equals, the cheaper.
-func chooseRatio(ctx context.Context, r *Result, base arch.Spec, m *Meter) (*Choice, error) {
-	a := r.Analyse()
-	var best *NetworkResult
-	for _, n := range a.Of(StageExplore) {
-		if n.Validation.N == 0 || !n.mixed() {
-			continue
-		}
-		if best == nil || n.Validation.Mean > best.Validation.Mean ||
-			n.Validation.Mean == best.Validation.Mean && n.MACs < best.MACs {
-			best = n
-		}
-	}
-	if best == nil {
-		return nil, errors.New("search: no explored network that grew along more than one dimension finished its training: there is no ratio to choose")
-	}
-	c := &Choice{Winner: best.ID, Ratio: best.Realised}
-	for i := range r.Plan.Finals {
-		n, err := compound(ctx, r, &r.Plan.Finals[i], base, best.Realised, m)
-		if err != nil {
-			return nil, err
-		}
-		c.Compounds = append(c.Compounds, n)
-	}
-	return c, nil
-}
-
-// compound finds the network of a ratio at a final's cost.
-func compound(ctx context.Context, r *Result, f *Final, base arch.Spec, ratio arch.Shares, m *Meter) (Compound, error) {
-	c := Compound{Factor: f.Factor}
-	space, err := NewSpace(ctx, base, r.Config.finalBudget(f.Factor), m)
-	if err != nil {
-		return c, err
-	}
-	nets, err := space.Measured(ctx, func() []Network {
-		n, ok := space.Near(ratio, f.Target, validateWeight)
-		if !ok {
-			return nil
-		}
-		return []Network{n}
-	})
-	if err != nil {
-		return c, err
-	}
-	if len(nets) == 0 {
-		return c, fmt.Errorf("search: no network near the chosen ratio costs %v times the base", f.Factor)
-	}
-	n := nets[0]
-	for i := range f.Networks {
-		if f.Networks[i].key() == n.key() {
-			c.ID = f.Networks[i].ID
-			return c, nil
-		}
-	}
-	n.ID = finalPrefix(f.Factor) + "compound"
-	c.ID, c.Network = n.ID, &n
-	return c, nil
-}

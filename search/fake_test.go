@@ -38,6 +38,7 @@ func testBase() arch.Spec {
 type fake struct {
 	surface func(s *arch.Spec) float64 // true accuracy, 0 to 1
 	noise   float64                    // of a training
+	gap     float64                    // by how much a training of no epochs is worse
 	images  int                        // test images; validation has as many
 	steps   int                        // a trial saves its state after each
 	delay   time.Duration              // of a step
@@ -97,8 +98,22 @@ func (f *fake) train(ctx context.Context, t *Trial, progress func(Progress)) (*O
 	if err := os.WriteFile(model, state[:], 0o666); err != nil {
 		return nil, err
 	}
-	acc := f.surface(&t.Spec) + f.noise*source("noise", t.Spec.Name, t.Seed).NormFloat64()
 	o := &Outcome{Model: "model", SHA256: hex.EncodeToString(state[:])}
+	own := source("noise", t.Spec.Name, t.Epochs, t.Seed)
+	end := f.surface(&t.Spec) + f.noise*own.NormFloat64()
+	acc := end
+	for e := 1; e <= t.Epochs; e++ {
+		// A schedule of its own: the shorter, the worse it ends.
+		acc = end - f.gap*math.Exp(-float64(t.Epochs)/4)
+		if e < t.Epochs {
+			acc -= 0.1*float64(t.Epochs-e)/float64(t.Epochs) + 0.3*f.noise*own.NormFloat64()
+		}
+		o.Curve = append(o.Curve, Point{Epoch: e, Loss: 1 / float64(e), Accuracy: acc})
+		if e < t.Epochs && len(t.Floor) > 0 && acc < t.Floor[e-1] {
+			o.Stopped = e
+			break
+		}
+	}
 	o.Validation = f.score("validation", t, acc, nil)
 	if t.Test {
 		var hits []byte
@@ -107,9 +122,6 @@ func (f *fake) train(ctx context.Context, t *Trial, progress func(Progress)) (*O
 		}
 		s := f.score("test", t, acc, hits)
 		o.Test, o.TestHits = &s, hits
-	}
-	for e := range t.Epochs {
-		o.Curve = append(o.Curve, Point{Epoch: e + 1, Loss: 1 / float64(e+1), Accuracy: o.Validation.Accuracy()})
 	}
 	return o, nil
 }
@@ -121,7 +133,7 @@ func (f *fake) score(part string, t *Trial, acc float64, hits []byte) Score {
 		return Score{Correct: int(math.Round(acc * float64(f.images))), Total: f.images}
 	}
 	easy := source(part, "images")
-	own := source(part, t.Spec.Name, t.Seed)
+	own := source(part, t.Spec.Name, t.Epochs, t.Seed)
 	s := Score{Total: f.images}
 	for i := range f.images {
 		u := easy.Float64()
@@ -165,7 +177,8 @@ func balanced(strength float64) func(s *arch.Spec) float64 {
 func config(base *arch.Spec) Config {
 	return Config{
 		Base: string(base.YAML()), Data: "fake", DataChecksum: "sha256:0", Recipe: "fake", Kernel: "fake",
-		Factor: 2, Tolerance: 0.08, ValidateFactors: []float64{4}, Networks: 6, Seeds: 2, Seed: 1, Epochs: 2, TrainImages: 1000,
+		Factor: 2, Tolerance: 0.08, ValidateFactors: []float64{4}, Networks: 10, Seeds: 1, Seed: 1, Epochs: 6, TrainImages: 1000,
+		NoiseSeeds: 2, Finalists: 2, FreshSeeds: 2, FinalSeeds: 2,
 	}
 }
 

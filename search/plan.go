@@ -6,7 +6,6 @@ import (
 	"math"
 	"slices"
 	"sync"
-	"time"
 
 	"effnet/arch"
 )
@@ -50,14 +49,6 @@ type Final struct {
 	Target   float64   `json:"target"`   // realised cost over the base's that its networks aim at
 	Networks []Network `json:"networks"` // of the rules; the chosen ratio's joins by Choice
 	Seeds    []uint64  `json:"seeds"`    // each is trained with all of them; none: the budget has no room for this factor
-}
-
-// Forecast is what a plan is expected to take.
-type Forecast struct {
-	Trials  int     `json:"trials"`
-	FLOPs   float64 `json:"flops"`         // of training: six a MAC, forwards and backwards
-	Seconds float64 `json:"seconds"`       // wall-clock
-	Compute float64 `json:"trial_seconds"` // summed over trials
 }
 
 // CostModel predicts the seconds an image takes from a network's MACs and
@@ -150,131 +141,28 @@ func calibrate(ctx context.Context, eng *Engine, base *arch.Spec, nets []Network
 	return m, nil
 }
 
-// seconds is how long a trial is expected to take on its worker.
-func (p *Plan) seconds(j *job) float64 {
-	s := float64(j.epochs) * (float64(p.TrainImages)*p.Model.train(j.net) + float64(p.Validation)*p.Model.score(j.net))
-	if j.test() {
-		s += float64(p.Test) * p.Model.score(j.net)
-	}
-	return s
-}
-
-// job is a trial before it has a folder.
-type job struct {
-	net    *Network
-	phase  Phase
-	rung   int // of PhaseRung
-	epochs int
-	seed   uint64
-}
-
-// id names the trial.
-func (j *job) id() string { return TrialID(j.net.ID, j.epochs, j.seed) }
-
-// test reports whether the trial is scored on the test images.
-func (j *job) test() bool { return j.phase == PhaseFinal }
-
-// TrialID names a network's training of so many epochs with a seed.
-func TrialID(network string, epochs int, seed uint64) string {
-	return fmt.Sprintf("%s-e%d-s%d", network, epochs, seed)
-}
-
-// Phases draw their seeds from ranges of their own, so that what one has
-// chosen is looked at by the next with fresh ones. The seeds of noise, rungs
-// and sweep begin at Config.Seed.
-const (
-	seedRange      = 100
-	firstFreshSeed = seedRange     // over Config.Seed
-	firstFinalSeed = 2 * seedRange // over Config.Seed
-)
-
-// seedsFrom lists n seeds.
-func seedsFrom(first uint64, n int) []uint64 {
-	var seeds []uint64
-	for i := range n {
-		seeds = append(seeds, first+uint64(i))
-	}
-	return seeds
-}
-
-// jobs lists the plan's trials in the order they are taken up: the
-// exploration, seed by seed so that a first picture comes early, then the
-// validation.
-func (p *Plan) jobs() (explore, final []job) {
-	for k, rung := range p.Rungs {
-		for _, seed := range rung.Seeds {
-			for i := range p.Networks {
-				explore = append(explore, job{&p.Networks[i], PhaseRung, k, rung.Epochs, seed})
-			}
-		}
-	}
-	for _, seed := range p.finalSeeds() {
-		final = append(final, job{&p.BaseNet, PhaseFinal, 0, p.Epochs, seed})
-	}
-	for f := range p.Finals {
-		for _, seed := range p.Finals[f].Seeds {
-			for i := range p.Finals[f].Networks {
-				final = append(final, job{&p.Finals[f].Networks[i], PhaseFinal, 0, p.Epochs, seed})
-			}
-		}
-	}
-	return explore, final
-}
-
-// finalSeeds are those that the base is trained with for the comparison: all
-// that any of its factors has.
-func (p *Plan) finalSeeds() []uint64 {
-	var seeds []uint64
-	for _, f := range p.Finals {
-		if len(f.Seeds) > len(seeds) {
-			seeds = f.Seeds
-		}
-	}
-	return seeds
-}
-
-// forecast adds up the trials and lays them out over the workers.
-func (p *Plan) forecast(workers int) Forecast {
-	explore, final := p.jobs()
-	jobs := append(explore, final...)
-	for i := range p.Finals {
-		// The chosen ratio's network costs what the others do.
-		for _, seed := range p.Finals[i].Seeds {
-			jobs = append(jobs, job{&p.Finals[i].Networks[0], PhaseFinal, 0, p.Epochs, seed})
-		}
-	}
-	var f Forecast
-	var work []float64
-	for _, j := range jobs {
-		s := p.seconds(&j)
-		work = append(work, s)
-		f.Trials++
-		f.Compute += s
-		f.FLOPs += 6 * float64(j.net.MACs) * float64(p.TrainImages) * float64(j.epochs)
-	}
-	f.Seconds = makespan(work, workers)
-	return f
-}
-
-// makePlan enumerates, measures and settles.
-func makePlan(ctx context.Context, cfg *Config, base *arch.Spec, eng *Engine, opt *Options) (*Plan, error) {
-	began := time.Now()
+// makePlan enumerates, measures and settles. worked is how many seconds of a
+// budget went before.
+func makePlan(ctx context.Context, cfg *Config, base *arch.Spec, eng *Engine, opt *Options, worked float64) (*Plan, error) {
+	began := opt.now()
 	src, err := ParseSource(cfg.Candidates)
 	if err != nil {
 		return nil, err
 	}
 	most := cfg.Networks // 0: all that a grid, a star or a list has
-	if src.Kind == SourceTriangle {
-		most = slices.Max(networkChoices(cfg))
+	if most == 0 && src.Kind == SourceTriangle {
+		most = plain.networks
+		if cfg.BudgetSeconds > 0 {
+			most = designs[len(designs)-1].networks
+		}
 	}
 	found, err := Candidates(ctx, *base, cfg.budget(), src, most, eng.Meter)
 	if err != nil {
 		return nil, err
 	}
-	pool := found.Networks
-	if len(pool) < 2 {
-		return nil, fmt.Errorf("search: only %d network(s) cost %v times %s within %v %%%s: raise the tolerance or the factor",
-			len(pool), cfg.Factor, base.Name, 100*found.Tolerance, cfg.limitText())
+	if len(found.Networks) < 2 {
+		return nil, fmt.Errorf("search: only %s cost %v times %s within %v %%%s: raise the tolerance or the factor",
+			plural(len(found.Networks), "network"), cfg.Factor, base.Name, 100*found.Tolerance, cfg.limitText())
 	}
 	p := &Plan{
 		Enumerated: found.Enumerated, Tolerance: found.Tolerance, Note: found.Note,
@@ -283,43 +171,60 @@ func makePlan(ctx context.Context, cfg *Config, base *arch.Spec, eng *Engine, op
 	if p.BaseNet, err = found.baseNet(base); err != nil {
 		return nil, err
 	}
+	s := planner{Plan: p, cfg: cfg, pool: found.Networks, all: eng.TrainImages, workers: opt.Workers, listed: src.Kind != SourceTriangle}
 	for _, f := range cfg.ValidateFactors {
-		large, err := NewSpace(ctx, *base, cfg.finalBudget(f), eng.Meter)
+		final, err := newFinal(ctx, cfg, base, f, eng.Meter)
 		if err != nil {
 			return nil, err
 		}
-		final := Final{Factor: f}
-		final.Networks, err = large.Measured(ctx, func() []Network {
-			final.Target = large.Target(cfg.Tolerance)
-			return large.rules(final.Target)
-		})
-		if err != nil {
+		s.finals = append(s.finals, final)
+	}
+	if cfg.Sweep {
+		if p.Sweep, err = WidthSweeps(base, max(2, cfg.Factor), sweepWidths); err != nil {
 			return nil, err
 		}
-		if len(final.Networks) == 0 {
-			return nil, fmt.Errorf("search: no network costs %v times %s within %v %%: raise the tolerance or another factor to validate at",
-				f, base.Name, 100*cfg.Tolerance)
-		}
-		p.Finals = append(p.Finals, final)
+		p.SweepSeeds = seedsFrom(cfg.Seed, 1)
 	}
 	probes := []Network{p.BaseNet}
-	probes = append(probes, pool[:min(4, len(pool))]...)
-	for _, f := range p.Finals {
+	probes = append(probes, found.Networks[:min(4, len(found.Networks))]...)
+	for _, f := range s.finals {
 		probes = append(probes, f.Networks...)
 	}
 	p.Model, err = calibrate(ctx, eng, base, probes, opt.Workers, opt.Threads)
 	if err != nil {
 		return nil, err
 	}
-	budget := 0.0
 	if cfg.BudgetSeconds > 0 {
-		budget = budgetShare*cfg.BudgetSeconds - time.Since(began).Seconds()
+		s.budget = planShare*cfg.BudgetSeconds - worked - opt.now().Sub(began).Seconds()
+		s.budget = max(s.budget, 1e-9) // none would be no limit
 	}
-	if err := p.settle(cfg, pool, eng.TrainImages, budget, opt.Workers); err != nil {
+	if err := s.settle(); err != nil {
 		return nil, err
 	}
 	p.Forecast = p.forecast(opt.Workers)
 	return p, nil
+}
+
+// sweepWidths are the steps of width at each depth and resolution swept.
+const sweepWidths = 4
+
+// newFinal finds the networks that are compared at a factor, but for the
+// chosen ratio's. It has no seeds.
+func newFinal(ctx context.Context, cfg *Config, base *arch.Spec, factor float64, m *Meter) (Final, error) {
+	space, err := NewSpace(ctx, *base, cfg.finalBudget(factor), m)
+	if err != nil {
+		return Final{}, err
+	}
+	f := Final{Factor: factor}
+	f.Networks, err = space.Measured(ctx, func() []Network {
+		f.Target = space.Target(cfg.Tolerance)
+		return space.rules(f.Target)
+	})
+	if err == nil && len(f.Networks) == 0 {
+		err = fmt.Errorf("search: no network costs %v times %s within %v %%: raise the tolerance or another factor to validate at",
+			factor, base.Name, 100*cfg.Tolerance)
+	}
+	return f, err
 }
 
 // rules are the networks every validation trains: the single dimensions, B0's

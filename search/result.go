@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"time"
 
@@ -34,7 +35,7 @@ type Cut struct {
 // its budget. It replaces what the plan says.
 type Replan struct {
 	FreshSeeds []uint64   `json:"fresh_seeds"`
-	Sweep      bool       `json:"sweep"`       // what is left of it is done
+	Sweep      int        `json:"sweep"`       // networks of it that are trained
 	FinalSeeds [][]uint64 `json:"final_seeds"` // of each of the plan's finals; none: it is left out
 	Spent      float64    `json:"spent_seconds"`
 	Budget     float64    `json:"budget_seconds"`
@@ -80,15 +81,17 @@ func (t *TrialResult) Ended() bool { return t.Outcome != nil || t.Error != "" }
 // Result is a search as its ledger tells it, finished or not.
 type Result struct {
 	Config   Config
-	Plan     *Plan // nil before it was made
+	Plan     *Plan // nil before it was made; as the last of Replans left it
 	Cuts     []Cut // of the rungs that have ended
 	Replans  []Replan
 	Controls []Command
 	Choice   *Choice
 	Sessions []Session
 	Trials   map[string]*TrialResult
-	History  []Moment // in the order of the ledger that Load read
+	History  []Moment // in the order of the ledger
+	Paused   bool     // by a command, in the newest session
 	Done     bool
+	Worked   float64 // seconds of wall-clock in all sessions, up to the last event, pauses left out
 	Started  time.Time
 	Finished time.Time // of the last event
 }
@@ -122,34 +125,114 @@ func Load(dir string) (*Result, error) {
 
 // replay adds events up. The first is kindSearch.
 func replay(events []*record) (*Result, error) {
-	r := &Result{Config: *events[0].Config, Started: events[0].Time, Trials: map[string]*TrialResult{}}
+	r := &Result{Config: *events[0].Config, Started: events[0].Time, Finished: events[0].Time, Trials: map[string]*TrialResult{}}
 	for _, e := range events {
-		r.Finished = e.Time
-		switch e.Kind {
-		case kindSession:
-			r.Sessions = append(r.Sessions, *e.Session)
-		case kindPlan:
-			r.Plan = e.Plan
-		case kindRung:
-			r.Cuts = append(r.Cuts, *e.Cut)
-		case kindReplan:
-			r.Replans = append(r.Replans, *e.Replan)
-		case kindControl:
-			r.Controls = append(r.Controls, *e.Control)
-		case kindChoice:
-			r.Choice = e.Choice
-		case kindStart:
-			r.trial(e.Trial).Attempts = e.Attempt
-			r.History = append(r.History, Moment{e.Time, e.Trial, false})
-		case kindFinish, kindFail:
-			t := r.trial(e.Trial)
-			t.Outcome, t.Error, t.Seconds = e.Outcome, e.Error, e.Seconds
-			r.History = append(r.History, Moment{e.Time, e.Trial, true})
-		case kindDone:
-			r.Done = true
+		if err := r.apply(e); err != nil {
+			return nil, fmt.Errorf("line %d: %w", e.Seq, err)
 		}
 	}
 	return r, r.check()
+}
+
+// apply adds an event.
+func (r *Result) apply(e *record) error {
+	// Nothing was done between two sessions.
+	if e.Kind != kindSession && !r.Paused {
+		r.Worked += max(0, e.Time.Sub(r.Finished).Seconds())
+	}
+	r.Finished = e.Time
+	if r.Plan == nil && e.Kind != kindSearch && e.Kind != kindSession && e.Kind != kindPlan && e.Kind != kindControl {
+		return fmt.Errorf("a %q event before there is a plan", e.Kind)
+	}
+	switch e.Kind {
+	case kindSession:
+		r.Sessions = append(r.Sessions, *e.Session)
+		r.Paused = false
+	case kindPlan:
+		if r.Plan != nil {
+			return errors.New("a second plan")
+		}
+		r.Plan = e.Plan
+		return r.Plan.check()
+	case kindRung:
+		stands := r.standings()
+		switch k := len(r.Cuts); {
+		case k >= len(stands) || e.Cut.Rung != k:
+			return fmt.Errorf("the end of rung %d is not its turn", e.Cut.Rung)
+		case !stands[k].settled:
+			return fmt.Errorf("rung %d ends before its trials have", k)
+		case !reflect.DeepEqual(*e.Cut, stands[k].cut):
+			return fmt.Errorf("rung %d promotes %v and drops %v, but the outcomes promote %v and drop %v", k, e.Cut.Promoted, e.Cut.Dropped, stands[k].cut.Promoted, stands[k].cut.Dropped)
+		}
+		r.Cuts = append(r.Cuts, *e.Cut)
+	case kindReplan:
+		if len(e.Replan.FinalSeeds) != len(r.Plan.Finals) {
+			return fmt.Errorf("seeds for %d factors, the plan validates at %d", len(e.Replan.FinalSeeds), len(r.Plan.Finals))
+		}
+		r.Plan = r.Plan.apply(*e.Replan)
+		r.Replans = append(r.Replans, *e.Replan)
+		return r.Plan.check()
+	case kindControl:
+		r.Controls = append(r.Controls, *e.Control)
+		switch e.Control.Op {
+		case OpPause:
+			r.Paused = true
+		case OpResume:
+			r.Paused = false
+		}
+	case kindChoice:
+		if len(e.Choice.Compounds) != len(r.Plan.Finals) {
+			return fmt.Errorf("the choice has networks for %d factors, the plan validates at %d", len(e.Choice.Compounds), len(r.Plan.Finals))
+		}
+		if best := r.winner(); best == nil || best.ID != e.Choice.Winner {
+			return fmt.Errorf("the choice is %s, but the outcomes make it another", e.Choice.Winner)
+		}
+		r.Choice = e.Choice
+	case kindStart:
+		r.trial(e.Trial).Attempts = e.Attempt
+		r.History = append(r.History, Moment{e.Time, e.Trial, false})
+	case kindFinish, kindFail:
+		t := r.trial(e.Trial)
+		if t.Ended() {
+			return fmt.Errorf("trial %s ends a second time", e.Trial)
+		}
+		t.Outcome, t.Error, t.Seconds = e.Outcome, e.Error, e.Seconds
+		r.History = append(r.History, Moment{e.Time, e.Trial, true})
+	case kindDone:
+		r.Done = true
+	}
+	return nil
+}
+
+// check reports a plan that no search can follow.
+func (p *Plan) check() error {
+	if len(p.Rungs) == 0 || len(p.Networks) == 0 || p.Finalists < 1 {
+		return fmt.Errorf("the plan has %d rungs, %d networks and %d finalists, want some of each (ledgers of other versions are not read)", len(p.Rungs), len(p.Networks), p.Finalists)
+	}
+	lists := [][]uint64{p.NoiseSeeds, p.FreshSeeds, p.SweepSeeds}
+	for k, r := range p.Rungs {
+		if r.Epochs < 1 || r.Networks < 1 || len(r.Seeds) == 0 || k > 0 && (r.Epochs <= p.Rungs[k-1].Epochs || r.Networks > p.Rungs[k-1].Networks) {
+			return fmt.Errorf("rung %d has %d networks, %d epochs and %d seeds: want some, and more epochs and no more networks than the rung before", k, r.Networks, r.Epochs, len(r.Seeds))
+		}
+		lists = append(lists, r.Seeds)
+	}
+	if last := p.Rungs[len(p.Rungs)-1].Epochs; last != p.Epochs {
+		return fmt.Errorf("the last rung has %d epochs, the plan %d", last, p.Epochs)
+	}
+	for _, f := range p.Finals {
+		if len(f.Networks) == 0 {
+			return fmt.Errorf("there is no network to compare at %v times the base's cost", f.Factor)
+		}
+		lists = append(lists, f.Seeds)
+	}
+	for _, seeds := range lists {
+		for i, s := range seeds {
+			if slices.Contains(seeds[:i], s) {
+				return fmt.Errorf("seed %d is there twice", s)
+			}
+		}
+	}
+	return nil
 }
 
 // check reports a ledger whose lines are whole but do not belong together, and
@@ -160,9 +243,6 @@ func (r *Result) check() error {
 			return errors.New("there are trials but no plan")
 		}
 		return nil
-	}
-	if c := r.Choice; c != nil && len(c.Compounds) != len(r.Plan.Finals) {
-		return fmt.Errorf("the choice has networks for %d factors, the plan validates at %d", len(c.Compounds), len(r.Plan.Finals))
 	}
 	known := map[string]bool{}
 	for _, n := range r.Networks() {
@@ -204,7 +284,7 @@ func (r *Result) check() error {
 		tied++
 		t.tie(&j)
 		if o := t.Outcome; o != nil {
-			if err := o.check(&Trial{ID: t.ID, Test: j.test()}, r.Plan); err != nil {
+			if err := o.check(&Trial{ID: t.ID, Epochs: j.epochs, Test: j.test()}, r.Plan); err != nil {
 				return err
 			}
 		}
@@ -230,22 +310,9 @@ func (t *TrialResult) tie(j *job) {
 	t.Network, t.Phase, t.Rung, t.Epochs, t.Seed = j.net.ID, j.phase, j.rung, j.epochs, j.seed
 }
 
-// jobs lists every trial known so far, in the order they are taken up.
-func (r *Result) jobs() []job {
-	p := r.Plan
-	jobs, final := p.jobs()
-	jobs = append(jobs, final...)
-	if r.Choice == nil {
-		return jobs
-	}
-	for i, c := range r.Choice.Compounds {
-		if c.Network != nil {
-			for _, seed := range p.Finals[i].Seeds {
-				jobs = append(jobs, job{c.Network, PhaseFinal, 0, p.Epochs, seed})
-			}
-		}
-	}
-	return jobs
+// carried reports whether a command is in the ledger.
+func (r *Result) carried(id string) bool {
+	return slices.ContainsFunc(r.Controls, func(c Command) bool { return c.ID == id })
 }
 
 // knows reports whether a trial of that name may take place.
@@ -304,13 +371,7 @@ func (r *Result) Ended() (ended, all int) {
 	if r.Plan == nil {
 		return ended, 0
 	}
-	all = len(r.jobs())
-	if r.Choice == nil {
-		for _, f := range r.Plan.Finals {
-			all += len(f.Seeds)
-		}
-	}
-	return ended, all
+	return ended, len(r.jobs()) + len(r.unknown())
 }
 
 // Compute is the summed duration of the ended trials.

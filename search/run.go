@@ -7,9 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"reflect"
 	"runtime"
-	"strings"
 	"sync"
 	"time"
 
@@ -30,29 +28,36 @@ type runner struct {
 	began  time.Time
 
 	mu     sync.Mutex // everything below, the ledger included
-	cond   *sync.Cond // a trial ended, the choice was made, or the search stops
+	cond   *sync.Cond // a trial ended, a command came, or the search stops
 	log    *ledger
 	res    *Result
-	queue  []job               // not yet taken up
-	open   int                 // trials of the exploration without an end
-	status map[string]*running // taken up by this process
-	spent  float64             // seconds of the trials ended here, and their forecast
-	hoped  float64
+	status map[string]*running // being trained by this process
+	pace   pace
+	budget budget
 }
 
-// running is a trial that this process has taken up.
+// running is a trial that this process is training.
 type running struct {
 	Progress
+	job     job
 	since   time.Time
-	started float64 // share that an earlier attempt had done
-	ended   bool
+	started float64 // share that an earlier attempt had done; NaN before it is known
+	cancel  context.CancelCauseFunc
 }
+
+// Why a trial's context ends while the search goes on.
+var (
+	errPaused  = errors.New("paused")
+	errStopped = errors.New("stopped on request")
+)
 
 // Run does a search in the folder dir, or goes on with the one it holds, and
 // returns its result. cfg must agree with the folder's. When ctx ends, running
 // trials save their state and Run returns ctx's error; a later Run goes on.
-// What the search finds depends on cfg, base and the engine alone, not on
-// opt, interruptions or load.
+//
+// Without a budget, what the search finds depends on cfg, base and the engine
+// alone, not on opt, interruptions or load. With one, the pace decides how
+// much is done; what was decided is in the ledger, and a later Run follows it.
 func Run(ctx context.Context, dir string, cfg Config, base arch.Spec, eng *Engine, opt Options) (*Result, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
@@ -60,11 +65,15 @@ func Run(ctx context.Context, dir string, cfg Config, base arch.Spec, eng *Engin
 	if opt.Workers < 1 || opt.Threads < 1 {
 		panic("search: Run wants at least one worker and one thread")
 	}
+	if opt.now == nil {
+		opt.now = time.Now
+	}
 	log, events, err := openLedger(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
+	log.now = opt.now
 	if len(events) == 0 {
 		first := &record{Kind: kindSearch, Config: &cfg}
 		if err := log.append(first); err != nil {
@@ -72,10 +81,10 @@ func Run(ctx context.Context, dir string, cfg Config, base arch.Spec, eng *Engin
 		}
 		events = append(events, first)
 	}
-	r := &runner{dir: dir, base: base, eng: eng, opt: opt, began: time.Now(), log: log, status: map[string]*running{}}
+	r := &runner{dir: dir, base: base, eng: eng, opt: opt, began: opt.now(), log: log, status: map[string]*running{}}
 	r.cond = sync.NewCond(&r.mu)
 	if r.res, err = replay(events); err != nil {
-		return nil, fmt.Errorf("search: %s: %w", dir, err)
+		return nil, fmt.Errorf("search: %s: %w", filepath.Join(dir, LedgerName), err)
 	}
 	if err := r.res.Config.differs(&cfg); err != nil {
 		return nil, fmt.Errorf("search: %s: %w", dir, err)
@@ -84,20 +93,19 @@ func Run(ctx context.Context, dir string, cfg Config, base arch.Spec, eng *Engin
 		return r.res, nil
 	}
 	ses := &Session{Workers: opt.Workers, Threads: opt.Threads, CPUs: runtime.NumCPU(), Go: runtime.Version()}
-	if err := log.append(&record{Kind: kindSession, Session: ses}); err != nil {
+	if err := r.record(&record{Kind: kindSession, Session: ses}); err != nil {
 		return nil, err
 	}
-	r.res.Sessions = append(r.res.Sessions, *ses)
 	if r.res.Plan == nil {
-		plan, err := makePlan(ctx, &cfg, &base, eng, &opt)
+		plan, err := makePlan(ctx, &cfg, &base, eng, &opt, r.res.Worked)
 		if err != nil {
 			return nil, err
 		}
-		if err := log.append(&record{Kind: kindPlan, Plan: plan}); err != nil {
+		if err := r.record(&record{Kind: kindPlan, Plan: plan}); err != nil {
 			return nil, err
 		}
-		r.res.Plan = plan
 	}
+	r.pace.learn(r.res)
 	if opt.Planned != nil {
 		opt.Planned(r.res.Plan, r.snapshot())
 	}
@@ -109,53 +117,10 @@ func Run(ctx context.Context, dir string, cfg Config, base arch.Spec, eng *Engin
 		}
 		return nil, err
 	}
-	if err := log.append(&record{Kind: kindDone}); err != nil {
+	if err := r.record(&record{Kind: kindDone}); err != nil {
 		return nil, err
 	}
-	r.res.Done = true
-	r.res.Finished = time.Now()
 	return r.res, nil
-}
-
-// differs names the first field in which a resumed search is asked for
-// something else.
-func (c *Config) differs(now *Config) error {
-	a, b := reflect.ValueOf(*c), reflect.ValueOf(*now)
-	for i := range a.NumField() {
-		was, is := a.Field(i).Interface(), b.Field(i).Interface()
-		if reflect.DeepEqual(was, is) {
-			continue
-		}
-		name, _, _ := strings.Cut(a.Type().Field(i).Tag.Get("json"), ",")
-		if s, ok := was.(string); ok && strings.Contains(s, "\n") {
-			return fmt.Errorf("the search there has another %s; resume with the same, or search into another folder\n%s", name, firstDifference(s, is.(string)))
-		}
-		if was == "" {
-			was = "unset"
-		} else if is == "" {
-			is = "unset"
-		}
-		return fmt.Errorf("the search there has %s %v, now it is %v; resume with the same, or search into another folder", name, was, is)
-	}
-	return nil
-}
-
-// firstDifference shows the first line in which two texts differ.
-func firstDifference(was, is string) string {
-	a, b := strings.Split(was, "\n"), strings.Split(is, "\n")
-	for i := range max(len(a), len(b)) {
-		var x, y string
-		if i < len(a) {
-			x = a[i]
-		}
-		if i < len(b) {
-			y = b[i]
-		}
-		if x != y {
-			return fmt.Sprintf("line %d was %q, now it is %q", i+1, strings.TrimSpace(x), strings.TrimSpace(y))
-		}
-	}
-	return ""
 }
 
 func (r *runner) note(format string, args ...any) {
@@ -164,24 +129,26 @@ func (r *runner) note(format string, args ...any) {
 	}
 }
 
-// trials runs what the ledger does not hold yet.
-func (r *runner) trials() error {
-	explore, final := r.res.Plan.jobs()
-	r.mu.Lock()
-	for _, j := range explore {
-		if t := r.res.Trials[j.id()]; t == nil || !t.Ended() {
-			r.queue = append(r.queue, j)
-			r.open++
-		}
-	}
-	r.enqueue(final)
-	if c := r.res.Choice; c != nil {
-		r.enqueue(r.chosen(c))
-	} else if err := r.choose(); err != nil {
-		r.mu.Unlock()
+// record writes an event to the ledger and applies it. mu is held, or nobody
+// else is there yet.
+func (r *runner) record(e *record) error {
+	if err := r.log.append(e); err != nil {
 		return err
 	}
+	return r.res.apply(e)
+}
+
+// trials runs what the ledger does not hold yet.
+func (r *runner) trials() error {
+	r.mu.Lock()
+	err := r.commands()
+	if err == nil {
+		err = r.advance()
+	}
 	r.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	stop := context.AfterFunc(r.ctx, func() {
 		r.mu.Lock()
 		r.cond.Broadcast()
@@ -207,104 +174,92 @@ func (r *runner) trials() error {
 	return nil
 }
 
-// enqueue adds the jobs that have not ended. mu is held.
-func (r *runner) enqueue(jobs []job) {
-	for _, j := range jobs {
-		if t := r.res.Trials[j.id()]; t == nil || !t.Ended() {
-			r.queue = append(r.queue, j)
-		}
-	}
-}
-
-// chosen is the trials of the chosen ratio's network where it is not one of
-// the others.
-func (r *runner) chosen(c *Choice) (jobs []job) {
-	p := r.res.Plan
-	for i := range c.Compounds {
-		if n := c.Compounds[i].Network; n != nil {
-			for _, seed := range p.Finals[i].Seeds {
-				jobs = append(jobs, job{n, PhaseFinal, 0, p.Epochs, seed})
+// advance records what follows from the trials that have ended. mu is held.
+func (r *runner) advance() error {
+	// Stopped trials whose end a kill kept out of the ledger.
+	for _, c := range r.res.Controls {
+		if c.Op == OpStop {
+			if err := r.stopTrial(c.Trial); err != nil {
+				return err
 			}
 		}
 	}
-	return jobs
-}
-
-// choose settles the ratio to validate once the exploration has ended. mu is
-// held.
-func (r *runner) choose() error {
-	if r.open > 0 || r.res.Choice != nil {
-		return nil
+	stands := r.res.standings()
+	for k := len(r.res.Cuts); k < len(stands) && stands[k].settled; k++ {
+		if err := r.record(&record{Kind: kindRung, Cut: &stands[k].cut}); err != nil {
+			return err
+		}
 	}
-	c, err := chooseRatio(r.ctx, r.res, r.base, r.eng.Meter)
-	if err != nil {
-		return err
+	if r.res.Choice == nil && len(r.res.Cuts) == len(stands) {
+		if err := r.refitReruns(); err != nil {
+			return err
+		}
+		if r.res.explored() {
+			c, err := r.res.choose(r.ctx, r.base, r.eng.Meter)
+			if err != nil {
+				return err
+			}
+			if err := r.record(&record{Kind: kindChoice, Choice: c}); err != nil {
+				return err
+			}
+		}
 	}
-	if err := r.log.append(&record{Kind: kindChoice, Choice: c}); err != nil {
-		return err
-	}
-	r.res.Choice = c
-	r.enqueue(r.chosen(c))
 	r.cond.Broadcast()
 	return nil
 }
 
 // next waits for a job; ok is false when there will be none.
-func (r *runner) next() (j job, attempt int, ok bool) {
+func (r *runner) next() (s *running, trial *Trial, ctx context.Context, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for {
-		switch {
-		case r.ctx.Err() != nil:
-			return job{}, 0, false
-		case len(r.queue) > 0:
-			j, r.queue = r.queue[0], r.queue[1:]
-			t := r.res.trial(j.id())
-			t.tie(&j)
-			t.Attempts++
-			err := r.log.append(&record{Kind: kindStart, Trial: j.id(), Attempt: t.Attempts})
+	for r.ctx.Err() == nil {
+		if !r.res.Paused {
+			j, err := r.pick()
+			if err == nil && j != nil {
+				s, trial, ctx, err = r.start(j)
+			}
 			if err != nil {
 				r.cancel(err)
-				return job{}, 0, false
+				break
 			}
-			r.status[j.id()] = &running{since: time.Now(), started: math.NaN()}
-			return j, t.Attempts, true
-		case r.res.Choice != nil:
-			return job{}, 0, false
+			if j != nil {
+				return s, trial, ctx, true
+			}
+			if r.res.Choice != nil && len(r.status) == 0 {
+				break
+			}
 		}
 		r.cond.Wait()
 	}
+	r.cond.Broadcast()
+	return nil, nil, nil, false
 }
 
-func (r *runner) work() {
+// pick is the next job that can start; nil while there is none. mu is held.
+func (r *runner) pick() (*job, error) {
 	for {
-		j, attempt, ok := r.next()
-		if !ok {
-			return
-		}
-		r.publish()
-		out, seconds, err := r.train(&j, attempt)
-		if err != nil && !errors.Is(err, ErrDiverged) && !errors.Is(err, ErrAbandoned) {
-			if r.ctx.Err() == nil {
-				err = fmt.Errorf("trial %s: %w", j.id(), err)
+		for _, j := range r.res.needed(r.mayRerun(), r.open) {
+			if r.status[j.id()] == nil {
+				return &j, nil
 			}
-			r.cancel(err)
-			return
 		}
-		if err := r.finish(&j, attempt, out, seconds, err); err != nil {
-			r.cancel(err)
-			return
+		if more, err := r.openBlock(); err != nil || !more {
+			return nil, err
 		}
-		r.publish()
 	}
 }
 
-// train does one job.
-func (r *runner) train(j *job, attempt int) (*Outcome, float64, error) {
+// start takes a job up. mu is held.
+func (r *runner) start(j *job) (*running, *Trial, context.Context, error) {
 	spec, err := j.net.Spec(&r.base)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, nil, err
 	}
+	attempt := r.res.trial(j.id()).Attempts + 1
+	if err := r.record(&record{Kind: kindStart, Trial: j.id(), Attempt: attempt}); err != nil {
+		return nil, nil, nil, err
+	}
+	r.res.trial(j.id()).tie(j)
 	p := r.res.Plan
 	t := &Trial{
 		ID: j.id(), Phase: j.phase, Rung: j.rung, Attempt: attempt,
@@ -312,13 +267,45 @@ func (r *runner) train(j *job, attempt int) (*Outcome, float64, error) {
 		Epochs: j.epochs, TrainImages: p.TrainImages, Test: j.test(),
 		Threads: r.opt.Threads, Dir: filepath.Join(r.dir, TrialsFolder, j.id()),
 	}
-	if err := os.MkdirAll(t.Dir, 0o777); err != nil {
-		return nil, 0, err
+	if j.phase == PhaseRung && j.rung == 0 && !r.res.isScout(j.net) {
+		t.Floor, _ = r.res.floor()
 	}
-	began := time.Now()
-	out, err := r.eng.Train(r.ctx, t, func(p Progress) {
+	s := &running{job: *j, since: r.opt.now(), started: math.NaN()}
+	var ctx context.Context
+	ctx, s.cancel = context.WithCancelCause(r.ctx)
+	r.status[t.ID] = s
+	return s, t, ctx, nil
+}
+
+func (r *runner) work() {
+	for {
+		s, t, ctx, ok := r.next()
+		if !ok {
+			return
+		}
+		r.publish()
+		out, err := r.train(ctx, s, t)
+		if err == nil || errors.Is(err, ErrDiverged) || errors.Is(err, ErrAbandoned) {
+			err = r.finish(s, t, out, err)
+		} else {
+			err = r.aborted(ctx, s, t, err)
+		}
+		s.cancel(nil)
+		if err != nil {
+			r.cancel(err)
+			return
+		}
+		r.publish()
+	}
+}
+
+// train does a trial.
+func (r *runner) train(ctx context.Context, s *running, t *Trial) (*Outcome, error) {
+	if err := os.MkdirAll(t.Dir, 0o777); err != nil {
+		return nil, err
+	}
+	out, err := r.eng.Train(ctx, t, func(p Progress) {
 		r.mu.Lock()
-		s := r.status[t.ID]
 		if math.IsNaN(s.started) {
 			s.started = p.Done
 		}
@@ -326,43 +313,121 @@ func (r *runner) train(j *job, attempt int) (*Outcome, float64, error) {
 		r.mu.Unlock()
 	})
 	if err == nil {
-		err = out.check(t, p)
+		r.mu.Lock()
+		err = out.check(t, r.res.Plan)
+		r.mu.Unlock()
 	}
-	return out, time.Since(began).Seconds(), err
+	return out, err
 }
 
 // finish records a trial's end; failed is why it has no outcome.
-func (r *runner) finish(j *job, attempt int, out *Outcome, seconds float64, failed error) error {
+func (r *runner) finish(s *running, t *Trial, out *Outcome, failed error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t := r.res.Trials[j.id()]
-	ev := &record{Kind: kindFinish, Trial: j.id(), Attempt: attempt, Seconds: seconds, Outcome: out}
+	seconds := r.opt.now().Sub(s.since).Seconds()
+	ev := &record{Kind: kindFinish, Trial: t.ID, Attempt: t.Attempt, Seconds: seconds, Outcome: out}
 	if failed != nil {
 		ev.Kind, ev.Outcome, ev.Error = kindFail, nil, failed.Error()
-		r.note("trial %s failed and is left out: %v", j.id(), failed)
+		r.note("trial %s failed and is left out: %v", t.ID, failed)
 	}
-	if err := r.log.append(ev); err != nil {
+	delete(r.status, t.ID)
+	if err := r.record(ev); err != nil {
 		return err
 	}
-	t.Outcome, t.Error, t.Seconds = ev.Outcome, ev.Error, seconds
-	s := r.status[j.id()]
-	s.ended, s.Done = true, 1
 	if failed == nil && !(s.started > 0) {
-		r.spent += seconds
-		r.hoped += r.res.Plan.seconds(j)
-	}
-	if j.phase == PhaseRung {
-		r.open--
+		r.pace.add(seconds, r.res.Plan.trained(&s.job, out))
 	}
 	if r.eng.Tidy != nil {
-		if err := r.eng.Tidy(filepath.Join(r.dir, TrialsFolder, j.id())); err != nil {
+		if err := r.eng.Tidy(t.Dir); err != nil {
 			return err
 		}
 	}
-	return r.choose()
+	return r.advance()
 }
 
-// tick publishes the status until over is closed.
+// aborted deals with a trial that ended neither well nor for good.
+func (r *runner) aborted(ctx context.Context, s *running, t *Trial, err error) error {
+	if r.ctx.Err() == nil {
+		switch context.Cause(ctx) {
+		case errStopped:
+			return r.finish(s, t, nil, errStopped)
+		case errPaused:
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			delete(r.status, t.ID)
+			return r.advance()
+		}
+		return fmt.Errorf("trial %s: %w", t.ID, err)
+	}
+	return err
+}
+
+// stopTrial ends a trial that was asked to stop. mu is held.
+func (r *runner) stopTrial(id string) error {
+	if s := r.status[id]; s != nil {
+		s.cancel(errStopped)
+		return nil
+	}
+	t := r.res.trial(id)
+	if t.Ended() {
+		return nil
+	}
+	err := r.record(&record{Kind: kindFail, Trial: id, Attempt: max(1, t.Attempts), Error: errStopped.Error()})
+	for _, j := range r.res.jobs() {
+		if j.id() == id {
+			t.tie(&j)
+		}
+	}
+	return err
+}
+
+// commands carries out those that wait. mu is held.
+func (r *runner) commands() error {
+	waiting, err := pendingCommands(r.dir)
+	if err != nil {
+		return err
+	}
+	for i := range waiting {
+		c := &waiting[i]
+		if c.err == nil && !r.res.carried(c.ID) {
+			c.err = c.check(r.res)
+			if c.err == nil {
+				if err := r.carryOut(&c.Command); err != nil {
+					return err
+				}
+			}
+		}
+		if c.err != nil {
+			r.note("%s: %v", c.path, c.err)
+		}
+		if err := os.Remove(c.path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// carryOut records a command and acts on it. mu is held.
+func (r *runner) carryOut(c *Command) error {
+	if err := r.record(&record{Kind: kindControl, Control: c}); err != nil {
+		return err
+	}
+	switch c.Op {
+	case OpPause:
+		for _, s := range r.status {
+			s.cancel(errPaused)
+		}
+	case OpStop:
+		if err := r.stopTrial(c.Trial); err != nil {
+			return err
+		}
+		return r.advance()
+	}
+	r.cond.Broadcast()
+	return nil
+}
+
+// tick looks for commands and publishes the status until over is closed.
 func (r *runner) tick(over <-chan struct{}) {
 	d := r.opt.Tick
 	if d == 0 {
@@ -373,6 +438,12 @@ func (r *runner) tick(over <-chan struct{}) {
 	for {
 		select {
 		case <-t.C:
+			r.mu.Lock()
+			err := r.commands()
+			r.mu.Unlock()
+			if err != nil {
+				r.cancel(err)
+			}
 			r.publish()
 		case <-over:
 			return

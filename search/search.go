@@ -198,6 +198,8 @@ func (o *Outcome) check(t *Trial, p *Plan) error {
 		return fmt.Errorf("search: trial %s: scored on %d validation images, want %d", t.ID, o.Validation.Total, p.Validation)
 	case o.Test != nil && o.Test.Total != p.Test:
 		return fmt.Errorf("search: trial %s: scored on %d test images, want %d", t.ID, o.Test.Total, p.Test)
+	case o.Stopped < 0 || o.Stopped > 0 && (o.Stopped >= t.Epochs || t.Test):
+		return fmt.Errorf("search: trial %s: stopped after epoch %d of %d", t.ID, o.Stopped, t.Epochs)
 	}
 	return nil
 }
@@ -247,4 +249,6 @@ type Options struct {
 	Status  func(*Status)                    // called after every event, and at least every Tick
 	Tick    time.Duration                    // 0: a second
 	Note    func(format string, args ...any) // things the user should know
+
+	now func() time.Time // of tests; nil: time.Now
 }

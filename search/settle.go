@@ -7,122 +7,238 @@ import (
 	"time"
 )
 
-// How a plan fills in what the user left open. Without a budget: the first
-// choices, all images, defaultEpochs. With one: the most networks and seeds
-// that leave every trial fullEpochs over all images; where even the fewest do
-// not, those, and as much training as fits, fewer images before fewer epochs.
-const (
-	defaultNetworks = 16
-	defaultSeeds    = 2
-	defaultEpochs   = 5
-	fullEpochs      = 10
-	fewestEpochs    = 3
-	mostEpochs      = 100
-	fewestImages    = 500
-	imageStep       = 100
-	// budgetShare of a budget may be forecast to be taken by the trials.
-	budgetShare = 0.93
+// design is how much of everything a search does, but for the length of its
+// trainings.
+type design struct {
+	networks   int // explored
+	seeds      int // of a rung
+	noiseSeeds int
+	finalists  int
+	freshSeeds int
+	finalSeeds int
+}
+
+// designs, from the poorest to the richest. Without a budget it is plain.
+var (
+	designs = []design{
+		{8, 1, 2, 2, 2, 2},
+		{12, 1, 2, 2, 2, 2},
+		{16, 1, 3, 2, 3, 2},
+		{24, 1, 3, 3, 3, 3},
+		{32, 1, 3, 3, 5, 4},
+		{48, 1, 5, 4, 5, 6},
+	}
+	plain = design{16, 1, 3, 3, 3, 3}
 )
 
-func networkChoices(cfg *Config) []int {
-	switch {
-	case cfg.Networks > 0:
-		return []int{cfg.Networks}
-	case cfg.BudgetSeconds > 0:
-		return []int{12, 16, 20, 24, 32}
-	}
-	return []int{defaultNetworks}
-}
+const (
+	defaultEta    = 3
+	defaultEpochs = 9
+	// fullEpochs over all images are wanted of a design before a richer one is
+	// looked at.
+	fullEpochs   = 10
+	fewestEpochs = 3
+	mostEpochs   = 300
+	fewestImages = 500
+	imageStep    = 100
+	// shortestTraining is the images a trial sees, epochs times images, below
+	// which the largest factor is given up rather than make it shorter still.
+	shortestTraining = 30000
+	// shortestRung is the epochs below which no further rung is begun, where
+	// the user leaves their number open and two are there.
+	shortestRung = 2
+	// mostRungs are begun unasked.
+	mostRungs = 4
+)
 
-func seedChoices(cfg *Config) []int {
-	switch {
-	case cfg.Seeds > 0:
-		return []int{cfg.Seeds}
-	case cfg.BudgetSeconds > 0:
-		return []int{2, 3, 5, 7, 10}
-	}
-	return []int{defaultSeeds}
-}
-
-// settle chooses networks out of pool (the first are the best spread), seeds,
-// epochs and images. budget is in seconds, 0 for none; all is the number of
-// training images there are.
-func (p *Plan) settle(cfg *Config, pool []Network, all int, budget float64, workers int) error {
-	if cfg.TrainImages > all {
-		return fmt.Errorf("search: %d training images are wanted, but %s has %d", cfg.TrainImages, cfg.Data, all)
-	}
-	design := func(networks, seeds int) {
-		p.Networks = pool[:min(networks, len(pool))]
-		p.Rungs = []Rung{{Networks: len(p.Networks), Seeds: seedsFrom(cfg.Seed, seeds)}}
-		for i := range p.Finals {
-			p.Finals[i].Seeds = seedsFrom(cfg.Seed, seeds)
+// wanted is the design with what the user gave in place.
+func (d design) wanted(cfg *Config) design {
+	for _, v := range []struct {
+		to   *int
+		from int
+	}{
+		{&d.networks, cfg.Networks}, {&d.seeds, cfg.Seeds}, {&d.noiseSeeds, cfg.NoiseSeeds},
+		{&d.finalists, cfg.Finalists}, {&d.freshSeeds, cfg.FreshSeeds}, {&d.finalSeeds, cfg.FinalSeeds},
+	} {
+		if v.from > 0 {
+			*v.to = v.from
 		}
 	}
-	defer func() { p.Rungs[0].Epochs = p.Epochs }()
-	var nets, seeds int
-	for _, n := range networkChoices(cfg) {
-		for _, s := range seedChoices(cfg) {
-			design(n, s)
-			p.Epochs, p.TrainImages = cfg.Epochs, cfg.TrainImages
-			if budget == 0 {
-				if p.Epochs == 0 {
-					p.Epochs = defaultEpochs
-				}
-				if p.TrainImages == 0 {
-					p.TrainImages = all
-				}
-				return nil
-			}
-			fits := p.lengthen(all, budget, workers)
-			full := fits && p.Epochs*p.TrainImages >= fullEpochs*all
-			fixed := fits && cfg.Epochs > 0 && cfg.TrainImages > 0
-			if nets == 0 || ((full || fixed) && len(p.Networks)*s > min(nets, len(pool))*seeds) {
-				nets, seeds = n, s
+	if cfg.Exhaustive && cfg.Seeds == 0 {
+		d.seeds = d.freshSeeds
+	}
+	return d
+}
+
+// planner fills in what the user left open.
+type planner struct {
+	*Plan
+	cfg     *Config
+	pool    []Network // candidates, the first are the best spread
+	finals  []Final   // all the user asks for
+	all     int       // training images there are
+	budget  float64   // seconds for the trials; 0: none
+	workers int
+	listed  bool // all of the pool are asked for, however many
+}
+
+// design lays the plan out, but for its length.
+func (p *planner) design(d design, factors int) {
+	if p.listed && p.cfg.Networks == 0 {
+		d.networks = len(p.pool)
+	}
+	p.Networks = p.pool[:min(d.networks, len(p.pool))]
+	p.Finalists = min(d.finalists, (p.choices()+1)/2)
+	p.NoiseSeeds = seedsFrom(p.cfg.Seed, d.noiseSeeds)
+	p.FreshSeeds = seedsFrom(p.cfg.Seed+firstFreshSeed, d.freshSeeds)
+	p.Finals = nil
+	for i, f := range p.finals {
+		f.Seeds = []uint64{}
+		if i < factors {
+			f.Seeds = seedsFrom(p.cfg.Seed+firstFinalSeed, d.finalSeeds)
+		}
+		p.Finals = append(p.Finals, f)
+	}
+	p.Rungs = []Rung{{Seeds: seedsFrom(p.cfg.Seed, d.seeds)}}
+}
+
+// length gives the trainings their length and divides it into rungs.
+func (p *planner) length(epochs, images int) {
+	p.Epochs, p.TrainImages = epochs, images
+	seeds := p.Rungs[0].Seeds
+	eta := p.cfg.Eta
+	if eta == 0 {
+		eta = defaultEta
+	}
+	rungs := p.cfg.Rungs
+	switch {
+	case p.cfg.Exhaustive:
+		rungs = 1
+	case rungs == 0:
+		// Two where there is any room, more where the first is not too short.
+		rungs = 1
+		for n := 2; n <= mostRungs; n++ {
+			if ascends(epochs, eta, n) && (n == 2 || rungEpochs(epochs, eta, n-1) >= shortestRung) {
+				rungs = n
 			}
 		}
 	}
-	design(nets, seeds)
-	p.Epochs, p.TrainImages = cfg.Epochs, cfg.TrainImages
-	if p.lengthen(all, budget, workers) {
-		return nil
+	p.Rungs = make([]Rung, rungs)
+	enter := p.choices()
+	for k := range p.Rungs {
+		p.Rungs[k] = Rung{Epochs: max(1, rungEpochs(epochs, eta, rungs-1-k)), Networks: enter, Seeds: seeds}
+		if k == 0 {
+			p.Rungs[k].Networks = len(p.Networks)
+		}
+		enter = min(enter, max(p.Finalists+1, (enter+eta-1)/eta))
 	}
-	need := p.forecast(workers).Seconds
-	return fmt.Errorf("search: the budget is too short: %d networks x %d seeds x %d epochs of %d images and the validation would take about %s, the budget leaves %s; give more, or fewer --networks, --seeds, --epochs or --train-images",
-		len(p.Networks), len(p.Rungs[0].Seeds), p.Epochs, p.TrainImages, roundSeconds(need), roundSeconds(max(budget, 0)))
 }
 
-// lengthen chooses the epochs and images that are zero, as much as fits the
-// budget, and reports whether even the least does.
-func (p *Plan) lengthen(all int, budget float64, workers int) bool {
-	fits := func() bool {
-		p.Rungs[0].Epochs = p.Epochs
-		return p.forecast(workers).Seconds <= budget
+// rungEpochs is the length of a rung that so many follow.
+func rungEpochs(epochs, eta, follow int) int {
+	return int(math.Round(float64(epochs) / math.Pow(float64(eta), float64(follow))))
+}
+
+// ascends reports whether so many rungs differ in length, the first at least
+// one epoch.
+func ascends(epochs, eta, rungs int) bool {
+	last := 0
+	for k := range rungs {
+		e := rungEpochs(epochs, eta, rungs-1-k)
+		if e <= last {
+			return false
+		}
+		last = e
 	}
+	return true
+}
+
+// settle chooses what the user left open.
+func (p *planner) settle() error {
+	if p.cfg.TrainImages > p.all {
+		return fmt.Errorf("search: %d training images are wanted, but %s has %d", p.cfg.TrainImages, p.cfg.Data, p.all)
+	}
+	if p.budget == 0 {
+		p.design(plain.wanted(p.cfg), len(p.finals))
+		epochs, images := p.cfg.Epochs, p.cfg.TrainImages
+		if epochs == 0 {
+			epochs = defaultEpochs
+		}
+		if images == 0 {
+			images = p.all
+		}
+		p.length(epochs, images)
+		return p.rungsFit()
+	}
+	enough := func() bool { return p.Epochs*p.TrainImages >= fullEpochs*p.all }
+	if p.cfg.Epochs > 0 && p.cfg.TrainImages > 0 {
+		enough = func() bool { return true }
+	}
+	best := designs[0]
+	for _, d := range designs[1:] {
+		// The poorest but one has to leave trainings of a length that can be
+		// called one, richer ones trainings in full.
+		p.design(d.wanted(p.cfg), len(p.finals))
+		if p.lengthen() && (enough() || d.networks <= plain.networks && p.Epochs*p.TrainImages >= fewestEpochs*p.all) {
+			best = d
+		}
+	}
+	for factors := len(p.finals); ; factors-- {
+		p.design(best.wanted(p.cfg), factors)
+		fits := p.lengthen()
+		short := p.Epochs*p.TrainImages < min(shortestTraining, fewestEpochs*p.all) && !(p.cfg.Epochs > 0 && p.cfg.TrainImages > 0)
+		if fits && !short || factors <= 1 {
+			if fits {
+				return p.rungsFit()
+			}
+			need := p.forecast(p.workers).Seconds
+			return fmt.Errorf("search: the budget is too short: %d networks in %s, %d epochs of %d images and the validation would take about %s, the budget leaves %s; give more, or fewer --networks, --epochs, --train-images or factors to --validate at",
+				len(p.Networks), plural(len(p.Rungs), "rung"), p.Epochs, p.TrainImages, roundSeconds(need), roundSeconds(max(p.budget, 0)))
+		}
+	}
+}
+
+// rungsFit reports rungs asked for that the epochs have no room for.
+func (p *planner) rungsFit() error {
+	for k := 1; k < len(p.Rungs); k++ {
+		if p.Rungs[k].Epochs <= p.Rungs[k-1].Epochs {
+			return fmt.Errorf("search: %d epochs have no room for %d rungs: rung %d would have %d epochs, the one before %d", p.Epochs, len(p.Rungs), k, p.Rungs[k].Epochs, p.Rungs[k-1].Epochs)
+		}
+	}
+	return nil
+}
+
+// lengthen chooses the epochs and images that the user left open, as much as
+// fits the budget, and reports whether even the least does.
+func (p *planner) lengthen() bool {
+	fits := func() bool { return p.forecast(p.workers).Seconds <= p.budget }
+	epochs, images := p.cfg.Epochs, p.cfg.TrainImages
 	// most is the largest value below which all fit, at least 1.
 	most := func(limit int, set func(int)) {
 		k := sort.Search(limit, func(i int) bool { set(i + 1); return !fits() })
 		set(max(k, 1))
 	}
-	epochs := func(k int) { p.Epochs = k }
-	images := func(k int) { p.TrainImages = min(k*imageStep, all) }
-	steps := (all + imageStep - 1) / imageStep
-	least := min(fewestImages, all)
+	setEpochs := func(k int) { epochs = k; p.length(epochs, images) }
+	setImages := func(k int) { images = min(k*imageStep, p.all); p.length(epochs, images) }
+	steps := (p.all + imageStep - 1) / imageStep
+	least := min(fewestImages, p.all)
 	switch {
-	case p.Epochs > 0 && p.TrainImages > 0:
-	case p.Epochs > 0:
-		most(steps, images)
-		p.TrainImages = max(p.TrainImages, least)
-	case p.TrainImages > 0:
-		most(mostEpochs, epochs)
+	case epochs > 0 && images > 0:
+	case epochs > 0:
+		most(steps, setImages)
+		images = max(images, least)
+	case images > 0:
+		most(mostEpochs, setEpochs)
 	default:
-		p.TrainImages = all
-		most(mostEpochs, epochs)
-		if p.Epochs < fewestEpochs {
-			p.Epochs = fewestEpochs
-			most(steps, images)
-			p.TrainImages = max(p.TrainImages, least)
+		images = p.all
+		most(mostEpochs, setEpochs)
+		if epochs < fewestEpochs {
+			epochs = fewestEpochs
+			most(steps, setImages)
+			images = max(images, least)
 		}
 	}
+	p.length(epochs, images)
 	return fits()
 }
 

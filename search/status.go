@@ -1,9 +1,6 @@
 package search
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // TrialState is where a trial stands.
 type TrialState uint8
@@ -26,6 +23,7 @@ type TrialStatus struct {
 	State    TrialState
 	Progress Progress
 	Accuracy float64       // on the validation images: so far, or the outcome's
+	Stopped  int           // the epoch after which it was given up for hopeless
 	Left     time.Duration // of a running trial: forecast
 }
 
@@ -34,9 +32,10 @@ type Status struct {
 	Trials  []TrialStatus // those known so far, in the order they are taken up
 	Done    int           // ended
 	Paused  bool          // by a command
-	Total   int           // the chosen ratio's trials included, known or not
+	Total   int           // those of networks included that are still to be chosen
 	Elapsed time.Duration // of this process
 	Left    time.Duration // forecast, corrected by what the trials so far took
+	Compute time.Duration // the same, summed over the trials: what is left to pay
 	Spent   time.Duration // wall-clock in this and earlier processes, pauses left out
 	Budget  time.Duration // for that; 0: none
 }
@@ -47,62 +46,45 @@ func (r *runner) snapshot() *Status {
 	defer r.mu.Unlock()
 	p := r.res.Plan
 	jobs := r.res.jobs()
-	st := &Status{Elapsed: time.Since(r.began), Total: len(jobs)}
-	// The seconds that each trial still takes, laid out over the workers.
-	scale := 1.0
-	if r.hoped > 0 {
-		scale = r.spent / r.hoped
+	unknown := r.res.unknown()
+	st := &Status{
+		Total: len(jobs) + len(unknown), Paused: r.res.Paused, Elapsed: r.opt.now().Sub(r.began),
+		Spent: duration(r.spent()), Budget: duration(r.res.budget()),
 	}
+	// The seconds that each trial still takes, laid out over the workers.
+	slow := r.slowness()
 	var busy, waiting []float64
 	for _, j := range jobs {
 		t := TrialStatus{ID: j.id(), Network: j.net, Seed: j.seed, Phase: j.phase, Rung: j.rung, Epochs: j.epochs}
-		whole := scale * p.seconds(&j)
+		whole := slow * p.seconds(&j)
 		res, run := r.res.Trials[j.id()], r.status[j.id()]
 		switch {
 		case res != nil && res.Outcome != nil:
 			t.State, t.Progress.Done, t.Accuracy = Finished, 1, res.Outcome.Validation.Accuracy()
+			t.Stopped = res.Outcome.Stopped
+			st.Done++
 		case res != nil && res.Error != "":
 			t.State, t.Progress.Done = Failed, 1
+			st.Done++
 		case run != nil:
 			t.State, t.Progress, t.Accuracy = Running, run.Progress, run.Accuracy
-			left := whole * (1 - run.Done)
-			if did := run.Done - run.started; did > 0.1 {
-				left = time.Since(run.since).Seconds() * (1 - run.Done) / did
-			}
+			left := run.left(r.opt.now().Sub(run.since).Seconds(), whole)
 			busy = append(busy, left)
-			t.Left = time.Duration(left * float64(time.Second))
+			t.Left = duration(left)
+			st.Compute += t.Left
 		default:
 			waiting = append(waiting, whole)
 		}
-		if t.State == Finished || t.State == Failed {
-			st.Done++
-		}
 		st.Trials = append(st.Trials, t)
 	}
-	for i := range p.Finals {
-		if r.res.Choice == nil {
-			for _, seed := range p.Finals[i].Seeds {
-				st.Total++
-				waiting = append(waiting, scale*p.seconds(&job{&p.Finals[i].Networks[0], PhaseFinal, 0, p.Epochs, seed}))
-			}
-		}
+	for _, j := range unknown {
+		waiting = append(waiting, slow*p.seconds(&j))
 	}
-	st.Left = time.Duration(makespan(append(busy, waiting...), r.opt.Workers) * float64(time.Second))
+	for _, s := range waiting {
+		st.Compute += duration(s)
+	}
+	st.Left = duration(makespan(append(busy, waiting...), r.opt.Workers))
 	return st
 }
 
-// makespan is when the last of the given stretches of work ends, each taken
-// up in turn by the worker that is free first.
-func makespan(work []float64, workers int) float64 {
-	free := make([]float64, workers)
-	for _, s := range work {
-		w := 0
-		for i := range free {
-			if free[i] < free[w] {
-				w = i
-			}
-		}
-		free[w] += s
-	}
-	return slices.Max(free)
-}
+func duration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }

@@ -59,13 +59,18 @@ type Job struct {
 	CheckpointSteps int
 	Keep            int // newest checkpoints that stay; 0: 2
 
+	// Stop, if there is one, is asked after every epoch but the last whether to
+	// end the run there. It must say the same of the same epoch: a run that
+	// goes on asks again.
+	Stop func(EpochRecord) bool
+
 	Observer Observer
 }
 
 // Result is a finished run.
 type Result struct {
 	Weights *weights.Set  // the moving average where the recipe has one
-	Epochs  []EpochRecord // every epoch
+	Epochs  []EpochRecord // every epoch; fewer than the recipe's where Stop ended the run
 	Steps   int
 	Elapsed time.Duration // of training and validation, over all resumed parts
 }

@@ -145,7 +145,7 @@ func run(ctx context.Context, job Job, start func(*folder, Stage) (stepper, erro
 	if l.Observer.Start != nil {
 		l.Observer.Start(l.progress())
 	}
-	for l.Evaluated < r.Epochs {
+	for l.Evaluated < r.Epochs && !l.hopeless() {
 		if l.Evaluated < l.step/l.perEpoch {
 			err = l.endEpoch(ctx)
 		} else {
@@ -278,6 +278,13 @@ func (l *loop) trainStep(ctx context.Context) error {
 		return nil
 	}
 	return l.save()
+}
+
+// hopeless reports whether Stop ends the run after the epoch that has just
+// ended.
+func (l *loop) hopeless() bool {
+	n := len(l.epochs)
+	return l.Stop != nil && n > 0 && l.Evaluated == n && l.step == n*l.perEpoch && l.Stop(l.epochs[n-1])
 }
 
 // endEpoch validates and records an epoch whose steps are done.

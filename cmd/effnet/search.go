@@ -33,10 +33,13 @@ type searchCmd struct {
 
 	out                     string
 	resume, json            bool
-	factor                  float64
-	validate                []float64
-	tolerance               float64
+	factor, tolerance       float64
 	networks, seeds, epochs int
+	eta, rungs              int
+	exhaustive, sweep       bool
+	noiseSeeds, finalists   int
+	freshSeeds, finalSeeds  int
+	validate                []float64
 	trainImages             int
 	seed                    uint64
 	budget                  time.Duration
@@ -51,13 +54,16 @@ func newSearchCmd() *cobra.Command {
 		Use:   "search BASE --data DATA --out RUN | --resume RUN",
 		Short: "Find the balance of depth, width and resolution for a base network by trials",
 		Long: `Search finds how a network is best grown. It enumerates the networks that cost
---factor times BASE, trains a well-spread few of them with common seeds, takes
-the best ratio of depth, width and resolution, and compares it with growing a
-single dimension, and with EfficientNet-B0's ratio, at each of --validate times
-the cost, on test images that nothing before looked at.
+--factor times BASE and trains a well-spread few of them briefly, the best of
+these for longer, and the best of those again on fresh seeds (successive
+halving). The ratio of depth, width and resolution that comes out is compared
+with growing a single dimension, with EfficientNet-B0's ratio and with fast
+scaling, at each of --validate times the cost, on test images that nothing
+before looked at.
 
-A forecast comes first. With --budget, networks, seeds, epochs and training
-images are chosen to fit it; what is given on the command line stays as given.
+A forecast comes first. With --budget, how much is done is chosen to fit it, and
+fitted again to the time left as the search goes on; what is given on the
+command line stays as given.
 Everything that happens goes to RUN/ledger.jsonl; RUN/report.html tells it with
 figures. A search that was stopped goes on with 'effnet search --resume RUN',
 repeats no finished trial, and ends with the same bits.`,
@@ -74,15 +80,23 @@ repeats no finished trial, and ends with the same bits.`,
 	f.StringVar(&s.out, "out", "", "run `folder`")
 	f.BoolVar(&s.resume, "resume", false, "go on with a search that was stopped")
 	f.Float64Var(&s.factor, "factor", 2, "cost of the explored networks over the base's")
-	f.Float64SliceVar(&s.validate, "validate", []float64{4}, "costs of the compared networks over the base's, 0 for no comparison")
 	f.Float64Var(&s.tolerance, "tolerance", 0.08, "how far realised costs may be from the factor, as a `share` of it")
 	s.candidates.register(f)
 	f.DurationVar(&s.budget, "budget", 0, "wall-clock `time` to fit the search into, such as 10m")
 	f.IntVar(&s.networks, "networks", 0, "explored networks at most (default: 16, or as the budget holds)")
-	f.IntVar(&s.seeds, "seeds", 0, "trainings of each network (default: 2, or as the budget holds)")
-	f.IntVar(&s.epochs, "epochs", 0, "passes over the training images (default: 5, or as the budget holds)")
+	f.IntVar(&s.epochs, "epochs", 0, "passes over the training images in full length (default: 9, or as the budget holds)")
+	f.IntVar(&s.eta, "eta", 0, "a rung promotes one network in so many, to so many times the epochs (default: 3)")
+	f.IntVar(&s.rungs, "rungs", 0, "rungs of successive halving (default: as the epochs have room for)")
+	f.BoolVar(&s.exhaustive, "exhaustive", false, "train every network in full length: one rung")
+	f.IntVar(&s.seeds, "seeds", 0, "trainings of each network of a rung (default: 1; exhaustive: as many as --fresh-seeds)")
+	f.IntVar(&s.noiseSeeds, "noise-seeds", 0, "trainings of the base that measure the noise (default: 3, or as the budget holds)")
+	f.IntVar(&s.finalists, "finalists", 0, "networks of the last rung that are trained again (default: 3, or as the budget holds)")
+	f.IntVar(&s.freshSeeds, "fresh-seeds", 0, "trainings of each finalist (default: 3, or as the budget holds)")
+	f.BoolVar(&s.sweep, "sweep", false, "sweep the width at several depths and resolutions, too")
+	f.Float64SliceVar(&s.validate, "validate", []float64{2, 4, 8}, "costs of the compared networks over the base's, 0 for no comparison (shrinking: the factor)")
+	f.IntVar(&s.finalSeeds, "final-seeds", 0, "trainings of each network compared (default: 3, or as the budget holds)")
 	f.IntVar(&s.trainImages, "train-images", 0, "training `images` of every trial (default: all, or as the budget holds)")
-	f.Uint64Var(&s.seed, "seed", 1, "the first of the seeds, which follow on one another")
+	f.Uint64Var(&s.seed, "seed", 1, "the first of the seeds; rungs, fresh seeds and comparison have a range of their own each")
 	f.IntVar(&s.threads, "threads", 0, "threads in all (default: all); does not change the result")
 	f.IntVar(&s.workers, "workers", 0, "trials at a time (default: one a thread); does not change the result")
 	s.memory.base = 1024
@@ -182,10 +196,18 @@ func (s *searchCmd) settle(args []string) (*search.Config, *arch.Spec, *dataset.
 		name string
 		to   *int
 		from int
-	}{{"networks", &cfg.Networks, s.networks}, {"seeds", &cfg.Seeds, s.seeds}, {"epochs", &cfg.Epochs, s.epochs}, {"train-images", &cfg.TrainImages, s.trainImages}} {
+	}{{"networks", &cfg.Networks, s.networks}, {"seeds", &cfg.Seeds, s.seeds}, {"epochs", &cfg.Epochs, s.epochs}, {"train-images", &cfg.TrainImages, s.trainImages},
+		{"eta", &cfg.Eta, s.eta}, {"rungs", &cfg.Rungs, s.rungs}, {"noise-seeds", &cfg.NoiseSeeds, s.noiseSeeds}, {"finalists", &cfg.Finalists, s.finalists},
+		{"fresh-seeds", &cfg.FreshSeeds, s.freshSeeds}, {"final-seeds", &cfg.FinalSeeds, s.finalSeeds}} {
 		if set(v.name) {
 			*v.to = v.from
 		}
+	}
+	if set("exhaustive") {
+		cfg.Exhaustive = s.exhaustive
+	}
+	if set("sweep") {
+		cfg.Sweep = s.sweep
 	}
 	if set("validate") {
 		if cfg.ValidateFactors = s.validate; len(s.validate) == 1 && s.validate[0] == 0 {

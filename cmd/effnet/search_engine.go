@@ -79,6 +79,9 @@ func (t *searchTrainer) train(ctx context.Context, trial *search.Trial, progress
 		acc = *e.ValAccuracy
 		moment(p)
 	}}
+	if len(trial.Floor) > 0 {
+		job.Stop = func(e train.EpochRecord) bool { return *e.ValAccuracy < trial.Floor[e.Epoch-1] }
+	}
 	res, err := trainModel(ctx, job)
 	switch {
 	case ctx.Err() != nil:
@@ -90,7 +93,10 @@ func (t *searchTrainer) train(ctx context.Context, trial *search.Trial, progress
 	}
 	out := &search.Outcome{
 		Validation: search.Score{Correct: int(math.Round(res.Val.Accuracy * float64(res.Val.Images))), Total: res.Val.Images},
-		Model:      train.ModelFile,
+		Model:      train.ModelFile, Kernel: t.kernel,
+	}
+	if n := len(res.Epochs); n < trial.Epochs {
+		out.Stopped = n
 	}
 	for _, e := range res.Epochs {
 		out.Curve = append(out.Curve, search.Point{Epoch: e.Epoch, Loss: e.TrainLoss, Accuracy: *e.ValAccuracy})

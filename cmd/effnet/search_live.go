@@ -49,19 +49,20 @@ func (l *searchLive) planned(p *search.Plan, st *search.Status) {
 		fmt.Fprintf(l.w, "note      %s\n", p.Note)
 	}
 	for _, v := range p.Finals {
+		if len(v.Seeds) == 0 {
+			fmt.Fprintf(l.w, "validate  not at %gx the base's cost: the budget has no room for it\n", v.Factor)
+			continue
+		}
 		var names []string
 		for i := range v.Networks {
 			names = append(names, v.Networks[i].ID)
 		}
 		fmt.Fprintf(l.w, "validate  %s and the chosen ratio, at a realised cost near %.2fx\n", strings.Join(names, ", "), v.Target)
 	}
-	f := p.Forecast
-	fmt.Fprintf(l.w, "trials    %d: every network with %s, %s\n", f.Trials, plural(len(p.Rungs[0].Seeds), "seed"), plural(p.Epochs, "epoch"))
-	line := fmt.Sprintf("forecast  %s, %s at a time on %s; %s in all", duration(seconds(f.Seconds)), plural(l.workers, "trial"), plural(l.workers*l.threads, "thread"), scaled(f.FLOPs, 1000, " FLOP", " kFLOP", " MFLOP", " GFLOP", " TFLOP", " PFLOP"))
+	l.forecast(p)
 	if l.cfg.BudgetSeconds > 0 {
-		line += fmt.Sprintf(" (budget %s)", duration(seconds(l.cfg.BudgetSeconds)))
+		fmt.Fprintf(l.w, "budget    %s\n", duration(seconds(l.cfg.BudgetSeconds)))
 	}
-	fmt.Fprintln(l.w, line)
 	if st.Done > 0 {
 		fmt.Fprintf(l.w, "going on: %d of %d trials have ended before, %s left\n", st.Done, st.Total, duration(st.Left))
 	}
@@ -69,6 +70,39 @@ func (l *searchLive) planned(p *search.Plan, st *search.Status) {
 		l.said[t.ID] = t.State == search.Finished || t.State == search.Failed
 	}
 	fmt.Fprintln(l.w)
+}
+
+// forecast prints what each phase is expected to take.
+func (l *searchLive) forecast(p *search.Plan) {
+	f := &p.Forecast
+	t := newTable("phase", ">trials", ">epochs", ">compute", ">trial time")
+	add := func(name string, trials int, epochs string, flops, compute float64) {
+		t.add(name, fmt.Sprint(trials), epochs, flop(flops), duration(seconds(compute)))
+	}
+	for _, part := range f.Parts {
+		name := string(part.Phase)
+		switch {
+		case part.Phase == search.PhaseRung:
+			name = fmt.Sprintf("rung %d", part.Rung+1)
+		case part.Phase == search.PhaseFinal && part.Factor == 1:
+			name = "final, base"
+		case part.Phase == search.PhaseFinal:
+			name = fmt.Sprintf("final, %gx", part.Factor)
+		}
+		add(name, part.Trials, fmt.Sprint(part.Epochs), part.FLOPs, part.Compute)
+	}
+	add("all", f.Trials, "", f.FLOPs, f.Compute)
+	fmt.Fprintf(l.w, "\n%s\n", t.String())
+	fmt.Fprintf(l.w, "forecast  %s, %s at a time on %s\n", duration(seconds(f.Seconds)), plural(l.workers, "trial"), plural(l.workers*l.threads, "thread"))
+	if x := f.Explore(); x > 0 && !l.cfg.Exhaustive {
+		fmt.Fprintf(l.w, "economy   the ratio is found with %s, a grid of all candidates in full length on as many seeds would take %s, %.1f times as much\n",
+			flop(x), flop(f.Exhaustive), f.Exhaustive/x)
+	}
+}
+
+// flop writes a number of floating-point operations.
+func flop(x float64) string {
+	return scaled(x, 1000, " FLOP", " kFLOP", " MFLOP", " GFLOP", " TFLOP", " PFLOP")
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }

@@ -44,6 +44,7 @@ type trainJob struct {
 	CheckpointSteps int           // above 0: instead of CheckpointEvery
 	Keep            int           // newest checkpoints that stay; 0: 2
 
+	Stop     func(train.EpochRecord) bool // after an epoch: whether to end there
 	Observer train.Observer
 }
 
@@ -90,7 +91,7 @@ func trainModel(ctx context.Context, job trainJob) (*trainOutcome, error) {
 	}
 	run := train.Job{
 		Start: job.Weights, Config: cfg, Source: src, Labels: job.Data.Classes, Threads: threads, Memory: limit,
-		Dir: job.Dir, CheckpointEvery: job.CheckpointEvery, CheckpointSteps: job.CheckpointSteps, Keep: job.Keep, Observer: job.Observer,
+		Dir: job.Dir, CheckpointEvery: job.CheckpointEvery, CheckpointSteps: job.CheckpointSteps, Keep: job.Keep, Stop: job.Stop, Observer: job.Observer,
 	}
 	if parts.val != nil {
 		run.Evaluate = func(ctx context.Context, w *weights.Set) (train.Eval, error) { return evaluate(ctx, w, parts.val) }

@@ -137,18 +137,6 @@ func parts(r *search.Result) []Part {
 // whose entrants are not settled it is the most there can be.
 func planned(r *search.Result, k key) int {
 	p := r.Plan
-	fresh, sweep := p.FreshSeeds, true
-	seeds := func(i int) int { return len(p.Finals[i].Seeds) }
-	if n := len(r.Replans); n > 0 {
-		last := &r.Replans[n-1]
-		fresh, sweep = last.FreshSeeds, last.Sweep
-		seeds = func(i int) int {
-			if i >= len(last.FinalSeeds) {
-				return 0
-			}
-			return len(last.FinalSeeds[i])
-		}
-	}
 	switch k.phase {
 	case search.PhaseNoise:
 		return len(p.NoiseSeeds)
@@ -161,17 +149,14 @@ func planned(r *search.Result, k key) int {
 		}
 		return nets * len(p.Rungs[k.index].Seeds)
 	case search.PhaseRerun:
-		return p.Finalists * len(fresh)
+		return p.Finalists * len(p.FreshSeeds)
 	case search.PhaseSweep:
-		if !sweep {
-			return 0
-		}
 		return len(p.Sweep) * len(p.SweepSeeds)
 	}
 	if k.index < 0 {
 		most := 0
 		for i := range p.Finals {
-			most = max(most, seeds(i))
+			most = max(most, len(p.Finals[i].Seeds))
 		}
 		return most
 	}
@@ -179,7 +164,7 @@ func planned(r *search.Result, k key) int {
 	if r.Choice == nil || k.index < len(r.Choice.Compounds) && r.Choice.Compounds[k.index].Network != nil {
 		nets++ // the chosen ratio's
 	}
-	return nets * seeds(k.index)
+	return nets * len(p.Finals[k.index].Seeds)
 }
 
 // best looks for the highest mean accuracy in the furthest part that has
