@@ -30,6 +30,7 @@ type searchCmd struct {
 	recipe     recipeFlags
 	queue      queueFlags
 	candidates candidateFlags
+	ui         uiFlags
 
 	out                     string
 	resume, json            bool
@@ -103,6 +104,7 @@ repeats no finished trial, and ends with the same bits.`,
 	f.Var(&s.memory, "memory", "limit of the memory of each trial, as of 'effnet train'")
 	f.BoolVar(&s.json, "json", false, "print the result as JSON")
 	f.DurationVar(&s.checkpointEvery, "checkpoint-every", 30*time.Second, "`time` between a trial's checkpoints; every epoch ends with one, too")
+	s.ui.register(f)
 	s.queue.register(f)
 	s.recipe.register(f, "epochs", "seed")
 	return s.Command
@@ -119,6 +121,9 @@ func (s *searchCmd) run(args []string) error {
 		return usagef("search: --threads, --workers and --budget cannot be negative, --checkpoint-every must be above 0")
 	}
 	if err := s.queue.check(s.Flags()); err != nil {
+		return err
+	}
+	if err := s.ui.check(s.Flags()); err != nil {
 		return err
 	}
 	cfg, base, data, err := s.settle(args)
@@ -145,7 +150,14 @@ func (s *searchCmd) run(args []string) error {
 		return err
 	}
 	live.workers, live.threads = opt.Workers, opt.Threads
+	show, err := showSearch(s.out, &s.ui, s.ErrOrStderr(), &opt)
+	if err != nil {
+		trials.close()
+		return err
+	}
+	defer show.close()
 	res, err := search.Run(s.Context(), s.out, *cfg, *base, trials.engine(), opt)
+	show.ended(err == nil)
 	live.close()
 	trials.close()
 	if err != nil {

@@ -71,12 +71,16 @@ func (t *searchTrainer) job(spec arch.Spec, images int, splitSeed uint64, epochs
 func (t *searchTrainer) train(ctx context.Context, trial *search.Trial, progress func(search.Progress)) (*search.Outcome, error) {
 	job := t.job(trial.Spec, trial.TrainImages, trial.SplitSeed, trial.Epochs, trial.Seed, trial.Threads)
 	job.Dir, job.CheckpointEvery = trial.Dir, t.checkpointEvery
-	acc := 0.0
+	epoch, acc := 0, 0.0
 	moment := func(p train.Progress) {
-		progress(search.Progress{Done: float64(p.Step) / float64(p.Steps), Epoch: p.Step * p.Epochs / p.Steps, Accuracy: acc, Rate: p.ImagesPerSecond})
+		progress(search.Progress{Done: float64(p.Step) / float64(p.Steps), Epoch: epoch, Accuracy: acc, Rate: p.ImagesPerSecond})
 	}
-	job.Observer = train.Observer{Start: moment, Step: moment, Epoch: func(e train.EpochRecord, p train.Progress) {
-		acc = *e.ValAccuracy
+	start := func(p train.Progress) {
+		epoch = p.Step * p.Epochs / p.Steps
+		moment(p)
+	}
+	job.Observer = train.Observer{Start: start, Step: moment, Epoch: func(e train.EpochRecord, p train.Progress) {
+		epoch, acc = e.Epoch, *e.ValAccuracy
 		moment(p)
 	}}
 	if len(trial.Floor) > 0 {

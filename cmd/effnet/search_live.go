@@ -3,13 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
-
-	"golang.org/x/term"
 
 	"effnet/arch"
 	"effnet/search"
@@ -18,24 +14,18 @@ import (
 // searchLive shows how a search gets on: a table redrawn in place on a
 // terminal, a line for every trial elsewhere.
 type searchLive struct {
-	w                io.Writer
+	*screen
 	cfg              *search.Config
 	base             *arch.Spec
 	workers, threads int
 
-	mu    sync.Mutex
-	term  *os.File // nil where w is no terminal
-	drawn int      // lines of the table on the terminal
-	said  map[string]bool
-	last  time.Time // of the last plain line
+	mu   sync.Mutex
+	said map[string]bool
+	last time.Time // of the last plain line
 }
 
 func newSearchLive(w io.Writer, cfg *search.Config, base *arch.Spec) *searchLive {
-	l := &searchLive{w: w, cfg: cfg, base: base, said: map[string]bool{}, last: time.Now()}
-	if isTerminal(w) {
-		l.term = w.(*os.File)
-	}
-	return l
+	return &searchLive{screen: newScreen(w), cfg: cfg, base: base, said: map[string]bool{}, last: time.Now()}
 }
 
 // planned prints the forecast.
@@ -126,7 +116,12 @@ func (l *searchLive) status(st *search.Status) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.term != nil {
-		l.draw(st)
+		width, height := l.size()
+		lines := l.lines(st, height)
+		for i := range lines {
+			lines[i] = clip(lines[i], width-1)
+		}
+		l.draw(lines)
 		return
 	}
 	for _, t := range st.Trials {
@@ -149,45 +144,10 @@ func (l *searchLive) status(st *search.Status) {
 	}
 }
 
-// clear takes the table off the terminal.
-func (l *searchLive) clear() {
-	if l.term != nil && l.drawn > 0 {
-		fmt.Fprintf(l.w, "\x1b[%dA\x1b[J", l.drawn)
-		l.drawn = 0
-	}
-}
-
 func (l *searchLive) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.clear()
-}
-
-// draw replaces the table on the terminal by the present one.
-func (l *searchLive) draw(st *search.Status) {
-	width, height, err := term.GetSize(int(l.term.Fd()))
-	if err != nil || width < 20 || height < 4 {
-		width, height = 80, 24
-	}
-	lines := l.lines(st, height-2)
-	var b strings.Builder
-	if l.drawn > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA", l.drawn)
-	}
-	for _, line := range lines {
-		fmt.Fprintf(&b, "\x1b[2K%s\n", clip(line, width-1))
-	}
-	b.WriteString("\x1b[J")
-	l.drawn = len(lines)
-	io.WriteString(l.w, b.String())
-}
-
-// clip cuts a line to a width in characters.
-func clip(s string, width int) string {
-	if utf8.RuneCountInString(s) <= width {
-		return s
-	}
-	return string([]rune(s)[:max(width-1, 0)]) + "…"
 }
 
 // lines are the table, at most height of them: where networks are too many,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -107,8 +108,12 @@ func (r *Recorder) trial(t *search.TrialStatus) Trial {
 	for len(c) > 0 && c[len(c)-1].Epoch > p.Epoch { // it went back to a checkpoint
 		c = c[:len(c)-1]
 	}
-	if p.Epoch > 0 && p.Accuracy > 0 && (len(c) == 0 || c[len(c)-1].Epoch < p.Epoch) {
+	switch n := len(c); {
+	case p.Epoch == 0 || p.Accuracy == 0:
+	case n == 0 || c[n-1].Epoch < p.Epoch:
 		c = append(c, search.Point{Epoch: p.Epoch, Accuracy: p.Accuracy})
+	case c[n-1].Accuracy != p.Accuracy: // what was there was of an earlier attempt
+		c = append(slices.Clip(c[:n-1]), search.Point{Epoch: p.Epoch, Accuracy: p.Accuracy})
 	}
 	r.curves[t.ID] = c
 	return Trial{
