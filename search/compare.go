@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
@@ -217,9 +218,12 @@ func (d *imageDraw) noise(picked []int, r *rand.Rand) float64 {
 }
 
 // bootstrapDifference is the percentile interval of the mean difference, the
-// seeds and the test images being drawn again together. Below pairedSeeds
-// seeds there are too few to draw from: the seeds' part then comes from the
-// pooled noise, uncertain as its degrees of freedom say.
+// seeds and the test images being drawn again together. Of few seeds a
+// percentile interval is too narrow; its percentiles are moved out to where
+// Student's interval would have them on normal noise (Hesterberg 2015, the
+// expanded percentile interval). Below pairedSeeds seeds there are too few to
+// draw from: the seeds' part then comes from the pooled noise, uncertain as
+// its degrees of freedom say.
 func bootstrapDifference(diffs []float64, images *imageDraw, noise Noise, draws int, seed uint64) (lo, hi float64) {
 	n := len(diffs)
 	r := rand.New(rand.NewPCG(seed, 0xd1ff))
@@ -243,7 +247,12 @@ func bootstrapDifference(diffs []float64, images *imageDraw, noise Noise, draws 
 		}
 		means[i] = at + images.noise(picked, r)
 	}
-	return percentiles(means)
+	tail := (1 - level) / 2
+	if n >= pairedSeeds {
+		tail = distuv.UnitNormal.CDF(math.Sqrt(float64(n)/float64(n-1)) * tQuantile(tail, float64(n-1)))
+	}
+	slices.Sort(means)
+	return stat.Quantile(tail, stat.LinInterp, means, nil), stat.Quantile(1-tail, stat.LinInterp, means, nil)
 }
 
 // overFactors joins comparisons with one rule at several factors: the mean

@@ -112,27 +112,6 @@ func signFlip(diffs []float64, draws int, seed uint64) float64 {
 
 const exactFlips = 16
 
-// pairedBootstrap is the percentile interval, at the given level, of the mean
-// of the paired differences, resampled with replacement.
-func pairedBootstrap(diffs []float64, level float64, draws int, seed uint64) (lo, hi float64) {
-	n := len(diffs)
-	if n < 2 {
-		return math.Inf(-1), math.Inf(1)
-	}
-	r := rand.New(rand.NewPCG(seed, 0xb007))
-	means := make([]float64, draws)
-	for i := range means {
-		var sum float64
-		for range n {
-			sum += diffs[r.IntN(n)]
-		}
-		means[i] = sum / float64(n)
-	}
-	slices.Sort(means)
-	tail := (1 - level) / 2
-	return stat.Quantile(tail, stat.LinInterp, means, nil), stat.Quantile(1-tail, stat.LinInterp, means, nil)
-}
-
 // hitDifference compares two networks on the same test images. a and b hold
 // one bitset a seed, bit i set where image i was classified correctly. It
 // returns the difference of their mean accuracies and its standard error over
@@ -205,7 +184,7 @@ func expectedMax(n int) float64 {
 		return 0
 	}
 	// E[max] = integral of 1 - F(x)^n over x > 0, less that of F(x)^n over x < 0.
-	const h, lim = 1e-3, 9.0
+	const h, lim = 1e-2, 9.0
 	var sum float64
 	for x := h / 2; x < lim; x += h {
 		sum += 1 - math.Pow(distuv.UnitNormal.CDF(x), float64(n)) - math.Pow(distuv.UnitNormal.CDF(-x), float64(n))

@@ -89,28 +89,6 @@ func TestSignFlip(t *testing.T) {
 	}
 }
 
-func TestPairedBootstrap(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	covered := 0
-	const sims = 300
-	for i := range sims {
-		d := make([]float64, 30)
-		for j := range d {
-			d[j] = 0.5 + r.NormFloat64()
-		}
-		lo, hi := pairedBootstrap(d, 0.95, 400, uint64(i))
-		if lo <= 0.5 && 0.5 <= hi {
-			covered++
-		}
-	}
-	if share := float64(covered) / sims; share < 0.89 || share > 0.98 {
-		t.Errorf("95 %% intervals of 30 values cover the truth in %.1f %%", 100*share)
-	}
-	if lo, hi := pairedBootstrap([]float64{1}, 0.95, 10, 1); !math.IsInf(lo, -1) || !math.IsInf(hi, 1) {
-		t.Errorf("one value gives %v to %v", lo, hi)
-	}
-}
-
 func TestHitDifference(t *testing.T) {
 	// Ten images; a gets 0-6 right, b 0-4 and 7.
 	a, b := [][]byte{{0b01111111, 0}}, [][]byte{{0b10011111, 0}}
