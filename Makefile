@@ -4,7 +4,7 @@ BIN     := bin/effnet
 DEMO    := run-demo
 export CGO_ENABLED := 0
 
-.PHONY: all build demo test check test-purego test-avx2 test-arm64 kill fuzz bench clean data
+.PHONY: all build demo test check test-purego test-avx2 test-arm64 simulation kill fuzz bench clean data
 
 all: build
 
@@ -36,6 +36,11 @@ test-avx2:
 
 test-arm64:
 	sh scripts/test-arm64.sh
+
+# The search's decisions on 500 simulated searches of each kind: the table in
+# docs/search.md. About ten minutes on one core.
+simulation:
+	$(GO) test ./search -run 'Simulation$$' -v -sims 500 -timeout 3h
 
 # kill -9 at random instants, then resume: the result must not change by a bit.
 kill: build data

@@ -1,191 +1,328 @@
 package search
 
 import (
-	"cmp"
+	"flag"
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
+	"text/tabwriter"
+
+	"gonum.org/v1/gonum/stat/distuv"
 
 	"effnet/arch"
 )
 
-// simulate makes the analysis of a finished search whose true accuracies are
-// known, without running it: the plan is made once, trials are drawn.
-type simulation struct {
-	plan *Plan
-	cfg  Config
+// simulations is how many searches each row of the table simulates. Without it
+// a few rows are simulated a few times, which shows that nothing is badly
+// broken; the table in docs/search.md is of 500 of each:
+//
+//	make simulation
+var simulations = flag.Int("sims", 0, "simulated searches of each case; 0: some, of a few cases")
+
+const quickSimulations = 30
+
+// world is what is true in a simulated search.
+type world struct {
+	name  string
+	bowl  bowl
+	best  arch.Shares // best point of the triangle
+	noise float64     // standard deviation of a training
+	// common is the part of it that trainings of one length and seed share, own
+	// by how much each network lies off the bowl, images how many validation
+	// and test images there are: 0 for no error from that.
+	common, own float64
+	images      int
+	cross       float64 // what depth gains with every rung: curves cross
+	// single makes width alone as good as the bowl's best point.
+	single bool
+	change func(*Config)
+	// wins, if it is set, is the verdict wanted in nine of ten.
+	wins  VerdictKind
+	quick bool // simulated in every test run
 }
 
-func newSimulation(t *testing.T, seeds int) *simulation {
+// accuracy is the true one of a full-length training.
+func (w *world) accuracy(n *Network, base bool) float64 {
+	if base {
+		return 0.88
+	}
+	a := w.bowl.accuracy(n.Realised)
+	if w.bowl != (bowl{}) {
+		a += 0.02 * math.Log2(n.CostRatio/2)
+	}
+	if w.single && n.Realised == WidthCorner {
+		a += 0.01
+	}
+	return a
+}
+
+// simulator runs searches through the real decisions, without trainings and
+// without a ledger. The plan is made once for each configuration.
+type simulator struct {
+	cfg     Config
+	base    arch.Spec
+	plan    *Plan
+	meter   *Meter
+	choices map[string]*Choice
+}
+
+func newSimulator(t *testing.T, change func(*Config)) *simulator {
 	t.Helper()
-	base := testBase()
-	cfg := config(&base)
-	cfg.Networks, cfg.Seeds = 12, seeds
-	p, err := planFor(t, cfg, 50000, 2)
+	s := &simulator{base: testBase(), choices: map[string]*Choice{}}
+	s.cfg = config(&s.base)
+	s.cfg.Networks, s.cfg.Seeds, s.cfg.Epochs, s.cfg.Rungs, s.cfg.Eta = 24, 1, 9, 3, 3
+	s.cfg.Tolerance, s.cfg.NoiseSeeds, s.cfg.Finalists, s.cfg.FreshSeeds = 0.1, 4, 3, 3
+	s.cfg.ValidateFactors, s.cfg.FinalSeeds = []float64{2, 4, 8}, 3
+	if change != nil {
+		change(&s.cfg)
+	}
+	p, err := planFor(t, s.cfg, 50000, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &simulation{plan: p, cfg: cfg}
+	s.plan = p
+	return s
 }
 
-// draw fills in trials: truth by network name, noise of a training, and
-// common, a part of the noise that networks trained with the same seed share.
-// The test images are so many that they add nothing where images is 0.
-func (s *simulation) draw(run int, truth func(id string) float64, noise, common float64, images int) *Result {
-	r := &Result{Config: s.cfg, Plan: s.plan, Trials: map[string]*TrialResult{}, Done: true}
-	if images == 0 {
-		images = 1 << 40
-	}
-	add := func(n *Network, phase Phase) {
-		for _, seed := range s.plan.Rungs[0].Seeds {
-			rnd := source(run, n.ID, seed)
-			acc := truth(n.ID) + common*source(run, "seed", seed).NormFloat64()
-			acc += math.Sqrt(noise*noise-common*common) * rnd.NormFloat64()
-			at := func() Score {
-				e := 0.0
-				if images < 1<<40 {
-					e = samplingError(acc, images) * rnd.NormFloat64()
-				}
-				return Score{int(math.Round((acc + e) * float64(images))), images}
-			}
-			o := &Outcome{Validation: at()}
-			if phase == PhaseFinal {
-				v := at()
-				o.Test = &v
-			}
-			id := TrialID(n.ID, s.plan.Epochs, seed)
-			r.Trials[id] = &TrialResult{ID: id, Network: n.ID, Phase: phase, Epochs: s.plan.Epochs, Seed: seed, Attempts: 1, Outcome: o}
+// search runs the one with number run in a world to its end.
+func (s *simulator) search(t *testing.T, w *world, run int) *Result {
+	t.Helper()
+	r := &Result{Config: s.cfg, Plan: s.plan, Trials: map[string]*TrialResult{}}
+	for {
+		jobs := r.needed(true, func(block) bool { return true })
+		for i := range jobs {
+			r.train(&jobs[i], w, run)
 		}
-	}
-	p := s.plan
-	add(&p.BaseNet, PhaseFinal)
-	for i := range p.Networks {
-		add(&p.Networks[i], PhaseRung)
-	}
-	rules := p.Finals[0].Networks
-	for i := range rules {
-		add(&rules[i], PhaseFinal)
-	}
-	comp := rules[len(rules)-1]
-	comp.ID = "v4-compound"
-	comp.Stem++ // another network than the rule's
-	r.Choice = &Choice{Winner: "x2-04", Ratio: comp.Realised, Compounds: []Compound{{p.Finals[0].Factor, comp.ID, &comp}}}
-	add(&comp, PhaseFinal)
-	return r
-}
-
-// TestEqualNetworks: where nothing differs, a winner is claimed in at most 5 %.
-func TestEqualNetworks(t *testing.T) {
-	t.Parallel()
-	const sims = 400
-	for _, c := range []struct {
-		seeds  int
-		common float64
-		images int
-	}{
-		{2, 0, 0}, {2, 0.001, 10000}, {3, 0, 2000}, {6, 0, 0}, {8, 0.0015, 10000},
-	} {
-		t.Run(fmt.Sprintf("%d seeds", c.seeds), func(t *testing.T) {
-			s := newSimulation(t, c.seeds)
-			wrong, differ := 0, 0
-			for i := range sims {
-				a := s.draw(i, func(string) float64 { return 0.9 }, 0.002, c.common, c.images).analyse(10, 2)
-				if k := a.Verdict.Kind; k == CompoundWins || k == SingleWins {
-					wrong++
-				} else if k != Undecided {
-					t.Fatalf("verdict %q", a.Verdict.Text)
-				}
-				if a.Differ < 0.05 {
-					differ++
-				}
+		switch {
+		case len(jobs) > 0:
+		case r.Choice == nil:
+			for k := range r.Plan.Rungs {
+				r.Cuts = append(r.Cuts, r.standings()[k].cut)
 			}
-			// Twice the standard error of 5 % in 400 is 2.2 %.
-			if share := float64(wrong) / sims; share > 0.05 {
-				t.Errorf("a winner among equals in %.1f %%", 100*share)
-			}
-			if share := float64(differ) / sims; share > 0.08 {
-				t.Errorf("equal networks said to differ in %.1f %%", 100*share)
-			}
-			t.Logf("wrong winners %.1f %%, said to differ %.1f %%", 100*float64(wrong)/sims, 100*float64(differ)/sims)
-		})
-	}
-}
-
-// TestInterval: the interval of a difference covers it in about 95 %.
-func TestInterval(t *testing.T) {
-	t.Parallel()
-	const sims = 400
-	for _, seeds := range []int{2, 4, 7} {
-		s := newSimulation(t, seeds)
-		covered, of := 0, 0
-		for i := range sims {
-			truth := func(id string) float64 {
-				if id == "v4-compound" {
-					return 0.91
-				}
-				return 0.9
-			}
-			a := s.draw(i, truth, 0.003, 0, 0).analyse(10, 2)
-			for _, c := range a.Compare[:1] {
-				of++
-				if c.Lo <= 0.01 && 0.01 <= c.Hi {
-					covered++
-				}
-			}
-		}
-		if share := float64(covered) / float64(of); share < 0.92 || share > 0.98 {
-			t.Errorf("%d seeds: intervals cover the truth in %.1f %%", seeds, 100*share)
+			r.Choice = s.choose(t, r)
+		default:
+			r.Done = true
+			return r
 		}
 	}
 }
 
-// TestPower: a difference well above the noise is seen, and the right side
-// named.
-func TestPower(t *testing.T) {
-	const sims = 100
-	s := newSimulation(t, 3)
-	for _, c := range []struct {
-		best string
-		want VerdictKind
-	}{{"v4-compound", CompoundWins}, {"v4-width", SingleWins}} {
-		right := 0
-		for i := range sims {
-			a := s.draw(i, func(id string) float64 {
-				if id == c.best {
-					return 0.91
-				}
-				return 0.9
-			}, 0.002, 0, 0).analyse(10, 2)
-			if a.Verdict.Kind == c.want {
-				right++
-			} else if a.Verdict.Kind != Undecided {
-				t.Fatalf("%s is best, verdict %q", c.best, a.Verdict.Text)
-			}
+// choose is the search's choice, found once for every winner.
+func (s *simulator) choose(t *testing.T, r *Result) *Choice {
+	t.Helper()
+	winner := r.winner()
+	if winner == nil {
+		t.Fatal("no winner")
+	}
+	if s.choices[winner.ID] == nil {
+		c, err := r.choose(t.Context(), s.base, s.meter)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if right < 90 {
-			t.Errorf("%s better by 5 sd of a training: seen in %d of %d", c.best, right, sims)
+		s.choices[winner.ID] = c
+	}
+	return s.choices[winner.ID]
+}
+
+// train draws a trial's outcome.
+func (r *Result) train(j *job, w *world, run int) {
+	p := r.Plan
+	length := math.Log(float64(j.epochs)/float64(p.Epochs)) / math.Log(3) // rungs short of the last
+	d := 0.0
+	if j.net.ID != p.BaseNet.ID {
+		d = j.net.Realised.D
+	}
+	acc := w.accuracy(j.net, j.net.ID == p.BaseNet.ID) + (0.015+w.cross*d)*length
+	acc += w.own * source(run, "own", j.net.ID).NormFloat64()
+	acc += w.common * source(run, "common", j.epochs, j.seed).NormFloat64()
+	rnd := source(run, j.id())
+	acc += math.Sqrt(w.noise*w.noise-w.common*w.common) * rnd.NormFloat64()
+	images := max(w.images, 1<<40*b2i(w.images == 0))
+	score := func(acc float64) Score {
+		if w.images > 0 {
+			acc += samplingError(acc, images) * rnd.NormFloat64()
+		}
+		return Score{int(math.Round(acc * float64(images))), images}
+	}
+	t := r.trial(j.id())
+	t.tie(j)
+	t.Attempts, t.Outcome = 1, &Outcome{Validation: score(acc)}
+	for e := range j.epochs {
+		t.Outcome.Curve = append(t.Outcome.Curve, Point{Epoch: e + 1, Accuracy: t.Outcome.Validation.Accuracy() - 0.05*(1-float64(e+1)/float64(j.epochs))})
+	}
+	if j.test() {
+		s := score(acc)
+		t.Outcome.Test = &s
+	}
+	if floor, _ := r.floor(); j.phase == PhaseRung && j.rung == 0 && !r.isScout(j.net) {
+		for e, f := range floor {
+			if t.Outcome.Curve[e].Accuracy < f {
+				t.Outcome.Stopped = e + 1
+				break
+			}
 		}
 	}
 }
 
-// TestLuck: the best of equal networks looks better than it is by what the
-// analysis says, and shrinking takes that back.
-func TestLuck(t *testing.T) {
-	const sims = 200
-	s := newSimulation(t, 2)
-	var above, said, shrunk float64
-	for i := range sims {
-		a := s.draw(i, func(string) float64 { return 0.9 }, 0.002, 0, 0).analyse(10, 2)
-		best := bestOf(a)
-		above += best.Validation.Mean - 0.9
-		said += a.Luck
-		shrunk += best.Shrunk - 0.9
+func b2i(b bool) int {
+	if b {
+		return 1
 	}
-	near(t, "mean excess of the best", above/sims, said/sims, 0.1*said/sims)
-	if shrunk > 0.35*above {
-		t.Errorf("shrinking leaves %.0f %% of the luck", 100*shrunk/above)
+	return 0
+}
+
+// tally counts over simulated searches.
+type tally struct {
+	surfaces, covered   int
+	area, off           float64 // of the region; how far the chosen ratio's network is from the best candidate, in accuracy
+	kinds               map[VerdictKind]int
+	called, differ, hit int // some pair told apart; candidates said to differ; the best candidate, or one as good as half a training's noise, chosen
+	intervals, held     int // comparisons' intervals, and those that hold the true difference
+	boots               int
+	stopped             int
+}
+
+func (s *simulator) tally(t *testing.T, w *world, sims int) *tally {
+	t.Helper()
+	c := &tally{kinds: map[VerdictKind]int{}}
+	for run := range sims {
+		r := s.search(t, w, run)
+		a := r.analyse(300, 6)
+		if a.Surface.Why == "" {
+			c.surfaces++
+			if a.Surface.Contains(w.best) {
+				c.covered++
+			}
+			c.area += a.Surface.Area / float64(sims)
+		}
+		c.kinds[a.Verdict.Kind]++
+		if slices.ContainsFunc(a.Compare, func(c Comparison) bool { return c.Differs() }) {
+			c.called++
+		}
+		if a.Differing() {
+			c.differ++
+		}
+		truth := func(n *Network) float64 {
+			return w.accuracy(n, n.ID == s.plan.BaseNet.ID) + w.own*source(run, "own", n.ID).NormFloat64()
+		}
+		best := math.Inf(-1)
+		for i := range s.plan.Networks {
+			if n := &s.plan.Networks[i]; n.mixed() {
+				best = max(best, truth(n))
+			}
+		}
+		loss := best - truth(a.Net(r.Choice.Winner).Network)
+		c.off += loss / float64(sims)
+		if loss <= w.noise/2 {
+			c.hit++
+		}
+		for i := range a.Compare {
+			d := truth(a.Net(a.Compare[i].First).Network) - truth(a.Net(a.Compare[i].Second).Network)
+			c.intervals++
+			if a.Compare[i].Lo <= d && d <= a.Compare[i].Hi {
+				c.held++
+			}
+			if a.Compare[i].BootLo <= d && d <= a.Compare[i].BootHi {
+				c.boots++
+			}
+		}
+		for _, tr := range r.Trials {
+			if tr.Outcome.Stopped > 0 {
+				c.stopped++
+			}
+		}
 	}
+	return c
+}
+
+// within reports whether so many of n can be when each has at most, or at
+// least, the probability p: not one time in a thousand otherwise.
+func within(k, n int, p float64, atMost bool) bool {
+	b := distuv.Binomial{N: float64(n), P: p}
+	if atMost {
+		return k == 0 || 1-b.CDF(float64(k-1)) > 0.001
+	}
+	return b.CDF(float64(k)) > 0.001
+}
+
+func TestSimulation(t *testing.T) {
+	inside := bowl{best: B0Shares, steep: 0.04}
+	worlds := []world{
+		{name: "optimum at B0's ratio", bowl: inside, best: B0Shares, noise: 0.003, quick: true},
+		{name: "the same, steeper", bowl: bowl{best: B0Shares, steep: 0.1}, best: B0Shares, noise: 0.003, wins: CompoundWins},
+		{name: "the same, trainings share noise", bowl: inside, best: B0Shares, noise: 0.003, common: 0.002},
+		{name: "the same, 5,000 images", bowl: inside, best: B0Shares, noise: 0.003, images: 5000},
+		{name: "the same, networks lie off it", bowl: inside, best: B0Shares, noise: 0.003, own: 0.002},
+		{name: "the same, 2 seeds a rung", bowl: inside, best: B0Shares, noise: 0.003, change: func(c *Config) { c.Seeds = 2 }},
+		{name: "the same, exhaustive", bowl: inside, best: B0Shares, noise: 0.003, change: func(c *Config) { c.Exhaustive, c.Rungs = true, 1 }},
+		{name: "optimum near width", bowl: bowl{best: arch.Shares{D: 0.15, W: 0.65, R: 0.2}, steep: 0.04}, best: arch.Shares{D: 0.15, W: 0.65, R: 0.2}, noise: 0.003},
+		{name: "optimum near depth, a ridge", bowl: bowl{best: arch.Shares{D: 0.6, W: 0.15, R: 0.25}, steep: 0.02, narrow: 0.05}, best: arch.Shares{D: 0.6, W: 0.15, R: 0.25}, noise: 0.003},
+		{name: "optimum on the edge without depth", bowl: bowl{best: arch.Shares{D: 0, W: 0.5, R: 0.5}, steep: 0.04}, best: arch.Shares{W: 0.5, R: 0.5}, noise: 0.003, quick: true},
+		{name: "optimum beyond the edge without width", bowl: bowl{best: arch.Shares{D: 0.6, W: -0.2, R: 0.6}, steep: 0.04}, best: arch.Shares{D: 0.5, R: 0.5}, noise: 0.003},
+		{name: "much noise", bowl: inside, best: B0Shares, noise: 0.008},
+		{name: "width alone is best", bowl: bowl{best: Centre, steep: 0.0}, single: true, noise: 0.003, wins: SingleWins, quick: true},
+		{name: "all equal", noise: 0.003, quick: true},
+		{name: "all equal, 8 seeds", noise: 0.003, change: func(c *Config) { c.FinalSeeds, c.Seeds = 8, 2 }},
+		{name: "all equal, trainings share noise", noise: 0.003, common: 0.002},
+		{name: "all equal, 5,000 images", noise: 0.003, images: 5000},
+		{name: "all equal, exhaustive, 2 seeds", noise: 0.003, change: func(c *Config) { c.Exhaustive, c.Rungs, c.Seeds = true, 1, 2 }},
+	}
+	sims := *simulations
+	if sims == 0 {
+		sims = quickSimulations
+		worlds = slices.DeleteFunc(worlds, func(w world) bool { return !w.quick })
+	}
+	var table strings.Builder
+	tw := tabwriter.NewWriter(&table, 0, 0, 1, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(tw, "world\tcovers\tregion\tcompound\tsingle\tundecided\tpair apart\tdiffer\tgood ratio\tloss\tt holds\tbootstrap\tstopped\t\n")
+	for i := range worlds {
+		w := &worlds[i]
+		s := newSimulator(t, w.change)
+		c := s.tally(t, w, sims)
+		flat := w.bowl == bowl{}
+		of := func(k, n int) string {
+			if n == 0 {
+				return "-"
+			}
+			return fmt.Sprintf("%.1f", 100*float64(k)/float64(n))
+		}
+		covers := "-"
+		if !flat && !w.single {
+			covers = of(c.covered, c.surfaces)
+			if !within(c.covered, c.surfaces, 0.92, false) || !within(c.covered, c.surfaces, 0.98, true) {
+				t.Errorf("%s: the region covers the optimum in %d of %d", w.name, c.covered, c.surfaces)
+			}
+			if c.surfaces < sims {
+				t.Errorf("%s: only %d of %d have a surface", w.name, c.surfaces, sims)
+			}
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%.1f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%.1f\t\n", w.name, covers, 100*c.area,
+			of(c.kinds[CompoundWins], sims), of(c.kinds[SingleWins], sims), of(c.kinds[Undecided], sims),
+			of(c.called, sims), of(c.differ, sims), of(c.hit, sims), Points(c.off), of(c.held, c.intervals), of(c.boots, c.intervals), float64(c.stopped)/float64(sims))
+		if flat {
+			wins := c.kinds[CompoundWins] + c.kinds[SingleWins]
+			for what, k := range map[string]int{"a winner is named": wins, "a pair is told apart": c.called, "candidates are said to differ": c.differ} {
+				if !within(k, sims, 0.05, true) {
+					t.Errorf("%s: %s in %d of %d", w.name, what, k, sims)
+				}
+			}
+		}
+		if !within(c.held, c.intervals, 0.93, false) && sims >= 100 {
+			t.Errorf("%s: %d of %d intervals hold the true difference", w.name, c.held, c.intervals)
+		}
+		if w.wins != "" && !within(c.kinds[w.wins], sims, 0.9, false) {
+			t.Errorf("%s: the verdict is %q in %d of %d", w.name, w.wins, c.kinds[w.wins], sims)
+		}
+		if w.single && c.kinds[CompoundWins] > 0 {
+			t.Errorf("%s: compound is said to win in %d of %d", w.name, c.kinds[CompoundWins], sims)
+		}
+	}
+	if err := tw.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d simulated searches a row; percent, the loss in points\n%s", sims, table.String())
 }
 
 // TestSearchFinds runs whole searches on a surface with its best ratio inside
@@ -205,9 +342,4 @@ func TestSearchFinds(t *testing.T) {
 	if a.Verdict.Kind != SingleWins || a.Verdict.Single != "width" {
 		t.Errorf("verdict %q", a.Verdict.Text)
 	}
-}
-
-// bestOf is the candidate with the best mean.
-func bestOf(a *Analysis) *NetworkResult {
-	return slices.MaxFunc(a.Of(StageExplore), func(p, q *NetworkResult) int { return cmp.Compare(p.Validation.Mean, q.Validation.Mean) })
 }

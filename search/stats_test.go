@@ -130,6 +130,31 @@ func TestExpectedMax(t *testing.T) {
 	}
 }
 
+// TestLuck: the best of equal networks looks better than it is by what
+// expectedMax says, and shrinking takes most of that back.
+func TestLuck(t *testing.T) {
+	const sims, nets, sd = 400, 12, 0.002
+	r := rand.New(rand.NewPCG(7, 7))
+	means, se2 := make([]float64, nets), make([]float64, nets)
+	var above, left float64
+	for range sims {
+		best := 0
+		for i := range means {
+			means[i], se2[i] = 0.9+sd*r.NormFloat64(), sd*sd
+			if means[i] > means[best] {
+				best = i
+			}
+		}
+		shrunk, _ := shrink(means, se2)
+		above += (means[best] - 0.9) / sims
+		left += (shrunk[best] - 0.9) / sims
+	}
+	near(t, "mean excess of the best", above, expectedMax(nets)*sd, 0.1*sd)
+	if left > 0.35*above {
+		t.Errorf("shrinking leaves %.0f %% of the luck", 100*left/above)
+	}
+}
+
 func TestSeedsNeeded(t *testing.T) {
 	// SEARCH.md: with sigma 0.2 points, 7 seeds see 0.3 and 3 see 0.5.
 	if n := seedsNeeded(0.3, 0.2, 0); n != 7 {
