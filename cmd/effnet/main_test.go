@@ -11,7 +11,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the golden parts of the test scripts")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"effnet": main, "fakepython": fakePython})
+	testscript.Main(m, map[string]func(){"effnet": main, "fakepython": fakePython, "natsserver": natsServer})
 }
 
 // TestScript runs testdata/script/*.txtar: each is a folder of files and a

@@ -50,7 +50,7 @@ func (q *Queue) check() {
 			q.rebuild(l, err)
 			silent = time.Time{}
 		case !warned && time.Since(silent) > q.opt.AckWait:
-			q.opt.Note("the queue at %s does not answer (%v); the search goes on when it does", q.opt.Server.URL, err)
+			q.opt.Note("the queue at %s does not answer (%s); the search goes on when it does", q.opt.Server.URL, oneLine(err))
 			warned = true
 		}
 	}
@@ -201,7 +201,7 @@ func (q *Queue) rebuild(l *live, why error) {
 		q.live = nil
 		q.mu.Unlock()
 		q.pool.leave(l.member, nil) // trainings go on; the new session's claims renew them
-		reason := strings.ReplaceAll(fmt.Sprint(why), "\n", "; ")
+		reason := oneLine(why)
 		if l.srv != nil && l.srv.log.last() != noReason {
 			reason += "; " + l.srv.log.last()
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -144,3 +145,6 @@ func nonce() string {
 	rand.Read(b[:])
 	return hex.EncodeToString(b[:])
 }
+
+// oneLine is an error's text without newlines.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

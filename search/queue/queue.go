@@ -356,7 +356,9 @@ func (q *Queue) Close() error {
 		if l.srv == nil {
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 			defer cancel()
-			err = q.unregister(ctx, l.session)
+			if e := q.unregister(ctx, l.session); e != nil {
+				err = fmt.Errorf("queue: what is left of the search at %s is not removed: %s", q.opt.Server.URL, oneLine(e))
+			}
 		}
 		l.close()
 		if l.srv != nil {

@@ -124,7 +124,9 @@ func (w *Worker) Run(ctx context.Context) error {
 			k.member.tell(w.hello(eventLeft))
 		}
 	}
-	w.nc.FlushTimeout(requestTime)
+	if w.nc.IsConnected() {
+		w.nc.FlushTimeout(requestTime)
+	}
 	return ctx.Err()
 }
 
