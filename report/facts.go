@@ -116,16 +116,10 @@ func sums(a *search.Analysis) compute {
 
 // growCommand grows the base by the chosen ratio; "" before there is one.
 func growCommand(a *search.Analysis) string {
-	if a.Choice == nil || len(a.Choice.Compounds) == 0 {
+	if a.Choice == nil {
 		return ""
 	}
-	n := a.Net(a.Choice.Compounds[len(a.Choice.Compounds)-1].ID)
-	return fmt.Sprintf("effnet scale %s --depth %s --width %s --resolution %d", baseName(a), shortest(n.Depth), shortest(n.Width), n.Resolution)
-}
-
-// shortest writes a factor with at most four decimals.
-func shortest(x float64) string {
-	return strings.TrimSuffix(strings.TrimRight(fmt.Sprintf("%.4f", x), "0"), ".")
+	return fmt.Sprintf("effnet scale %s --ratio %s --factor 6", baseName(a), search.RatioName)
 }
 
 // method says how the numbers came about.

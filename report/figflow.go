@@ -39,7 +39,7 @@ func rungColumn(a *search.Analysis, r *search.RungFlow) flowColumn {
 		seat := flowSeat{net: n.ID, name: n.ID, ink: seatInk(n.Role), accuracy: e.Accuracy, fate: fates[e.Fate]}
 		seat.tip = tip(a, n) + fmt.Sprintf("\n%s: %s", c.name, fateTexts[seat.fate])
 		if e.Seeds > 0 {
-			seat.tip += ", " + pct(e.Accuracy) + interval(e.Half)
+			seat.tip += ", " + pm(e.Accuracy, e.Half)
 		}
 		if e.Stopped > 0 {
 			seat.tip += fmt.Sprintf(" after epoch %d", e.Stopped)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"effnet/search"
 )
@@ -65,7 +66,7 @@ func baseText(a *search.Analysis) string {
 	if n.Test.N == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" The base itself has %s.", pct(n.Test.Mean)+interval(a.Pooled.Half(n.Test.N)))
+	return fmt.Sprintf(" The base itself has %s.", pm(n.Test.Mean, a.Pooled.Half(n.Test.N)))
 }
 
 // ruleOf is the rule that a network of the comparison at a factor stands for.
@@ -138,7 +139,7 @@ func rulesTable(a *search.Analysis) *table {
 			if n := contender(a, f, roles[k].role); n != nil && n.Test.N > 0 {
 				some = true
 				cost = number("%.2f×", n.CostRatio)
-				acc = cell{Text: fmt.Sprintf("%.2f", 100*n.Test.Mean) + interval(a.Pooled.Half(n.Test.N)), Sort: fmt.Sprint(n.Test.Mean), Tip: n.ID}
+				acc = cell{Text: strings.TrimSuffix(pm(n.Test.Mean, a.Pooled.Half(n.Test.N)), " %"), Sort: fmt.Sprint(n.Test.Mean), Tip: n.ID}
 				lead = leadCell(a, f.Factor, n.ID)
 			}
 			row.Cells = append(row.Cells, cost, acc, lead)

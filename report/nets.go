@@ -18,21 +18,21 @@ func tip(a *search.Analysis, n *search.NetworkResult) string {
 		t += ", " + seconds(n.Latency) + " an image"
 	}
 	if n.Validation.N > 0 {
-		t += fmt.Sprintf("\nvalidation %s (%s)", pct(n.Validation.Mean)+interval(a.Validation.Half(n.Validation.N)), several(n.Validation.N, "seed"))
+		t += fmt.Sprintf("\nvalidation %s (%s)", pm(n.Validation.Mean, a.Validation.Half(n.Validation.N)), several(n.Validation.N, "seed"))
 	}
 	if n.Test.N > 0 {
-		t += fmt.Sprintf("\ntest %s (%s)", pct(n.Test.Mean)+interval(a.Pooled.Half(n.Test.N)), several(n.Test.N, "seed"))
+		t += fmt.Sprintf("\ntest %s (%s)", pm(n.Test.Mean, a.Pooled.Half(n.Test.N)), several(n.Test.N, "seed"))
 	}
 	return t
 }
 
-// interval writes half an interval's width in points; nothing where it is not
-// known.
-func interval(half float64) string {
+// pm writes an accuracy with half its interval's width, where that is known:
+// 93.41 ± 0.21 %.
+func pm(mean, half float64) string {
 	if math.IsNaN(half) {
-		return ""
+		return pct(mean)
 	}
-	return fmt.Sprintf(" ± %.2f", 100*half)
+	return fmt.Sprintf("%.2f ± %.2f %%", 100*mean, 100*half)
 }
 
 // costName says what a cost is in this search.

@@ -12,7 +12,7 @@
     if (t) { e.dataset.tip = t.textContent; t.remove(); }
     return e.dataset.tip;
   };
-  const tipped = e => e && e.closest && e.closest("svg") && (text(e) !== undefined || e.dataset.net !== undefined) ? e : null;
+  const tipped = e => e && e.ownerSVGElement && (text(e) !== undefined || e.dataset.net !== undefined) ? e : null;
   // near finds a shape under the pointer or within a few pixels of it: lines
   // are thin and fingers are not.
   const near = (x, y) => {

@@ -297,7 +297,7 @@ func TestNumbers(t *testing.T) {
 		{signed(0.734, 2), "+0.73"}, {signed(-0.734, 2), "−0.73"}, {signed(-0.001, 2), "0.00"},
 		{thousands(1234567), "1 234 567"}, {thousands(12), "12"},
 		{num(3), "3"}, {num(-0.001), "0"}, {num(2.5), "2.5"},
-		{shortest(1.25), "1.25"}, {shortest(2), "2"}, {shortest(1.23456), "1.2346"},
+		{seconds(12e-6), "12 µs"}, {seconds(0.25), "250 ms"}, {seconds(10), "10 s"}, {seconds(600), "10 min"}, {seconds(7200), "2.0 h"},
 		{factor(4), "4×"}, {factor(1.5), "1.5×"},
 	} {
 		if c.got != c.want {

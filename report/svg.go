@@ -14,11 +14,11 @@ import (
 func (s *scene) svg(inline bool) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %s %s" role="img"`, num(s.w), num(s.h))
-	if !inline {
-		fmt.Fprintf(&b, ` width="%s" height="%s"`, num(s.w), num(s.h))
-	}
-	fmt.Fprintf(&b, "><title>%s</title>\n", html.EscapeString(s.title))
-	if !inline {
+	if inline {
+		// A title would hover over all that has none of its own.
+		fmt.Fprintf(&b, ` aria-label="%s">`+"\n", html.EscapeString(s.title))
+	} else {
+		fmt.Fprintf(&b, ` width="%s" height="%s"><title>%s</title>`+"\n", num(s.w), num(s.h), html.EscapeString(s.title))
 		fmt.Fprintf(&b, "<style>svg{%s}@media(prefers-color-scheme:dark){svg{%s}}%s</style>\n", variables(false), variables(true), textRule)
 		fmt.Fprintf(&b, `<rect width="100%%" height="100%%" style="fill:var(--paper)"/>`+"\n")
 	}
