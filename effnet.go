@@ -50,6 +50,8 @@ type Model struct {
 	// Labels are the names of the classes; nil if they have none. Those of a
 	// network of 1000 classes without names are ImageNet's.
 	Labels []string
+	// Meta is what else the model's file says, such as where it was trained.
+	Meta map[string]string
 
 	graph  *arch.Graph
 	prep   *Preparer // nil for what is no picture
@@ -101,7 +103,7 @@ func OpenWith(path string, opt Options) (*Model, error) {
 // weights.OpenFile, which has to stay open as long as the model; see
 // [Options.Explain].
 func New(w *weights.Model, source weights.Source, opt Options) (*Model, error) {
-	m := &Model{Spec: w.Spec, Labels: opt.Labels, opt: opt, source: source}
+	m := &Model{Spec: w.Spec, Labels: opt.Labels, Meta: w.Set.Meta, opt: opt, source: source}
 	if m.Labels == nil {
 		m.Labels = ClassNames(w)
 	} else if len(m.Labels) != w.Spec.Classes {

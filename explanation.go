@@ -54,15 +54,24 @@ const Best = -1
 // Explain shows where in a picture the network sees what speaks for a class, or
 // for the most probable one where class is [Best].
 func (m *Model) Explain(ctx context.Context, im imageprep.Image, class int) (*Explanation, error) {
+	x := make([]float32, m.InputElems())
+	if err := m.Prepare(x, im); err != nil {
+		return nil, err
+	}
+	return m.ExplainPrepared(ctx, x, im.H, im.W, class)
+}
+
+// ExplainPrepared is [Model.Explain] of what [Model.Prepare] made of a picture of
+// height x width pixels.
+func (m *Model) ExplainPrepared(ctx context.Context, x []float32, height, width, class int) (*Explanation, error) {
+	if m.noPrep != nil {
+		return nil, m.noPrep
+	}
 	if class != Best && (class < 0 || class >= m.Classes()) {
 		return nil, fmt.Errorf("effnet: class %d, %s has classes 0 to %d", class, m.Spec.Name, m.Classes()-1)
 	}
 	k, err := m.mapper()
 	if err != nil {
-		return nil, err
-	}
-	x := make([]float32, m.InputElems())
-	if err := m.Prepare(x, im); err != nil {
 		return nil, err
 	}
 	logits, features := make([]float32, m.Classes()), make([]float32, k.shape.Elems())
@@ -80,7 +89,7 @@ func (m *Model) Explain(ctx context.Context, im imageprep.Image, class int) (*Ex
 	c := k.shape.C
 	e.Map = explain.Class(features, k.shape.H, k.shape.W, k.weight[e.Class*c:][:c])
 	r := &e.Map.Seen
-	r.Y, r.X, r.H, r.W = m.prep.Fit.Seen(im.H, im.W)
+	r.Y, r.X, r.H, r.W = m.prep.Fit.Seen(height, width)
 	return e, nil
 }
 

@@ -76,6 +76,13 @@ func (m *Map) Peak() (x, y float64) {
 		m.Seen.Y + m.Seen.H*(float64(best/m.W)+0.5)/float64(m.H)
 }
 
+// Scaled is the map for a picture whose width and height are such factors of
+// this one's.
+func (m Map) Scaled(x, y float64) Map {
+	m.Seen = Region{m.Seen.X * x, m.Seen.Y * y, m.Seen.W * x, m.Seen.H * y}
+	return m
+}
+
 // heat is the map between 0, its smallest value, and 1, its largest; all 0 if
 // they are the same or not finite.
 func (m *Map) heat() []float64 {

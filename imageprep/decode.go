@@ -2,6 +2,7 @@ package imageprep
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"image"
@@ -22,7 +23,7 @@ type format struct {
 	name   string
 	match  func(data []byte) bool
 	config func(data []byte) (image.Config, error)
-	decode func(data []byte) (Image, error)
+	decode func(ctx context.Context, data []byte) (Image, error)
 	// density is more pixels than one encoded byte can ever stand for: a file
 	// that claims more is cut short, and is refused before its pixels are
 	// allocated. 0: the format has no such bound.
@@ -42,7 +43,7 @@ var formats = []format{
 		name:   "PNG",
 		match:  prefix("\x89PNG\r\n\x1a\n"),
 		config: fromReader(png.DecodeConfig),
-		decode: goDecoder(fromReader(png.Decode)),
+		decode: decodePNG,
 		// Deflate reaches 1032:1, and a pixel may be a single bit.
 		density: 1032 * 8,
 	},
@@ -72,8 +73,31 @@ func fromReader[T any](f func(io.Reader) (T, error)) func([]byte) (T, error) {
 	return func(data []byte) (T, error) { return f(bytes.NewReader(data)) }
 }
 
-func goDecoder(f func([]byte) (image.Image, error)) func([]byte) (Image, error) {
-	return func(data []byte) (Image, error) {
+// contextReader ends with its context.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r contextReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.r.Read(p)
+}
+
+func decodePNG(ctx context.Context, data []byte) (Image, error) {
+	m, err := png.Decode(contextReader{ctx, bytes.NewReader(data)})
+	if err != nil {
+		return Image{}, err
+	}
+	return fromGo(m)
+}
+
+// goDecoder makes a decoder of one of those that cannot be stopped; they are
+// quick, for what the limits let through.
+func goDecoder(f func([]byte) (image.Image, error)) func(context.Context, []byte) (Image, error) {
+	return func(_ context.Context, data []byte) (Image, error) {
 		m, err := f(data)
 		if err != nil {
 			return Image{}, err
@@ -117,12 +141,21 @@ func DecodeConfig(data []byte, lim Limits) (Config, error) {
 //
 // Errors are a [*LimitError] or a [*FormatError].
 func Decode(data []byte, lim Limits) (Image, error) {
+	return DecodeContext(context.Background(), data, lim)
+}
+
+// DecodeContext is [Decode] that ends with the context's error when that ends,
+// soon where the format can take long: JPEG and PNG.
+func DecodeContext(ctx context.Context, data []byte, lim Limits) (Image, error) {
 	lim = lim.withDefaults()
 	f, cfg, err := checkHeader(data, lim)
 	if err != nil {
 		return Image{}, err
 	}
-	im, err := decodeSafely(f, data)
+	im, err := decodeSafely(ctx, f, data)
+	if ctx.Err() != nil {
+		return Image{}, ctx.Err()
+	}
 	if err != nil {
 		return Image{}, &FormatError{f.name, err}
 	}
@@ -215,13 +248,13 @@ func checkHeader(data []byte, lim Limits) (*format, Config, error) {
 }
 
 // decodeSafely turns a panic of a decoder into an error.
-func decodeSafely(f *format, data []byte) (im Image, err error) {
+func decodeSafely(ctx context.Context, f *format, data []byte) (im Image, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("decoder failed: %v", r)
 		}
 	}()
-	im, err = f.decode(data)
+	im, err = f.decode(ctx, data)
 	return im, notEOF(err)
 }
 

@@ -2,6 +2,7 @@ package imageprep
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -389,4 +390,35 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("image is [%d,%d,%d] with %d bytes", im.H, im.W, im.C, len(im.Pix))
 		}
 	})
+}
+
+// A decoder ends with its context, between two looks at it.
+func TestDecodeContext(t *testing.T) {
+	pic := image.NewRGBA(image.Rect(0, 0, 1500, 1500))
+	for i := range pic.Pix {
+		pic.Pix[i] = byte(i * i >> 7)
+	}
+	var asPNG, asJPEG bytes.Buffer
+	if err := png.Encode(&asPNG, pic); err != nil {
+		t.Fatal(err)
+	}
+	if err := jpeg.Encode(&asJPEG, pic, nil); err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{"PNG": asPNG.Bytes(), "JPEG": asJPEG.Bytes()} {
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		start := time.Now()
+		_, err := DecodeContext(ended, data, Limits{})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v, want the context's error", name, err)
+		}
+		early := time.Since(start)
+		if _, err := DecodeContext(t.Context(), data, Limits{}); err != nil {
+			t.Error(err)
+		}
+		if whole := time.Since(start) - early; early > whole/2 {
+			t.Errorf("%s: ended after %v, decodes in %v", name, early, whole)
+		}
+	}
 }

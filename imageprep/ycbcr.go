@@ -1,6 +1,8 @@
 package imageprep
 
 import (
+	"context"
+
 	"encoding/binary"
 	"image"
 
@@ -27,8 +29,8 @@ func fromWebP(m *image.YCbCr) Image {
 
 // decodeJPEG decodes a file to the pixels that Pillow, with libjpeg-turbo,
 // gives.
-func decodeJPEG(data []byte) (Image, error) {
-	m, err := jpeg.Decode(data)
+func decodeJPEG(ctx context.Context, data []byte) (Image, error) {
+	m, err := jpeg.DecodeUntil(data, ctx.Err)
 	if err != nil {
 		return Image{}, err
 	}

@@ -102,6 +102,16 @@ type decoder struct {
 
 	bits   bits
 	eobRun int
+
+	stop func() error
+}
+
+// stopped is what stop says.
+func (d *decoder) stopped() error {
+	if d.stop == nil {
+		return nil
+	}
+	return d.stop()
 }
 
 // DecodeConfig reads up to the frame's header.
@@ -114,8 +124,12 @@ func DecodeConfig(data []byte) (Config, error) {
 }
 
 // Decode decodes a file. One that ends early is an error.
-func Decode(data []byte) (*Image, error) {
-	d := &decoder{data: data, adobe: -1}
+func Decode(data []byte) (*Image, error) { return DecodeUntil(data, nil) }
+
+// DecodeUntil is Decode that asks stop, if it is not nil, row after row of
+// blocks whether to go on, and ends with its error.
+func DecodeUntil(data []byte, stop func() error) (*Image, error) {
+	d := &decoder{data: data, adobe: -1, stop: stop}
 	if err := d.run(false); err != nil {
 		return nil, err
 	}
@@ -330,6 +344,11 @@ func (d *decoder) image() (*Image, error) {
 		if c.coeffs != nil {
 			var q [64]int32
 			for b := range c.stride * c.rows {
+				if b%c.stride == 0 {
+					if err := d.stopped(); err != nil {
+						return nil, err
+					}
+				}
 				for k, v := range c.quant {
 					n := zigzag[k]
 					q[n] = int32(c.coeffs[64*b+int(n)]) * v

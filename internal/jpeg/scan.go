@@ -95,6 +95,9 @@ func (d *decoder) mcus(parts []part, sp spectrum) error {
 	}
 	left := d.interval
 	for y := range h {
+		if err := d.stopped(); err != nil {
+			return err
+		}
 		for x := range w {
 			if d.interval > 0 && left == 0 {
 				if err := d.restart(parts, (y*w+x)/d.interval-1); err != nil {

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -27,9 +28,10 @@ type Guard struct {
 }
 
 // NewGuard makes a guard with a fresh token for a server that was asked to
-// listen at addr, a host and a port: a name there is one that it answers to.
-func NewGuard(addr string) *Guard {
-	g := &Guard{token: rand.Text()}
+// listen at addr, a host and a port: a name there is one that it answers to, as
+// are more.
+func NewGuard(addr string, more ...string) *Guard {
+	g := &Guard{names: slices.Clone(more), token: rand.Text()}
 	if host, _, err := net.SplitHostPort(addr); err == nil && host != "" {
 		g.names = append(g.names, host)
 	}
@@ -54,13 +56,23 @@ func (g *Guard) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// refuses says why a request is not let through, or nothing.
-func (g *Guard) refuses(r *http.Request) string {
+// Refuses says why a request is not let through whatever it asks for, or
+// nothing: its Host is not this server's, or it comes from a page of another
+// site.
+func (g *Guard) Refuses(r *http.Request) string {
 	if !g.answers(r.Host) {
 		return fmt.Sprintf("this server does not answer to the name %q; use its address or localhost", r.Host)
 	}
 	if o := r.Header.Get("Origin"); o != "" && o != "http://"+r.Host && o != "https://"+r.Host {
 		return fmt.Sprintf("a page of %q may not use this server", o)
+	}
+	return ""
+}
+
+// refuses is Refuses and the check of the token.
+func (g *Guard) refuses(r *http.Request) string {
+	if why := g.Refuses(r); why != "" {
+		return why
 	}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return ""

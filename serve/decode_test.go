@@ -1,0 +1,90 @@
+package serve
+
+import (
+	"bytes"
+	"errors"
+	"image"
+	"image/jpeg"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"effnet/imageprep"
+)
+
+// A picture that takes too long is given up, and gives back what it had.
+func TestDecodeTime(t *testing.T) {
+	s, url := newServer(t, Config{DecodeTime: time.Millisecond})
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, image.NewGray(image.Rect(0, 0, 4000, 4000)), nil); err != nil {
+		t.Fatal(err)
+	}
+	resp, data := send(t, "POST", url+"/v1/classify", "image/jpeg", b.Bytes())
+	if resp.StatusCode != 422 || !strings.Contains(string(data), "takes too long to decode: more than 1ms") {
+		t.Errorf("%s: %s", resp.Status, data)
+	}
+	for range 500 { // its decoder ends soon
+		if s.decode.memory.TryAcquire(s.decode.total) {
+			s.decode.memory.Release(s.decode.total)
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("its memory is still held")
+}
+
+// A JPEG of very many scans is refused before it is decoded.
+func TestScans(t *testing.T) {
+	_, url := newServer(t, Config{})
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, image.NewGray(image.Rect(0, 0, 2000, 2000)), nil); err != nil {
+		t.Fatal(err)
+	}
+	data := b.Bytes()
+	scan := bytes.Index(data, []byte{0xff, 0xda})
+	bad := bytes.Clone(data[:scan])
+	for range 1000 {
+		bad = append(bad, data[scan:scan+10]...)
+	}
+	bad = append(bad, 0xff, 0xd9)
+	start := time.Now()
+	resp, text := send(t, "POST", url+"/v1/classify", "image/jpeg", bad)
+	if resp.StatusCode != 413 || !strings.Contains(string(text), "65 scans, limit is 64") || time.Since(start) > time.Second {
+		t.Errorf("%s after %v: %s", resp.Status, time.Since(start), text)
+	}
+}
+
+// Decoders never have more memory together than they may.
+func TestDecodeMemory(t *testing.T) {
+	data := picture(t, 200, 100, 1)
+	need := int64(200*100*bytesPerPixel + 1<<16)
+	d := newDecoder(Config{DecodeMemory: 2 * need, DecodeTime: time.Minute, Image: imageprep.Limits{MaxPixels: 1 << 20}}, 100)
+	var now, most atomic.Int64
+	var wait sync.WaitGroup
+	for range 16 {
+		wait.Go(func() {
+			err := d.do(t.Context(), data, func(imageprep.Image) error {
+				n := now.Add(1)
+				for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+				}
+				time.Sleep(5 * time.Millisecond)
+				now.Add(-1)
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	if most.Load() != 2 {
+		t.Errorf("%d pictures were decoded at once, there is memory for 2", most.Load())
+	}
+	// One that alone needs more than there is has all of it.
+	one := newDecoder(Config{DecodeMemory: 1000, DecodeTime: time.Minute}, 1)
+	if err := one.do(t.Context(), data, func(imageprep.Image) error { return errors.New("used") }); err == nil || err.Error() != "used" {
+		t.Errorf("%v", err)
+	}
+}

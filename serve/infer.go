@@ -1,0 +1,164 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"effnet/imageprep"
+)
+
+// upload is a picture of a request.
+type upload struct {
+	name string
+	data []byte
+}
+
+// call is an inference request to one model.
+type call struct {
+	s     *Server
+	l     *loaded
+	ctx   context.Context
+	start time.Time
+	note  *note
+
+	release func()
+	n       int // pictures admitted
+	came    int // of which in the batcher
+}
+
+// begin takes a model for a request, if it has any room.
+func (s *Server) begin(ctx context.Context, name, version string, n *note) (*call, error) {
+	sl, err := s.slot(name, version)
+	if err != nil {
+		return nil, err
+	}
+	c := &call{s: s, ctx: ctx, start: time.Now(), note: n}
+	if c.l, c.release = sl.use(); c.l == nil {
+		return nil, busy(time.Second, "the server is shutting down")
+	}
+	n.model, n.version = sl.Name, sl.Version
+	if c.l.full() {
+		c.release()
+		err := c.noRoom()
+		sl.metrics.ended(c.start, err)
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *call) noRoom() error {
+	return busy(c.l.wait(), "model %s has %d images waiting and no room for more", c.l.slot.Name, c.l.admitted.Load())
+}
+
+// end gives the model back and notes how it went.
+func (c *call) end(err error) {
+	if c.n > 0 {
+		c.l.leave(c.n, c.n-c.came)
+	}
+	c.l.slot.metrics.ended(c.start, err)
+	c.release()
+}
+
+// admit makes room for n pictures.
+func (c *call) admit(n int) error {
+	if n > c.s.cfg.MaxImages {
+		return errorf(http.StatusRequestEntityTooLarge, "the request has %d images, the limit is %d", n, c.s.cfg.MaxImages)
+	}
+	if !c.l.batcher.admit(n) {
+		return c.noRoom()
+	}
+	c.n = n
+	c.note.images = n
+	return nil
+}
+
+// timing is where a request's time went, in milliseconds.
+type timing struct {
+	Decode float64 `json:"decode_ms"` // decoding and preparing, all pictures
+	Queue  float64 `json:"queue_ms"`  // until the last picture was run
+	Infer  float64 `json:"infer_ms"`  // of the batches
+	Batch  int     `json:"batch"`     // pictures of the last batch, those of others included
+}
+
+// images decodes pictures and runs them.
+func (c *call) images(list []upload) ([]*job, timing, error) {
+	if err := c.admit(len(list)); err != nil {
+		return nil, timing{}, err
+	}
+	start := time.Now()
+	jobs := make([]*job, len(list))
+	errs := make(chan error, len(list))
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	for i := range list {
+		jobs[i] = c.job(make([]float32, c.l.InputElems()))
+		go func() {
+			err := c.s.decode.do(ctx, list[i].data, func(im imageprep.Image) error { return c.l.Prepare(jobs[i].x, im) })
+			if err != nil && list[i].name != "" && !errors.Is(err, context.Canceled) {
+				err = fmt.Errorf("%s: %w", list[i].name, err)
+			}
+			errs <- err
+		}()
+	}
+	// All pictures are waited for, so that none is worked on when the model is
+	// given back; the first that fails stops the others.
+	var first error
+	for range list {
+		if err := <-errs; err != nil && first == nil {
+			first = err
+			cancel()
+		}
+	}
+	took := time.Since(start)
+	c.l.slot.metrics.input.Add(micros(took))
+	if first != nil {
+		return nil, timing{}, first
+	}
+	t, err := c.run(jobs)
+	t.Decode = millis(took)
+	return jobs, t, err
+}
+
+func (c *call) job(x []float32) *job {
+	return &job{ctx: c.ctx, x: x, deadline: time.Now().Add(c.s.cfg.QueueTimeout)}
+}
+
+// run puts prepared pictures through the batcher.
+func (c *call) run(jobs []*job) (t timing, err error) {
+	for _, j := range jobs {
+		if err := c.l.put(j); err != nil {
+			return t, err
+		}
+		c.came++
+	}
+	for _, j := range jobs {
+		select {
+		case e := <-j.done:
+			if e != nil {
+				err = e
+				continue
+			}
+			c.l.slot.metrics.queue.Add(micros(j.queue))
+			t.Queue = max(t.Queue, millis(j.queue))
+			t.Infer = max(t.Infer, millis(j.infer))
+			t.Batch = j.batch
+		case <-c.ctx.Done():
+			return t, c.ctx.Err()
+		}
+	}
+	c.note.timing = t
+	if errors.Is(err, errExpired) {
+		err = busy(c.l.wait(), "%w: more than %v", err, c.s.cfg.QueueTimeout)
+	}
+	return t, err
+}
+
+// finish runs write, which makes the answer, and counts its time.
+func (c *call) finish(write func()) {
+	start := time.Now()
+	write()
+	c.l.slot.metrics.write.Add(micros(time.Since(start)))
+}
