@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// startServe runs 'effnet serve' in a process of its own and waits for its
+// address.
+func startServe(t *testing.T, args ...string) (p *exec.Cmd, url string, stderr *bytes.Buffer) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A test binary that is called as the command is the command.
+	link := filepath.Join(t.TempDir(), "effnet")
+	if err := os.Symlink(self, link); err != nil {
+		t.Skip(err)
+	}
+	p = exec.Command(link, append([]string{"serve", "--addr", "127.0.0.1:0"}, args...)...)
+	stderr = &bytes.Buffer{}
+	p.Stderr = stderr
+	out, err := p.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Process.Kill() })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		_ = p.Wait()
+		t.Fatalf("serve: %v: %s", err, stderr)
+	}
+	return p, strings.TrimSpace(line), stderr
+}
+
+// TestServeEnds ends servers by SIGTERM while requests come: all that were
+// accepted are answered, and the server ends well.
+func TestServeEnds(t *testing.T) {
+	t.Chdir(t.TempDir())
+	colourModel(t)
+	writePNG(t, "a.png", 300, 200, 1)
+	pic, err := os.ReadFile("a.png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		p, url, stderr := startServe(t, "m.safetensors", "--log", "error")
+		var answered atomic.Int64
+		var wait sync.WaitGroup
+		for range 4 {
+			wait.Go(func() {
+				// A connection for each request: what is refused was never accepted.
+				client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+				for {
+					resp, err := client.Post(url+"/v1/classify", "image/png", bytes.NewReader(pic))
+					if err != nil {
+						if !strings.Contains(err.Error(), "connection refused") && !strings.Contains(err.Error(), "connection reset") {
+							t.Errorf("a request was lost: %v", err)
+						}
+						return
+					}
+					body, err := io.ReadAll(resp.Body)
+					resp.Body.Close()
+					if err != nil || resp.StatusCode != 200 {
+						t.Errorf("%s: %s, %v", resp.Status, body, err)
+						return
+					}
+					answered.Add(1)
+				}
+			})
+		}
+		for answered.Load() < 10 {
+			time.Sleep(time.Millisecond)
+		}
+		if err := p.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		if err := p.Wait(); err != nil || time.Since(start) > 10*time.Second {
+			t.Errorf("the server ended after %v with %v: %s", time.Since(start), err, stderr)
+		}
+		wait.Wait()
+	}
+}
+
+func TestServeErrors(t *testing.T) {
+	t.Chdir(t.TempDir())
+	colourModel(t)
+	for name, text := range map[string]string{"token": "two words\n", "good": "secret\n"} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		status int
+		want   string
+		args   string
+	}{
+		{2, "wants at least one MODEL", ""},
+		{1, "none: no such file", "none"},
+		{2, `--addr is "8080", want HOST:PORT`, "m.safetensors --addr 8080"},
+		{2, "belong together", "m.safetensors --tls-cert c.pem"},
+		{1, "c.pem", "m.safetensors --tls-cert c.pem --tls-key k.pem"},
+		{2, "want at least 1", "m.safetensors --queue 0"},
+		{2, "times have to be above 0", "m.safetensors --timeout -1s"},
+		{2, `--log is "loud"`, "m.safetensors --log loud"},
+		{1, "token: want a token of one word", "m.safetensors --token-file token"},
+		{1, "model m, version 1 is given twice", "m.safetensors m.safetensors --addr 127.0.0.1:0"},
+		{1, "listen tcp", "m.safetensors --addr 203.0.113.1:1 --token-file good"},
+	} {
+		status, stdout, stderr := effnet(append([]string{"serve"}, strings.Fields(c.args)...)...)
+		if status != c.status || stdout != "" || !strings.Contains(stderr, c.want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("serve %s: status %d, %q, %q; want %d, %q", c.args, status, stdout, stderr, c.status, c.want)
+		}
+	}
+}
