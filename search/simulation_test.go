@@ -21,7 +21,7 @@ import (
 //	make simulation
 var simulations = flag.Int("sims", 0, "simulated searches of each case; 0: some, of a few cases")
 
-const quickSimulations = 30
+const quickSimulations = 24
 
 // world is what is true in a simulated search.
 type world struct {
@@ -274,55 +274,64 @@ func TestSimulation(t *testing.T) {
 		sims = quickSimulations
 		worlds = slices.DeleteFunc(worlds, func(w world) bool { return !w.quick })
 	}
+	rows := make([]string, len(worlds))
+	t.Run("rows", func(t *testing.T) {
+		for i := range worlds {
+			t.Run(worlds[i].name, func(t *testing.T) {
+				t.Parallel()
+				rows[i] = worlds[i].row(t, sims)
+			})
+		}
+	})
 	var table strings.Builder
 	tw := tabwriter.NewWriter(&table, 0, 0, 1, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(tw, "world\tcovers\tregion\tcompound\tsingle\tundecided\tpair apart\tdiffer\tgood ratio\tloss\tt holds\tbootstrap\tstopped\t\n")
-	for i := range worlds {
-		w := &worlds[i]
-		s := newSimulator(t, w.change)
-		c := s.tally(t, w, sims)
-		flat := w.bowl == bowl{}
-		of := func(k, n int) string {
-			if n == 0 {
-				return "-"
-			}
-			return fmt.Sprintf("%.1f", 100*float64(k)/float64(n))
-		}
-		covers := "-"
-		if !flat && !w.single {
-			covers = of(c.covered, c.surfaces)
-			if !within(c.covered, c.surfaces, 0.92, false) || !within(c.covered, c.surfaces, 0.98, true) {
-				t.Errorf("%s: the region covers the optimum in %d of %d", w.name, c.covered, c.surfaces)
-			}
-			if c.surfaces < sims {
-				t.Errorf("%s: only %d of %d have a surface", w.name, c.surfaces, sims)
-			}
-		}
-		fmt.Fprintf(tw, "%s\t%s\t%.1f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%.1f\t\n", w.name, covers, 100*c.area,
-			of(c.kinds[CompoundWins], sims), of(c.kinds[SingleWins], sims), of(c.kinds[Undecided], sims),
-			of(c.called, sims), of(c.differ, sims), of(c.hit, sims), Points(c.off), of(c.held, c.intervals), of(c.boots, c.intervals), float64(c.stopped)/float64(sims))
-		if flat {
-			wins := c.kinds[CompoundWins] + c.kinds[SingleWins]
-			for what, k := range map[string]int{"a winner is named": wins, "a pair is told apart": c.called, "candidates are said to differ": c.differ} {
-				if !within(k, sims, 0.05, true) {
-					t.Errorf("%s: %s in %d of %d", w.name, what, k, sims)
-				}
-			}
-		}
-		if !within(c.held, c.intervals, 0.93, false) && sims >= 100 {
-			t.Errorf("%s: %d of %d intervals hold the true difference", w.name, c.held, c.intervals)
-		}
-		if w.wins != "" && !within(c.kinds[w.wins], sims, 0.9, false) {
-			t.Errorf("%s: the verdict is %q in %d of %d", w.name, w.wins, c.kinds[w.wins], sims)
-		}
-		if w.single && c.kinds[CompoundWins] > 0 {
-			t.Errorf("%s: compound is said to win in %d of %d", w.name, c.kinds[CompoundWins], sims)
-		}
-	}
+	fmt.Fprint(tw, "world\tcovers\tregion\tcompound\tsingle\tundecided\tpair apart\tdiffer\tgood ratio\tloss\tt holds\tbootstrap\tstopped\t\n"+strings.Join(rows, ""))
 	if err := tw.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("%d simulated searches a row; percent, the loss in points\n%s", sims, table.String())
+}
+
+// row simulates a world, checks what came of it and writes it in a line.
+func (w *world) row(t *testing.T, sims int) string {
+	c := newSimulator(t, w.change).tally(t, w, sims)
+	flat := w.bowl == bowl{}
+	of := func(k, n int) string { return fmt.Sprintf("%.1f", 100*float64(k)/float64(n)) }
+	covers := "-"
+	if !flat && !w.single {
+		covers = of(c.covered, max(c.surfaces, 1))
+		if !within(c.covered, c.surfaces, 0.92, false) || !within(c.covered, c.surfaces, 0.98, true) {
+			t.Errorf("the region covers the optimum in %d of %d", c.covered, c.surfaces)
+		}
+		if c.surfaces < sims {
+			t.Errorf("only %d of %d have a surface", c.surfaces, sims)
+		}
+	}
+	if flat {
+		for _, x := range []struct {
+			what string
+			k    int
+		}{
+			{"a winner is named", c.kinds[CompoundWins] + c.kinds[SingleWins]},
+			{"a pair is told apart", c.called}, {"candidates are said to differ", c.differ},
+		} {
+			if !within(x.k, sims, 0.05, true) {
+				t.Errorf("%s in %d of %d", x.what, x.k, sims)
+			}
+		}
+	}
+	if sims >= 100 && (!within(c.held, c.intervals, 0.93, false) || !within(c.boots, c.intervals, 0.92, false)) {
+		t.Errorf("of %d intervals %d hold the true difference, of the bootstrap's %d", c.intervals, c.held, c.boots)
+	}
+	if w.wins != "" && !within(c.kinds[w.wins], sims, 0.9, false) {
+		t.Errorf("the verdict is %q in %d of %d", w.wins, c.kinds[w.wins], sims)
+	}
+	if w.single && c.kinds[CompoundWins] > 0 {
+		t.Errorf("compound is said to win in %d of %d", c.kinds[CompoundWins], sims)
+	}
+	return fmt.Sprintf("%s\t%s\t%.1f\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%.1f\t\n", w.name, covers, 100*c.area,
+		of(c.kinds[CompoundWins], sims), of(c.kinds[SingleWins], sims), of(c.kinds[Undecided], sims),
+		of(c.called, sims), of(c.differ, sims), of(c.hit, sims), Points(c.off), of(c.held, c.intervals), of(c.boots, c.intervals), float64(c.stopped)/float64(sims))
 }
 
 // TestSearchFinds runs whole searches on a surface with its best ratio inside
