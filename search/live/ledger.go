@@ -15,8 +15,9 @@ func ofLedger(run string, r *search.Result) *View {
 		v.Base = base.Name
 	}
 	v.Ended, v.Total = r.Ended()
-	v.Spent = r.Finished.Sub(r.Started).Seconds()
+	v.Spent = r.Worked
 	if r.Plan == nil {
+		v.State = Planning
 		return v
 	}
 	v.Parts, v.Best = parts(r), best(r)

@@ -82,23 +82,38 @@ func (r *Recorder) beat() {
 func (r *Recorder) Status(st *search.Status) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now := status{State: Running, Ended: st.Done, Total: st.Total, Spent: st.Elapsed.Seconds(), Left: st.Left.Seconds()}
+	now := status{State: Running, Ended: st.Done, Total: st.Total, Spent: st.Spent.Seconds(), Left: st.Left.Seconds()}
 	if st.Paused {
 		now.State = Paused
 	}
 	for i := range st.Trials {
-		t := &st.Trials[i]
-		if t.State != search.Running {
+		switch t := &st.Trials[i]; t.State {
+		case search.Running:
+			now.Running = append(now.Running, r.trial(t))
+		case search.Waiting:
+			if old := r.resting(t.ID); old != nil && st.Paused {
+				now.Running = append(now.Running, *old)
+			}
+		default:
 			delete(r.curves, t.ID)
-			continue
 		}
-		now.Running = append(now.Running, r.trial(t))
 	}
 	event := r.last.State != now.State || r.last.Ended != now.Ended || len(r.last.Running) != len(now.Running)
 	r.last = now
 	if event {
 		r.write()
 	}
+}
+
+// resting is a trial that ran when the search was paused; nil if it did not.
+func (r *Recorder) resting(id string) *Trial {
+	for _, t := range r.last.Running {
+		if t.ID == id {
+			t.Rate, t.Left = 0, 0
+			return &t
+		}
+	}
+	return nil
 }
 
 // trial is a running trial with its curve, which grows by a point an epoch.

@@ -222,3 +222,67 @@ func TestCurves(t *testing.T) {
 		t.Errorf("%s, %v", text, err)
 	}
 }
+
+// TestSteer pauses a search by way of its page's source, lets it go on, gives
+// up a trial, and finds all of it in what is shown.
+func TestSteer(t *testing.T) {
+	dir := t.TempDir()
+	w := NewWatcher(dir, verdictPage)
+	eng := &searchtest.Engine{Delay: 4 * time.Millisecond}
+	rec := NewRecorder(dir)
+	until := func(what string, ok func(*View) bool) View {
+		t.Helper()
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+			v, err := w.View()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ok(v) {
+				return *v
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%s: never; now %+v", what, v)
+			}
+		}
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := search.Run(t.Context(), dir, searchtest.Config(), searchtest.Base(), eng.Engine(),
+			search.Options{Workers: 2, Threads: 1, Tick: time.Millisecond, Status: rec.Status})
+		rec.Close(err == nil)
+		done <- err
+	}()
+	until("trials run", func(v *View) bool { return v.State == Running && v.Ended > 1 && len(v.Running) == 2 })
+	if err := w.Control(search.Command{Op: search.OpPause}); err != nil {
+		t.Fatal(err)
+	}
+	v := until("a pause", func(v *View) bool { return v.State == Paused })
+	if len(v.Running) == 0 {
+		t.Error("a paused search shows no trial that rests")
+	}
+	rests := v.Running[0].ID
+	if err := w.Control(search.Command{Op: search.OpStop, Trial: rests}); err != nil {
+		t.Fatal(err)
+	}
+	v = until("a trial given up", func(v *View) bool {
+		r, err := w.Result()
+		return err == nil && r.Trials[rests].Ended()
+	})
+	if v.State != Paused {
+		t.Errorf("giving up a trial ends the pause: %+v", v)
+	}
+	if err := w.Control(search.Command{Op: search.OpStop, Trial: rests}); err == nil || !strings.Contains(err.Error(), "has ended") {
+		t.Errorf("giving it up twice: %v", err)
+	}
+	if err := w.Control(search.Command{Op: search.OpResume}); err != nil {
+		t.Fatal(err)
+	}
+	until("going on", func(v *View) bool { return v.State == Running && len(v.Running) > 0 })
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	v = until("the end", func(v *View) bool { return v.State == Done })
+	if r, err := w.Result(); err != nil || r.Trials[rests].Error == "" || v.Ended != v.Total {
+		t.Errorf("%s was given up, the ledger says %+v, %v", rests, r.Trials[rests], err)
+	}
+}
