@@ -12,10 +12,13 @@ import (
 // through must not depend on the load.
 
 const (
-	// planShare of a budget is forecast to be taken by a plan, finalShare is
-	// what the validation may fill.
+	// planShare of a budget is forecast to be taken by a plan. The validation
+	// goes on as long as its next part is forecast to end within finalShare: the
+	// parts being what they are, a search ends about as much before its budget
+	// as after it. To complete a pair of seeds it may take pairShare.
 	planShare  = 0.95
-	finalShare = 0.98
+	finalShare = 1.02
+	pairShare  = 1.08
 	// mostFinalSeeds bounds how often time to spare repeats the validation.
 	mostFinalSeeds = 12
 	// fewestFreshSeeds is to what the re-runs may be cut.
@@ -76,14 +79,14 @@ type budget struct {
 	opened map[block]bool // of the validation
 }
 
-// left is the time that the search may still take, in seconds; infinite
-// without a budget. mu is held.
-func (r *runner) left() float64 {
+// left is the time that the search may still take to end within a share of its
+// budget, in seconds; infinite without one. mu is held.
+func (r *runner) left(share float64) float64 {
 	limit := r.res.budget()
 	if limit == 0 {
 		return math.Inf(1)
 	}
-	return finalShare*limit - r.spent()
+	return share*limit - r.spent()
 }
 
 // spent is the wall-clock of all processes so far, pauses left out. mu is held.
@@ -179,7 +182,7 @@ func (r *runner) refitReruns() error {
 				jobs = append(jobs, trial.finalJobs(f, k)...)
 			}
 		}
-		return r.under(&trial, jobs)
+		return r.under(&trial, jobs, finalShare)
 	}
 	started := 0 // seeds and swept networks that are under way
 	for k, seed := range p.FreshSeeds {
@@ -228,8 +231,8 @@ func (r *Result) finalJobs(f, k int) []job {
 }
 
 // under reports whether what is under way and those of the jobs that have not
-// ended fit the time left. mu is held.
-func (r *runner) under(trial *Result, jobs []job) bool {
+// ended end within a share of the budget. mu is held.
+func (r *runner) under(trial *Result, jobs []job, share float64) bool {
 	slow := r.slowness()
 	var work []float64
 	for _, s := range r.status {
@@ -241,7 +244,7 @@ func (r *runner) under(trial *Result, jobs []job) bool {
 			work = append(work, slow*trial.Plan.seconds(&j))
 		}
 	}
-	return makespan(work, r.opt.Workers) <= r.left()
+	return makespan(work, r.opt.Workers) <= r.left(share)
 }
 
 // refitFinals settles how much of the validation is done: what is open stays;
@@ -258,7 +261,7 @@ func (r *runner) refitFinals() Replan {
 			count[b.final] = max(count[b.final], slices.Index(all, b.seed)+1)
 		}
 	}
-	fits := func() bool {
+	fits := func(share float64) bool {
 		trial := *r.res
 		for f, n := range count {
 			to.FinalSeeds[f] = all[:n]
@@ -271,22 +274,25 @@ func (r *runner) refitFinals() Replan {
 				jobs = append(jobs, trial.finalJobs(f, k)...)
 			}
 		}
-		return r.under(&trial, jobs)
+		return r.under(&trial, jobs, share)
 	}
-	grow := func(f, n int) {
+	grow := func(f, n int, share float64) {
 		was := count[f]
-		if count[f] = max(was, n); !fits() {
+		if count[f] = max(was, n); !fits(share) {
 			count[f] = was
 		}
 	}
 	for f := range count {
-		grow(f, max(pairSeeds, most))
+		if count[f] > 0 {
+			grow(f, pairSeeds, pairShare)
+		}
+		grow(f, max(pairSeeds, most), finalShare)
 	}
 	if most == 0 {
 		for k := pairSeeds; k < mostFinalSeeds; k++ {
 			for f := range count {
 				if count[f] == k {
-					grow(f, k+1)
+					grow(f, k+1, finalShare)
 				}
 			}
 		}

@@ -42,6 +42,7 @@ type fake struct {
 	images  int                        // test images; validation has as many
 	steps   int                        // a trial saves its state after each
 	delay   time.Duration              // of a step
+	step    func(t *Trial)             // before each
 	fail    func(t *Trial) error       // before anything else
 	hits    bool
 }
@@ -80,6 +81,9 @@ func (f *fake) train(ctx context.Context, t *Trial, progress func(Progress)) (*O
 	}
 	for ; step < f.steps; step++ {
 		progress(Progress{Done: float64(step) / float64(f.steps)})
+		if f.step != nil {
+			f.step(t)
+		}
 		if f.delay > 0 {
 			select {
 			case <-ctx.Done():
