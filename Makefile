@@ -27,7 +27,10 @@ check:
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 
-# The same tests without assembly, without AVX-512, and on arm64.
+# The same tests without assembly, without AVX-512, and on arm64. A browser has
+# no part in that.
+test-purego test-avx2 test-arm64: export EFFNET_CHROMIUM := none
+
 test-purego:
 	$(GO) test -tags purego ./...
 
