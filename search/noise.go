@@ -75,6 +75,24 @@ func (n Noise) ss() float64 {
 	return n.SD * n.SD * float64(n.DF)
 }
 
+// firstNoise is the spread of the base's trials before everything else, and
+// whether all of them have ended.
+func (r *Result) firstNoise() (n Noise, settled bool) {
+	settled = true
+	var accs []float64
+	for _, seed := range r.Plan.NoiseSeeds {
+		t := r.Trials[TrialID(r.Plan.BaseNet.ID, r.Plan.Rungs[0].Epochs, seed)]
+		switch {
+		case t == nil || !t.Ended():
+			settled = false
+		case t.Outcome != nil && t.Outcome.Stopped == 0:
+			accs = append(accs, t.Outcome.Validation.Accuracy())
+		}
+	}
+	n.SD, n.DF = pooledSD([][]float64{accs})
+	return n, settled
+}
+
 // enoughTests is from how many degrees of freedom on the noise on the test
 // images is known by itself.
 const enoughTests = 10
@@ -102,12 +120,9 @@ func (a *Analysis) pool() {
 			groups[k] = append(groups[k], t.Outcome.Validation.Accuracy())
 		}
 	}
-	var first, vals, tests, all [][]float64
+	var vals, tests, all [][]float64
 	for _, k := range order {
 		vals = append(vals, groups[k])
-		if k.phase == PhaseNoise {
-			first = append(first, groups[k])
-		}
 		if k.phase != PhaseFinal {
 			all = append(all, groups[k])
 		}
@@ -116,7 +131,7 @@ func (a *Analysis) pool() {
 		tests = append(tests, a.Nets[i].Tests)
 	}
 	all = append(all, tests...)
-	a.First.SD, a.First.DF = pooledSD(first)
+	a.First, _ = a.firstNoise()
 	a.Validation.SD, a.Validation.DF = pooledSD(vals)
 	a.Test.SD, a.Test.DF = pooledSD(tests)
 	a.Pooled.SD, a.Pooled.DF = pooledSD(all)

@@ -337,6 +337,9 @@ func (r *runner) finish(s *running, t *Trial, out *Outcome, failed error) error 
 	if failed == nil && !(s.started > 0) {
 		r.pace.add(seconds, r.res.Plan.trained(&s.job, out))
 	}
+	if noise, settled := r.res.firstNoise(); t.Phase == PhaseNoise && settled && noise.DF > 0 {
+		r.note("%s", noise)
+	}
 	if r.eng.Tidy != nil {
 		if err := r.eng.Tidy(t.Dir); err != nil {
 			return err

@@ -470,6 +470,16 @@ func indicator(of []int, k int) []float64 {
 	return col
 }
 
+// String says in a sentence where the surface is best.
+func (s *Surface) String() string {
+	if s.Why != "" {
+		return "No response surface: " + s.Why + "."
+	}
+	o := s.Optimum
+	return fmt.Sprintf("The response surface is best at %.0f %% depth, %.0f %% width, %.0f %% resolution; the 95 %% region of that has %.0f %% of the triangle.",
+		100*o.D, 100*o.W, 100*o.R, 100*s.Area)
+}
+
 // bootstrap fits surfaces to residuals drawn again: their best points are the
 // cloud, their studentised gradients the critical values.
 func (s *Surface) bootstrap(m *mixed, y []float64, opt SurfaceOptions) {

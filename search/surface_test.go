@@ -218,3 +218,14 @@ func TestArgmax(t *testing.T) {
 		}
 	}
 }
+
+func TestSurfaceString(t *testing.T) {
+	s := &Surface{Optimum: arch.Shares{D: 0.25, W: 0.35, R: 0.4}, Area: 0.123}
+	if got, want := s.String(), "The response surface is best at 25 % depth, 35 % width, 40 % resolution; the 95 % region of that has 12 % of the triangle."; got != want {
+		t.Errorf("it says %q, want %q", got, want)
+	}
+	s.Why = "there is one network"
+	if got, want := s.String(), "No response surface: there is one network."; got != want {
+		t.Errorf("it says %q, want %q", got, want)
+	}
+}

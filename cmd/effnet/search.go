@@ -397,6 +397,13 @@ func (s *searchCmd) finish(res *search.Result, test dataset.Set) error {
 	if a.Verdict.Detail != "" {
 		fmt.Fprintln(w, a.Verdict.Detail)
 	}
+	fmt.Fprintf(w, "\n%s\n", a.Surface)
+	for _, s := range a.Saturation {
+		if s.Why == "" {
+			fmt.Fprintln(w, s.Text)
+		}
+	}
+	fmt.Fprintln(w, a.Validation)
 	fmt.Fprintf(w, "\nbest model  %s\nreport      %s\n", filepath.Join(s.out, bestModelName), path)
 	if ratio != "" {
 		fmt.Fprintf(w, "ratio       %s\n", ratio)
