@@ -35,7 +35,7 @@ func (q *Queue) check() {
 				stuck, err = q.deadLetters(ctx, l, stuck)
 			}
 			cancel()
-			q.confirm(l)
+			q.confirm(l, confirmTime)
 		}
 		switch {
 		case q.ctx.Err() != nil:

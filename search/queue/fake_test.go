@@ -7,6 +7,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,7 +42,13 @@ func chain(t *search.Trial, steps int) [32]byte {
 }
 
 func (f *fake) engine() *search.Engine {
-	return &search.Engine{Train: f.train, TrainImages: 1000, ValidationImages: 256, TestImages: 256}
+	tidy := func(dir string) error {
+		if err := os.Remove(filepath.Join(dir, "state")); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	return &search.Engine{Train: f.train, Tidy: tidy, TrainImages: 1000, ValidationImages: 256, TestImages: 256}
 }
 
 func (f *fake) train(ctx context.Context, t *search.Trial, progress func(search.Progress)) (*search.Outcome, error) {

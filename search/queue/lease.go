@@ -147,9 +147,6 @@ func (l *lease) attempt(ctx context.Context, m *member, h *hold, t *task) (*sear
 	trial := t.Trial
 	trial.Dir, trial.Threads = dir, m.pool.threads
 	out, err := eng.Train(ctx, &trial, l.reporter())
-	if err == nil && !m.pool.local && eng.Tidy != nil {
-		err = eng.Tidy(dir)
-	}
 	return out, dir, err
 }
 
@@ -241,7 +238,7 @@ func (l *lease) commit(ctx context.Context, r *result, dir string, took time.Dur
 		}
 		if dir != "" && !m.pool.local && r.Files == nil {
 			var err error
-			if r.Files, err = m.send(ctx, l.key+"-"+nonce(), dir, m.shared, 0); err != nil {
+			if r.Files, err = m.sendTidy(ctx, l.key+"-"+nonce(), dir); err != nil {
 				l.fail(ctx, err)
 				show(Failed, err)
 				return

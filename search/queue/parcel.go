@@ -40,8 +40,8 @@ func (d *Description) sees(folder string) bool {
 }
 
 // send makes a parcel of dir's files, in shared, the queue's folder, or if that
-// is "" in the object store. Files that leave returns true for stay behind. A
-// parcel would be nil if it had more than most bytes, 0 for no limit.
+// is "" in the object store. It is nil if the files have more than most bytes, 0
+// for no limit.
 func (s *session) send(ctx context.Context, name, dir, shared string, most int64) (*parcel, error) {
 	bytes, err := folderSize(dir)
 	if err != nil || most > 0 && bytes > most {
@@ -60,6 +60,52 @@ func (s *session) send(ctx context.Context, name, dir, shared string, most int64
 	}
 	p := &parcel{Object: name, Bytes: bytes}
 	return p, s.put(ctx, name, bytes, func(w io.Writer) error { return pack(w, dir) })
+}
+
+// sendTidy makes a parcel of what the engine keeps of a finished trial's
+// folder. The folder itself stays as it is: should the result not reach the
+// ledger, the trial is done again from there in no time.
+func (m *member) sendTidy(ctx context.Context, name, dir string) (*parcel, error) {
+	if m.engine.Tidy == nil {
+		return m.send(ctx, name, dir, m.shared, 0)
+	}
+	copied, err := os.MkdirTemp(filepath.Dir(dir), filepath.Base(dir)+".parcel-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(copied)
+	err = eachFile(dir, func(name string, _ fs.FileInfo) error {
+		to := filepath.Join(copied, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(to), 0o777); err != nil {
+			return err
+		}
+		return link(filepath.Join(dir, filepath.FromSlash(name)), to)
+	})
+	if err == nil {
+		err = m.engine.Tidy(copied)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m.send(ctx, name, copied, m.shared, 0)
+}
+
+// link gives a file another name, or copies it where that cannot be.
+func link(from, to string) error {
+	if os.Link(from, to) == nil {
+		return nil
+	}
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
 }
 
 // put stores what fill writes, about so many bytes, as an object.

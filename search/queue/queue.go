@@ -345,7 +345,8 @@ func (q *Queue) count(n *int) {
 }
 
 // Close ends the workers of this process, which save their state, and removes
-// the queue. The search's folder keeps what matters.
+// the queue. The search has written to its ledger what it was given, and calls
+// Train no more.
 func (q *Queue) Close() error {
 	q.cancel()
 	q.slots.Wait()
@@ -353,6 +354,7 @@ func (q *Queue) Close() error {
 	l, _ := q.current()
 	var err error
 	if l != nil {
+		q.confirm(l, 0)
 		if l.srv == nil {
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 			defer cancel()

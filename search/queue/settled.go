@@ -18,14 +18,15 @@ type ended struct {
 	at  time.Time
 }
 
-// confirmTime is more than the search needs to write a line of its ledger.
+// confirmTime is more than a running search needs to write a line of its ledger.
 const confirmTime = 5 * time.Second
 
-// confirm tells workers whose trial's folders they can remove.
-func (q *Queue) confirm(l *live) {
+// confirm tells workers which trials' folders they can remove: of those that
+// were given to the search so long ago.
+func (q *Queue) confirm(l *live, since time.Duration) {
 	q.mu.Lock()
 	var now []string
-	for len(q.ended) > 0 && time.Since(q.ended[0].at) > confirmTime {
+	for len(q.ended) > 0 && time.Since(q.ended[0].at) >= since {
 		now = append(now, q.ended[0].key)
 		q.ended = q.ended[1:]
 	}

@@ -45,7 +45,8 @@ func remote(c *cluster) func(*Options) {
 	return func(o *Options) { o.Server.URL, o.Slots = c.url(), 0 }
 }
 
-// TestRemote: the outcomes and models of workers that see no common folder.
+// TestRemote: the outcomes and models of workers that see no common folder. They
+// keep their trials' states until the search has recorded the outcomes.
 func TestRemote(t *testing.T) {
 	t.Parallel()
 	c := startServers(t, 1)
@@ -53,12 +54,27 @@ func TestRemote(t *testing.T) {
 	f := &fake{steps: 3}
 	q, n := open(t, dir, f, remote(c))
 	os.Remove(filepath.Join(dir, FolderName, hereFile)) // as if it were on another machine
+	var folders []string
 	for i := range 2 {
 		w, _ := worker(t, c.url(), fmt.Sprint("w", i), f)
 		start(t, w)
+		folders = append(folders, w.Folder)
+	}
+	states := func() (n int) {
+		for _, dir := range folders {
+			all, _ := filepath.Glob(filepath.Join(dir, "*", "*", "state"))
+			n += len(all)
+		}
+		return n
 	}
 	if err := trainAll(t.Context(), q, trials(t, dir, 8), 3); err != nil {
 		t.Fatal(err)
+	}
+	if n := states(); n != 8 {
+		t.Errorf("the workers hold the states of %d trials, want 8", n)
+	}
+	if all, _ := filepath.Glob(filepath.Join(dir, "trials", "*", "state")); len(all) != 0 {
+		t.Errorf("states came along: %q", all)
 	}
 	if s := q.Stats(); s != (Stats{}) {
 		t.Errorf("%+v, want nothing out of the way", s)
@@ -68,6 +84,13 @@ func TestRemote(t *testing.T) {
 	}
 	if workers, slots := q.Roll(t.Context(), 200*time.Millisecond); workers != 2 || slots != 2 {
 		t.Errorf("%d workers with %d slots answer, want 2 with 2", workers, slots)
+	}
+	l, _ := q.current()
+	q.confirm(l, 0)
+	for end := time.Now().Add(10 * time.Second); states() > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the workers still hold the states of %d trials", states())
+		}
 	}
 }
 
