@@ -23,6 +23,9 @@ func (a *Analysis) Ratio() (*Ratio, error) {
 		Base: base.Name, Data: a.Config.Data, Cost: cost, Factor: a.Config.Factor,
 		Shares: a.Choice.Ratio, Verdict: a.Verdict.Text,
 	}
+	if a.Surface != nil {
+		r.Region = extent(a.Surface.Region)
+	}
 	add := func(factor float64, id string) {
 		n := a.Net(id)
 		if n == nil {
