@@ -152,40 +152,50 @@ func Candidates(ctx context.Context, base arch.Spec, b Budget, src Source, n int
 		}
 		return sp.list(ctx, src.List, n)
 	}
-	asked := b.Tolerance
+	var sp *Space
+	var err error
+	if src.Kind == SourceGrid {
+		sp, err = newGrid(ctx, base, b, src.Step, m)
+	} else {
+		sp, err = NewSpace(ctx, base, b, m)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p := &Pool{space: sp}
 	for {
-		var sp *Space
-		var err error
-		if src.Kind == SourceGrid {
-			sp, err = newGrid(ctx, base, b, src.Step, m)
-		} else {
-			sp, err = NewSpace(ctx, base, b, m)
-		}
-		if err != nil {
-			return nil, err
-		}
-		p := &Pool{Tolerance: b.Tolerance, space: sp}
 		p.Networks, err = sp.Measured(ctx, func() []Network { return sp.Spread(n, prefix(b.Factor)) })
 		if err != nil {
 			return nil, err
 		}
-		p.Enumerated = sp.Len()
+		p.Enumerated, p.Tolerance = sp.Len(), sp.Tolerance
 		mixed := 0
-		for i := range sp.points {
-			if (&Network{Realised: sp.points[i].realised}).mixed() {
-				mixed++
+		if sp.predicts() { // what counts is what was measured
+			for i := range p.Networks {
+				if p.Networks[i].mixed() {
+					mixed++
+				}
+			}
+		} else {
+			for i := range sp.points {
+				if (&Network{Realised: sp.points[i].realised}).mixed() {
+					mixed++
+				}
 			}
 		}
-		if mixed >= fewest || b.Tolerance*widening > maxTolerance {
+		if mixed >= min(fewest, max(1, n-len(dimNames))) || sp.Tolerance*widening > maxTolerance {
 			switch {
-			case b.Tolerance > asked:
-				p.Note = fmt.Sprintf("few networks cost %v times %s within %.3g %%: the tolerance is %.3g %%", b.Factor, base.Name, 100*asked, 100*b.Tolerance)
 			case mixed == 0:
-				p.Note = fmt.Sprintf("no network that grew along more than one dimension costs %v times %s within %.3g %%", b.Factor, base.Name, 100*b.Tolerance)
+				p.Note = fmt.Sprintf("no network that grew along more than one dimension costs %v times %s within %.3g %%", b.Factor, base.Name, 100*sp.Tolerance)
+			case sp.Tolerance > b.Tolerance:
+				p.Note = fmt.Sprintf("few networks cost %v times %s within %.3g %%: the tolerance is %.3g %%", b.Factor, base.Name, 100*b.Tolerance, 100*sp.Tolerance)
 			}
 			return p, nil
 		}
-		b.Tolerance *= widening
+		sp.Tolerance *= widening
+		if err := sp.fill(); err != nil {
+			return nil, err
+		}
 	}
 }
 

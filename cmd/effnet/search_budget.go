@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -116,13 +117,37 @@ func readSmall(path string, most int64) ([]byte, error) {
 type searchMeter struct {
 	kernel  string
 	samples map[latency.Features]latency.Sample // the latest of each network
+	known   map[string]latency.Features         // by what tells a base's scalings apart
+}
+
+// features are a network's; building its graph takes long where thousands are
+// looked at, round after round.
+func (m *searchMeter) features(s *arch.Spec) (latency.Features, error) {
+	key := strconv.AppendInt(nil, int64(s.Resolution), 10)
+	for _, x := range []int{s.Stem.Width, s.Head} {
+		key = strconv.AppendInt(append(key, ' '), int64(x), 10)
+	}
+	for i := range s.Stages {
+		key = strconv.AppendInt(append(key, ' '), int64(s.Stages[i].Repeats), 10)
+		key = strconv.AppendInt(append(key, ' '), int64(s.Stages[i].Width), 10)
+	}
+	if f, ok := m.known[string(key)]; ok {
+		return f, nil
+	}
+	g, err := s.Graph()
+	if err != nil {
+		return latency.Features{}, err
+	}
+	f := latency.FeaturesOf(g)
+	m.known[string(key)] = f
+	return f, nil
 }
 
 // meterTime is how long each network runs for its latency.
 const meterTime = 300 * time.Millisecond
 
 func newSearchMeter(kernel string) *search.Meter {
-	m := &searchMeter{kernel, map[latency.Features]latency.Sample{}}
+	m := &searchMeter{kernel, map[latency.Features]latency.Sample{}, map[string]latency.Features{}}
 	return &search.Meter{Measure: m.measure, Model: m.model}
 }
 
@@ -158,7 +183,11 @@ func (m *searchMeter) bytes(spec *arch.Spec) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	plan, err := infer.Compile(g, weights.Init(g, 1), infer.Options{Threads: 1, Kernel: m.kernel})
+	w := &weights.Set{Tensors: map[string]weights.Tensor{}} // all 0, which take as much room
+	for _, p := range g.Params() {
+		w.Tensors[p.Name] = weights.Tensor{Shape: p.Shape, Data: make([]float32, p.Elems())}
+	}
+	plan, err := infer.Compile(g, w, infer.Options{Threads: 1, Kernel: m.kernel})
 	if err != nil {
 		return 0, err
 	}
@@ -173,11 +202,11 @@ func (m *searchMeter) model(what search.Measure, specs []arch.Spec, values []flo
 	}
 	var samples []latency.Sample
 	for i := range specs {
-		g, err := specs[i].Graph()
+		f, err := m.features(&specs[i])
 		if err != nil {
 			return nil, err
 		}
-		s := m.samples[latency.FeaturesOf(g)]
+		s := m.samples[f]
 		scale := values[i] / s.Median.Seconds() // values are in units of one measurement of the base
 		s.Median = time.Duration(scale * float64(s.Median))
 		s.P10, s.P90 = time.Duration(scale*float64(s.P10)), time.Duration(scale*float64(s.P90))
@@ -188,10 +217,7 @@ func (m *searchMeter) model(what search.Measure, specs []arch.Spec, values []flo
 		return nil, err
 	}
 	return func(s *arch.Spec) (float64, error) {
-		g, err := s.Graph()
-		if err != nil {
-			return 0, err
-		}
-		return model.Predict(latency.FeaturesOf(g)).Latency.Seconds(), nil
+		f, err := m.features(s)
+		return model.Predict(f).Latency.Seconds(), err
 	}, nil
 }
