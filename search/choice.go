@@ -45,8 +45,13 @@ func (r *Result) choose(ctx context.Context, base arch.Spec, m *Meter) (*Choice,
 		return nil, errors.New("search: no candidate finished its training up to the end: there is no ratio to choose")
 	}
 	c := &Choice{Winner: best.ID, Ratio: best.Realised}
+	if src, err := ParseSource(r.Config.Candidates); err == nil && src.Kind == SourceStar {
+		if ratio, ok := r.star(); ok {
+			c.Ratio = ratio
+		}
+	}
 	for i := range r.Plan.Finals {
-		n, err := r.compound(ctx, &r.Plan.Finals[i], base, best.Realised, m)
+		n, err := r.compound(ctx, &r.Plan.Finals[i], base, c.Ratio, m)
 		if err != nil {
 			return nil, err
 		}

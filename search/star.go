@@ -48,9 +48,9 @@ func balance(arms *[3]arm, factor float64) arch.Shares {
 }
 
 // star reads the arms from the first rung, which all networks of a star were
-// trained in, and the base's noise trials of the same length. winner is the
-// best of the networks; "" where the base or every arm lacks a result.
-func (r *Result) star() (winner string, ratio arch.Shares) {
+// trained in, and the base's noise trials of the same length. ok is false where
+// the base or every arm lacks a result.
+func (r *Result) star() (ratio arch.Shares, ok bool) {
 	epochs := r.Plan.Rungs[0].Epochs
 	mean := func(id string, seeds []uint64) float64 {
 		var sum float64
@@ -65,7 +65,6 @@ func (r *Result) star() (winner string, ratio arch.Shares) {
 	}
 	base := mean(r.Plan.BaseNet.ID, r.Plan.NoiseSeeds)
 	var arms [3]arm
-	best := math.Inf(-1)
 	for i := range r.Plan.Networks {
 		n := &r.Plan.Networks[i]
 		gain := mean(n.ID, r.Plan.Rungs[0].Seeds) - base
@@ -74,9 +73,7 @@ func (r *Result) star() (winner string, ratio arch.Shares) {
 			continue
 		}
 		arms[dim] = append(arms[dim], armPoint{math.Log(float64(n.MACs) / float64(r.Plan.BaseNet.MACs)), gain})
-		if gain > best {
-			winner, best = n.ID, gain
-		}
+		ok = true
 	}
 	for dim := range arms {
 		slices.SortFunc(arms[dim], func(p, q armPoint) int {
@@ -89,8 +86,8 @@ func (r *Result) star() (winner string, ratio arch.Shares) {
 			return 0
 		})
 	}
-	if winner != "" {
-		ratio = balance(&arms, r.Config.Factor)
+	if !ok {
+		return arch.Shares{}, false
 	}
-	return winner, ratio
+	return balance(&arms, r.Config.Factor), true
 }

@@ -46,3 +46,15 @@ func TestBalance(t *testing.T) {
 		}
 	}
 }
+
+// A star's search ends with the ratio of its gains, and validates it.
+func TestStarSearch(t *testing.T) {
+	res := runFake(t, t.TempDir(), testFake(), func(c *Config) { c.Candidates, c.Networks = "star steps=3", 0 })
+	ratio, ok := res.star()
+	if !ok || res.Choice == nil || res.Choice.Ratio != ratio {
+		t.Fatalf("choice %+v, the star says %v, %v", res.Choice, ratio, ok)
+	}
+	if len(res.Choice.Compounds) != len(res.Plan.Finals) || len(res.Plan.Networks) < 6 {
+		t.Errorf("%d networks, %d compounds", len(res.Plan.Networks), len(res.Choice.Compounds))
+	}
+}
