@@ -82,7 +82,7 @@ func (p *panel) multiples(e extent) []float64 {
 	for k := math.Ceil(math.Log2(p.x.lo) - 1e-9); math.Exp2(k) <= p.x.hi; k++ {
 		doubled = append(doubled, math.Exp2(k))
 	}
-	if len(doubled) < 2 {
+	if len(doubled) < 3 {
 		return ticks
 	}
 	return p.roomy(doubled, factor)

@@ -23,7 +23,7 @@ func tiles(a *search.Analysis) []fact {
 		out = append(out, fact{"± " + search.Points(a.Validation.SD), fmt.Sprintf("points of validation accuracy: standard deviation between seeds of one network, from %d degrees of freedom", a.Validation.DF)})
 	}
 	if s := sums(a); len(p.Rungs) > 1 && s.exploring > 0 && len(a.Cuts) == len(p.Rungs) {
-		out = append(out, fact{fmt.Sprintf("%.0f %%", 100*s.exploring/s.exhaustive), fmt.Sprintf("of the compute that training every candidate in full length would take (%s against %s)", flopsText(s.exploring), flopsText(s.exhaustive))})
+		out = append(out, fact{fmt.Sprintf("%.0f %%", 100*s.exploring/s.exhaustive), fmt.Sprintf("of the compute that training every candidate in full length would take, thanks to rungs (%s against %s)", flopsText(s.exploring), flopsText(s.exhaustive))})
 	}
 	return out
 }
@@ -72,7 +72,7 @@ func computeTile(a *search.Analysis) fact {
 // and image.
 type compute struct {
 	all       float64 // of every trial that ended
-	exploring float64 // of those before the comparison
+	exploring float64 // of the rungs
 	// exhaustive would have been every candidate in full length, with as many
 	// seeds as the last rung has.
 	exhaustive float64
@@ -101,7 +101,7 @@ func sums(a *search.Analysis) compute {
 				continue
 			}
 			all += trained(t)
-			if t.Phase == search.PhaseNoise || t.Phase == search.PhaseRung || t.Phase == search.PhaseRerun {
+			if t.Phase == search.PhaseRung {
 				exploring += trained(t)
 			}
 		}

@@ -157,8 +157,14 @@ func flowChart(cols []flowColumn) *scene {
 		every := max(1, int(math.Ceil(13/gap)))
 		return i == n-1 || i%every == 0 && float64(n-1-i)*gap >= 12.9
 	}
+	var crowded []int // columns in which accuracies stand beside other seats, too
+	for k, c := range cols {
+		if (bottom-top)/float64(max(len(c.seats), 1)) < 13 {
+			crowded = append(crowded, k)
+		}
+	}
 	arm := func(k, i int) float64 {
-		if texted(k, i) {
+		if every := slices.Contains(crowded, k); every || texted(k, i) {
 			return 50
 		}
 		return 9

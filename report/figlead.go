@@ -75,9 +75,10 @@ func ruleOf(a *search.Analysis, f float64, n *search.NetworkResult) search.Role 
 		if a.Plan.Finals[i].Factor != f {
 			continue
 		}
-		for _, style := range roles {
-			if m := contender(a, &a.Plan.Finals[i], style.role); m != nil && m.ID == n.ID {
-				return style.role
+		// Of two rules that one network stands for, the chosen ratio comes first.
+		for k := len(roles) - 1; k >= 0; k-- {
+			if m := contender(a, &a.Plan.Finals[i], roles[k].role); m != nil && m.ID == n.ID {
+				return roles[k].role
 			}
 		}
 	}

@@ -50,6 +50,39 @@ func timeFigure(a *search.Analysis) *figure {
 	}
 }
 
+// latencyFigure is predicted against measured latency of networks; nil where
+// none was measured.
+func latencyFigure(a *search.Analysis) *figure {
+	var ms []mark
+	var keys []dotKey
+	for _, key := range []struct {
+		stage search.Stage
+		dotKey
+	}{{search.StageExplore, dotKey{inkDepth, "candidates"}}, {search.StageFinal, dotKey{inkWidth, "comparison"}}} {
+		some := false
+		for _, n := range a.Of(key.stage) {
+			if n.Predicted == nil || !(n.Latency > 0 && n.Predicted.Latency > 0) {
+				continue
+			}
+			some = true
+			ms = append(ms, mark{net: n.ID, x: n.Predicted.Latency, y: n.Latency, ink: key.ink, r: 4,
+				tip: tip(a, n) + fmt.Sprintf("\npredicted %s, measured %s", seconds(n.Predicted.Latency), seconds(n.Latency))})
+		}
+		if some {
+			keys = append(keys, key.dotKey)
+		}
+	}
+	if len(ms) < 3 {
+		return nil
+	}
+	return &figure{
+		name: "latency", nav: "Latency", title: "Latency: predicted and measured", half: true,
+		see:     "Time of one image through every network, as it was predicted and as it was then measured on this machine. On the dashed line, the prediction was right.",
+		caption: "The search predicts latencies to know which networks are near the budget; those it takes are measured, and the next predictions learn from it.",
+		panels:  []*scene{scatterPanel("Latency of each network: measured against predicted", "measured, log scale", "predicted, log scale", ms, keys, seconds)},
+	}
+}
+
 // phaseInk is the colour of a part of the search.
 func phaseInk(p search.Phase) ink {
 	switch p {

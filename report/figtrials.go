@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -31,11 +32,11 @@ func curvesFigure(a *search.Analysis) *figure {
 	if len(parts) == 0 {
 		return nil
 	}
-	e := newExtent()
+	var panels [][]trialLine
 	for _, p := range parts {
-		c := curvesExtent(p.lines)
-		e.add(c.lo, c.hi)
+		panels = append(panels, p.lines)
 	}
+	e := curvesExtent(panels)
 	f := &figure{
 		name: "curves", nav: "Learning curves", title: "Learning curves",
 		see:     "Accuracy on the validation images after every epoch, mean over seeds. Grey lines are the other candidates; a cross is where a hopeless training was stopped.",
@@ -62,7 +63,8 @@ func curvesText(lines []trialLine) string {
 }
 
 // trialLines are the curves of the trials that keep holds for, by network;
-// with a final, of its networks only. Those in colour come last, on top.
+// with a final, of its networks only. Those in colour come last, on top,
+// the better ones of a rule after the others.
 func trialLines(a *search.Analysis, keep func(*search.TrialResult) bool, final *search.Final) []trialLine {
 	of := trialsWhere(a, func(t *search.TrialResult) bool {
 		return t.Outcome != nil && len(t.Outcome.Curve) > 0 && keep(t)
@@ -90,7 +92,7 @@ func trialLines(a *search.Analysis, keep func(*search.TrialResult) bool, final *
 		order := func(l trialLine) int {
 			return slices.IndexFunc(roles, func(s lineStyle) bool { return s.role == l.style.role })
 		}
-		return order(p) - order(q)
+		return cmp.Or(cmp.Compare(order(p), order(q)), cmp.Compare(p.pts[len(p.pts)-1].y, q.pts[len(q.pts)-1].y))
 	})
 	return lines
 }
@@ -144,8 +146,12 @@ func trialsPanel(heading, sub string, lines []trialLine, y extent) *scene {
 	p.axes("", "epoch", xs, ys, func(v float64) string { return fmt.Sprintf("%.0f", v) }, yText)
 	p.boldLabel(4, 18, heading, 13, anchorStart, inkText)
 	p.label(4, 36, sub, 12, anchorStart, inkMuted)
+	named := map[string]int{}
+	for i, l := range lines {
+		named[l.name] = i
+	}
 	var e ends
-	for _, l := range lines {
+	for i, l := range lines {
 		if end := l.pts[len(l.pts)-1]; l.stopped && end.y < p.y.lo {
 			p.cross(point{p.x.at(end.x), p.y.a - 4}, 3.5, inkStop, l.tip, l.net)
 		}
@@ -156,7 +162,8 @@ func trialsPanel(heading, sub string, lines []trialLine, y extent) *scene {
 		if l.stopped {
 			p.cross(end, 3.5, inkStop, l.tip, l.net)
 		}
-		if l.name != "" {
+		// Of several networks along one dimension, the last is drawn on top.
+		if l.name != "" && named[l.name] == i {
 			e.add(end.y, l.name, l.style.ink, l.style.ink == inkCompound, l.net)
 		}
 	}
@@ -164,16 +171,31 @@ func trialsPanel(heading, sub string, lines []trialLine, y extent) *scene {
 	return p.scene
 }
 
-// curvesExtent is the range of accuracies that learning curves are shown in:
-// the first epochs, far below, would flatten what is to be seen.
-func curvesExtent(lines []trialLine) extent {
-	e := newExtent()
-	for _, l := range lines {
-		for i, q := range l.pts {
-			if 2*i >= len(l.pts)-1 && !l.stopped {
-				e.add(q.y)
+// curvesExtent is the range of accuracies that learning curves are shown in.
+// The first epochs, and the few networks that are far behind, would flatten
+// what is to be seen.
+func curvesExtent(panels [][]trialLine) extent {
+	var late []float64
+	for _, lines := range panels {
+		for _, l := range lines {
+			for i, q := range l.pts {
+				if 2*i >= len(l.pts)-1 && !l.stopped {
+					late = append(late, q.y)
+				}
 			}
 		}
 	}
+	e := newExtent()
+	if len(late) == 0 { // every one was stopped
+		for _, lines := range panels {
+			for _, l := range lines {
+				e.add(l.pts[len(l.pts)-1].y)
+			}
+		}
+		return e
+	}
+	slices.Sort(late)
+	quarter, most := late[len(late)/4], late[len(late)*3/4]
+	e.add(max(late[0], quarter-3*(most-quarter)), late[len(late)-1])
 	return e
 }

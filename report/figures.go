@@ -32,7 +32,7 @@ func figures(a *search.Analysis) []*figure {
 		flowFigure,
 		finalistsFigure,
 		curvesFigure,
-		computeFigure, timeFigure,
+		computeFigure, timeFigure, latencyFigure,
 	} {
 		if f := build(a); f != nil && len(f.panels) > 0 {
 			if f.columns == 0 {

@@ -5,6 +5,8 @@ import (
 	"image"
 	"image/color"
 	"math"
+
+	"effnet/arch"
 )
 
 // viridis, from the least to the most.
@@ -54,23 +56,34 @@ func (h *heat) draw(s *scene, t triangle) {
 func (h *heat) outline(s *scene, t triangle) {
 	for _, polygon := range h.region {
 		var pts []point
-		for _, sh := range polygon {
+		for _, sh := range smooth(polygon) {
 			pts = append(pts, t.at(sh))
 		}
-		pts = rounded(rounded(pts))
 		s.add(item{kind: shapeArea, pts: pts, stroke: "#1d2330", width: 4, alpha: 0.55})
 		s.add(item{kind: shapeArea, pts: pts, stroke: "#ffffff", width: 2})
 	}
 }
 
-// rounded cuts the corners of a closed line (Chaikin 1974).
-func rounded(loop []point) []point {
-	out := make([]point, 0, 2*len(loop))
-	for i, p := range loop {
-		q := loop[(i+1)%len(loop)]
-		out = append(out, point{0.75*p.x + 0.25*q.x, 0.75*p.y + 0.25*q.y}, point{0.25*p.x + 0.75*q.x, 0.25*p.y + 0.75*q.y})
+// smooth takes the steps of the grid out of a closed outline: points move
+// towards the middle of their neighbours, those on the triangle's edges stay.
+func smooth(outline []arch.Shares) []arch.Shares {
+	const (
+		rounds = 8
+		edge   = 1e-9
+	)
+	n := len(outline)
+	for range rounds {
+		next := make([]arch.Shares, n)
+		for i, s := range outline {
+			if s.D > edge && s.W > edge && s.R > edge {
+				p, q := outline[(i+n-1)%n], outline[(i+1)%n]
+				s = arch.Shares{D: (p.D + 2*s.D + q.D) / 4, W: (p.W + 2*s.W + q.W) / 4, R: (p.R + 2*s.R + q.R) / 4}
+			}
+			next[i] = s
+		}
+		outline = next
 	}
-	return out
+	return outline
 }
 
 // colourBar is the key to the colours.

@@ -211,11 +211,11 @@ func chosenRatio(a *search.Analysis) *ratio {
 	} {
 		p := s.part(a.Choice.Ratio)
 		text := fmt.Sprintf("%s %.0f %%", s.name, 100*p)
-		switch {
-		case p < 0.06:
-			text = ""
-		case p < 0.24:
-			text = fmt.Sprintf("%.0f %%", 100*p)
+		const bar = 290 // pixels at least
+		if textWidth(text, 14, true) > bar*p {
+			if text = fmt.Sprintf("%.0f %%", 100*p); textWidth(text, 14, true) > bar*p {
+				text = ""
+			}
 		}
 		r.Shares = append(r.Shares, share{s.name, text, fmt.Sprintf("%s %.0f %%", s.name, 100*p), math.Round(1000*p) / 1000})
 	}

@@ -60,6 +60,9 @@ func logTicks(lo, hi float64) []float64 {
 			return ticks
 		}
 	}
+	if ticks, _ := linearTicks(lo, hi, 4); len(ticks) >= 2 {
+		return ticks
+	}
 	return []float64{lo, hi}
 }
 
@@ -71,7 +74,7 @@ func timeTicks(lo, hi float64) []float64 {
 			ticks = append(ticks, s)
 		}
 	}
-	if len(ticks) < 2 {
+	if len(ticks) < 3 {
 		return logTicks(lo, hi)
 	}
 	return ticks

@@ -61,6 +61,9 @@ type Network struct {
 
 	CostRatio float64 `json:"cost_ratio"` // realised cost over the base's
 	Costs
+	// Predicted are measured costs as they were predicted before the
+	// measurement; nil where nothing was measured.
+	Predicted *Costs `json:"predicted,omitempty"`
 }
 
 // resolve fills in what the spec says of the network.

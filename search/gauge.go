@@ -35,8 +35,9 @@ type gauge struct {
 	known   map[place]measured
 }
 
-// measured is a network's own cost and that over the base's, measured by turns.
-type measured struct{ value, ratio float64 }
+// measured is a network's own cost and that over the base's, measured by turns,
+// and the cost that was predicted before.
+type measured struct{ value, ratio, predicted float64 }
 
 func (g *gauge) knows(at place) bool { _, ok := g.known[at]; return ok }
 
@@ -155,7 +156,7 @@ func (g *gauge) measureAll(ctx context.Context, m *Meter, base *arch.Spec, specs
 	}
 	out := make([]measured, len(specs))
 	for i := range specs {
-		out[i] = measured{values[i+1], values[i+1] / values[0]}
+		out[i] = measured{value: values[i+1], ratio: values[i+1] / values[0]}
 		g.specs, g.values = append(g.specs, specs[i]), append(g.values, out[i].ratio*g.base)
 	}
 	return out, nil
@@ -229,11 +230,20 @@ func (sp *Space) Measured(ctx context.Context, pick func() []Network) ([]Network
 			return kept, nil
 		}
 		for _, g := range gauges {
+			guesses := make([]float64, len(specs))
+			for i := range specs {
+				var err error
+				if guesses[i], err = g.predict(&specs[i]); err != nil {
+					return nil, err
+				}
+			}
 			values, err := g.measureAll(ctx, sp.meter, &sp.Base, specs)
 			if err != nil {
 				return nil, err
 			}
 			for i, at := range places {
+				// At the pace that the machine had while it measured.
+				values[i].predicted = guesses[i] / g.base * values[i].value / values[i].ratio
 				g.known[at] = values[i]
 			}
 			if err := g.learn(sp.meter); err != nil {

@@ -430,6 +430,12 @@ func (sp *Space) network(p *point) Network {
 	for _, g := range sp.measured() {
 		if x, ok := g.known[p.at]; ok {
 			n.Costs.set(g.measure, x.value)
+			if x.predicted > 0 {
+				if n.Predicted == nil {
+					n.Predicted = &Costs{}
+				}
+				n.Predicted.set(g.measure, x.predicted)
+			}
 		}
 	}
 	sp.places[n.key()] = p.at

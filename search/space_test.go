@@ -264,6 +264,16 @@ func TestMeasured(t *testing.T) {
 					if !what.counted() && n.Costs.Of(what) == 0 {
 						t.Errorf("%s has no %s", n.ID, what)
 					}
+					for _, measure := range []Measure{MeasureMemory, MeasureLatency} {
+						cost, guess := n.Costs.Of(measure), 0.0
+						if n.Predicted != nil {
+							guess = n.Predicted.Of(measure)
+						}
+						// The machine's pace, which drifts, is in both.
+						if cost == 0 != (guess == 0) || cost > 0 && math.Abs(guess/cost-1) > 0.5 {
+							t.Errorf("%s has %v %s, predicted were %v", n.ID, cost, measure, guess)
+						}
+					}
 				}
 			})
 		}
