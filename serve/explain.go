@@ -35,12 +35,12 @@ type explained struct {
 		Height int `json:"height"`
 		Width  int `json:"width"`
 	} `json:"picture"`
-	Overlay string `json:"overlay"` // PNG, base64
-	Heat    string `json:"heat"`    // PNG with transparency, base64
+	Overlay string `json:"overlay,omitempty"` // PNG, base64
+	Heat    string `json:"heat,omitempty"`    // PNG with transparency, base64
 }
 
 // explain answers with a class activation map: a PNG of it over the picture or
-// alone, or JSON with its numbers and both drawings.
+// alone, or JSON with its numbers, with both drawings or without.
 func (s *Server) explain(w http.ResponseWriter, r *http.Request) (err error) {
 	mem := &lease{b: &s.body}
 	defer mem.free()
@@ -64,8 +64,8 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) (err error) {
 		return errorf(http.StatusBadRequest, "the request has %d images, want one", len(q.uploads))
 	case !(opacity >= 0 && opacity <= 1):
 		return errorf(http.StatusBadRequest, "opacity is %g, want 0 to 1", opacity)
-	case format != "overlay" && format != "heat" && format != "json":
-		return errorf(http.StatusBadRequest, "format is %q, want overlay, heat or json", format)
+	case format != "overlay" && format != "heat" && format != "map" && format != "json":
+		return errorf(http.StatusBadRequest, "format is %q, want overlay, heat, map or json", format)
 	}
 	c, err := s.begin(r.Context(), q.Model, string(q.Version), noteOf(r))
 	if err != nil {
@@ -99,8 +99,10 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) (err error) {
 			a := explained{Model: c.l.slot.Name, Version: c.l.slot.Version, Prediction: e.Prediction, Best: e.Best}
 			a.Map.Height, a.Map.Width, a.Map.Values, a.Map.Seen = e.Map.H, e.Map.W, e.Map.Values, e.Map.Seen
 			a.Picture.Height, a.Picture.Width = size.Y, size.X
-			a.Overlay = base64.StdEncoding.EncodeToString(draw(shrunk.Overlay(pic, opacity)))
-			a.Heat = base64.StdEncoding.EncodeToString(draw(shrunk.Heat(pic.W, pic.H)))
+			if format == "json" {
+				a.Overlay = base64.StdEncoding.EncodeToString(draw(shrunk.Overlay(pic, opacity)))
+				a.Heat = base64.StdEncoding.EncodeToString(draw(shrunk.Heat(pic.W, pic.H)))
+			}
 			answer(w, http.StatusOK, a)
 		}
 	})

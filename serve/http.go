@@ -78,22 +78,13 @@ func (s *Server) routes() http.Handler {
 			})
 		}
 	}
-	page := s.cfg.Page
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case page != nil && !isInterface(r.URL.Path):
-			noteOf(r).route = "page"
-			page.ServeHTTP(w, r)
-		case r.URL.Path != "/":
+		if isInterface(r.URL.Path) {
 			fail(w, errorf(http.StatusNotFound, "nothing is at %s; /openapi.json says what is where", r.URL.Path))
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			w.Header().Set("Allow", "GET, HEAD")
-			fail(w, errorf(http.StatusMethodNotAllowed, "%s is not for /, only GET", r.Method))
-		default:
-			noteOf(r).route = "/"
-			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-			fmt.Fprintf(w, "models: %s\ninterfaces: /openapi.json\n", strings.Join(s.names(), ", "))
+			return
 		}
+		noteOf(r).route = "page"
+		s.cfg.Page.ServeHTTP(w, r)
 	})
 	return mux
 }

@@ -3,7 +3,8 @@
 // There are two interfaces. /v1 takes pictures as people have them (a JPEG as
 // the body, a form with files, base64 in JSON) and prepares them itself. /v2 is
 // the Open Inference Protocol's REST interface as KServe states it, with the
-// extension for binary tensors, and takes prepared arrays.
+// extension for binary tensors, and takes prepared arrays. For people there are
+// web pages, see [Pages].
 //
 // Every picture goes the same way:
 //
@@ -55,7 +56,7 @@ type Config struct {
 	Pprof bool          // serve /debug/pprof
 	Watch time.Duration // how often the models' files are looked at; 0: never
 	Log   *slog.Logger  // nil: nothing is logged
-	Page  http.Handler  // of GET / and all that is not an interface; nil: a list of the models
+	Page  http.Handler  // of / and all that is not an interface; nil: [Pages]
 }
 
 func (c Config) withDefaults() Config {
@@ -89,6 +90,9 @@ func (c Config) withDefaults() Config {
 	wait(&c.DecodeTime, 5*time.Second)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Page == nil {
+		c.Page = Pages()
 	}
 	return c
 }

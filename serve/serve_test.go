@@ -312,6 +312,9 @@ func TestExplain(t *testing.T) {
 	if b, err := base64.StdEncoding.DecodeString(e.Heat); err != nil || !bytes.Equal(b, heat) {
 		t.Error("the heat in JSON is another")
 	}
+	if _, text := send(t, "POST", url+"/v1/explain?format=map", "image/png", a); !strings.Contains(string(text), `"values"`) || strings.Contains(string(text), "overlay") {
+		t.Errorf("the numbers alone: %.300s", text)
+	}
 	// Large pictures are drawn smaller, in the same proportions.
 	var large bytes.Buffer
 	if err := jpeg.Encode(&large, image.NewGray(image.Rect(0, 0, 3000, 1500)), nil); err != nil {

@@ -127,6 +127,8 @@ type card struct {
 	Parameters  int64     `json:"parameters"`
 	MACs        int64     `json:"macs"`
 	Activations int64     `json:"activations"`
+	WeightBytes int64     `json:"weight_bytes"`
+	PeakBytes   int64     `json:"peak_activation_bytes"` // of one picture
 	Crop        float64   `json:"crop"`
 	Filter      string    `json:"filter"`
 	Squash      bool      `json:"squash"`
@@ -156,7 +158,7 @@ func (s *Server) card(l *loaded, whole bool) card {
 	c := card{
 		Name: l.slot.Name, Version: l.slot.Version, Versions: s.versions(l.slot.Name), Network: spec.Name, Loaded: l.since.UTC().Format(time.RFC3339),
 		Resolution: spec.Resolution, Channels: spec.Channels, Classes: spec.Classes, Embedding: l.Width(),
-		Parameters: cost.Params, MACs: cost.MACs, Activations: cost.Activations,
+		Parameters: cost.Params, MACs: cost.MACs, Activations: cost.Activations, WeightBytes: cost.WeightBytes(), PeakBytes: cost.PeakBytes,
 		Crop: spec.Prep.Crop, Filter: spec.Prep.Filter.String(), Squash: spec.Prep.Squash, Mean: spec.Prep.Mean, Std: spec.Prep.Std,
 	}
 	if !whole {

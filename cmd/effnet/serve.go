@@ -39,10 +39,12 @@ func newServeCmd() *cobra.Command {
 	k := &serveCmd{bodyMax: amount{base: 1024}, pixels: amount{base: 1024}, memory: amount{base: 1024}}
 	k.Command = &cobra.Command{
 		Use:   "serve MODEL...",
-		Short: "Answer HTTP requests: classes, embeddings, maps; Open Inference Protocol",
+		Short: "Answer HTTP requests: web pages, classes, embeddings, maps; Open Inference Protocol",
 		Long: `Serve answers HTTP requests with models, each a weights file, a run folder or a
-name on the hub. /v1 takes pictures, /v2 is the Open Inference Protocol's REST
-interface, /metrics is for Prometheus, and /openapi.json describes all.
+name on the hub. / is a page that classifies pictures, /compare one that shows
+models beside each other. /v1 takes pictures, /v2 is the Open Inference
+Protocol's REST interface, /metrics is for Prometheus, and /openapi.json
+describes all.
 
 A MODEL may be given a name and a version, NAME=MODEL or NAME@VERSION=MODEL;
 without a version it is 1. A model whose file changes is loaded again while
