@@ -1,17 +1,25 @@
 #!/bin/sh
-# Searches twice: once left alone, once killed with SIGKILL at random instants
-# and resumed. What was found and the best model's weights must come out the
-# same, and no trial that had ended may be done again.
+# Searches twice: once left alone, once killed with SIGKILL at random instants,
+# every fourth time as soon as a rung has ended or the ratio was chosen, and
+# resumed. The rungs, the choice, all that was found and the best model's weights
+# must come out the same, and no trial that had ended may be done again. A search
+# that ends before it has been killed often enough is compared and begun anew.
 #
-#	kill-search.sh [KILLS]     default 10
+#	kill-search.sh [--kills N]      default 10
 #
 # BASE, DATA, THREADS and FLAGS choose the search, EFFNET the program.
 set -eu
 cd "$(dirname "$0")/.."
-kills=${1:-10}
+kills=10
+case ${1:-} in
+--kills) kills=${2:?--kills wants a number} ;;
+'') ;;
+*) kills=$1 ;;
+esac
+case $kills in '' | *[!0-9]*) echo "kill-search.sh: $kills is no number of kills" >&2; exit 2 ;; esac
 effnet=${EFFNET:-bin/effnet}
 base=${BASE:-small_300k} data=${DATA:-fashion-mnist} threads=${THREADS:-2}
-flags=${FLAGS:---networks 5 --seeds 2 --epochs 2 --train-images 1000}
+flags=${FLAGS:---networks 8 --epochs 3 --rungs 2 --train-images 600 --noise-seeds 2 --fresh-seeds 2 --validate 2 --final-seeds 2}
 [ -x "$effnet" ] || { echo "no $effnet: run make build first" >&2; exit 2; }
 
 dir=$(mktemp -d)
@@ -32,9 +40,10 @@ run() {
 	exec "$effnet" search "$base" --data "$data" $flags --threads "$threads" --out "$out" --resume "$@"
 }
 
-# content RUN: what was found, without what depends on time and attempts, and
-# the best model.
+# content RUN: the rungs and the choice, what was found, without what depends on
+# time and attempts, and the best model.
 content() {
+	sed -nE '/"kind":"(rung|choice)"/ { s/"seq":[0-9]*,//; s/"time":"[^"]*",//; s/,"sum":"[^"]*"//; p; }' "$1/ledger.jsonl"
 	"$effnet" report "$1" --json |
 		awk '/^  "timing": \{/ { exit } !/^ *"(seconds|attempts)":/'
 	sha256sum <"$1/model.safetensors"
@@ -74,13 +83,36 @@ open_trials() {
 	echo $((${starts:-0} - ${finishes:-0}))
 }
 
-killed=0 inside=0
+# settled: how many rungs have ended, and the choice.
+settled() {
+	rungs=$(lines rung) choices=$(lines choice)
+	echo $((${rungs:-0} + ${choices:-0}))
+}
+
+# another_rung SECONDS: whether another rung ends, or the ratio is chosen, while $pid
+# runs and before so many seconds have passed.
+another_rung() {
+	had=$(settled)
+	until=$(($(date +%s) + $1))
+	while kill -0 $pid 2>/dev/null && [ "$(date +%s)" -lt "$until" ]; do
+		[ "$(settled)" -le "$had" ] || return 0
+		sleep 0.01
+	done
+	return 1
+}
+
+killed=0 inside=0 between=0
 while [ "$killed" -lt "$kills" ]; do
 	before=$(open_trials)
 	run "$dir/cut" --checkpoint-every 200ms >"$dir/out" 2>"$dir/err" &
 	pid=$!
-	# Any instant of a search; one that ends first is compared and begun anew.
-	sleep "$(random 0.05 "$took")"
+	at_rung=
+	if [ $((killed % 4)) = 3 ]; then
+		another_rung 60 && at_rung=1
+	else
+		# Any instant of a quarter of a search, so that one is killed in many places.
+		sleep "$(random 0.05 "$(echo "$took" | awk '{ print $1 / 4 }')")"
+	fi
 	kill -9 $pid 2>/dev/null || :
 	status=0
 	wait $pid 2>/dev/null || status=$?
@@ -91,6 +123,10 @@ while [ "$killed" -lt "$kills" ]; do
 		if [ "$(open_trials)" -gt "$before" ]; then
 			inside=$((inside + 1))
 			where="inside a trial"
+		fi
+		if [ -n "$at_rung" ]; then
+			between=$((between + 1))
+			where="$where, as a rung ended"
 		fi
 		ended=$(lines finish)
 		echo "kill $killed: $where, ${ended:-0} trials had ended" >&2
@@ -105,4 +141,5 @@ done
 compare "$dir/cut"
 # Kills that meet only start-up prove nothing.
 [ $((inside * 2)) -ge "$kills" ] || { echo "FAIL: only $inside of $kills kills fell inside a trial; nothing is shown"; exit 1; }
-echo "PASS: $kills kills, $inside inside a trial; results and model $(tail -n 1 "$dir/cut.txt" | head -c 16)... equal the uninterrupted search's"
+[ "$between" -gt 0 ] || [ "$kills" -lt 8 ] || { echo "FAIL: no kill fell as a rung ended"; exit 1; }
+echo "PASS: $kills kills, $inside inside a trial, $between as a rung ended; rungs, choice, results and model $(tail -n 1 "$dir/cut.txt" | head -c 16)... equal the uninterrupted search's"

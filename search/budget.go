@@ -1,8 +1,10 @@
 package search
 
 import (
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // A search with a budget fits what is left to do into the time that is left,
@@ -310,7 +312,30 @@ func (r *runner) replan(to Replan) error {
 		return nil
 	}
 	to.Spent, to.Budget, to.Pace = r.spent(), r.res.budget(), r.slowness()
+	changes := strings.Join(r.res.Plan.changes(&to), ", ")
+	r.note("%s of the budget are spent; to keep it: %s", roundSeconds(to.Spent), changes)
 	return r.record(&record{Kind: kindReplan, Replan: &to})
+}
+
+// changes says in words what to changes.
+func (p *Plan) changes(to *Replan) (out []string) {
+	if was, is := len(p.FreshSeeds), len(to.FreshSeeds); was != is {
+		out = append(out, fmt.Sprintf("finalists are trained on %s, not %d", plural(is, "fresh seed"), was))
+	}
+	if to.Sweep != len(p.Sweep) {
+		out = append(out, fmt.Sprintf("%d of %d networks are swept", to.Sweep, len(p.Sweep)))
+	}
+	for i := range p.Finals {
+		was, is := len(p.Finals[i].Seeds), len(to.FinalSeeds[i])
+		switch at := fmt.Sprintf("at %gx the base's cost", p.Finals[i].Factor); {
+		case was == is:
+		case is == 0:
+			out = append(out, "no comparison "+at)
+		default:
+			out = append(out, fmt.Sprintf("a comparison %s with %s, not %d", at, plural(is, "seed"), was))
+		}
+	}
+	return out
 }
 
 // replan is the plan as it stands.

@@ -109,8 +109,8 @@ func TestWorkers(t *testing.T) {
 }
 
 // TestKilledAnywhere resumes from every state that a kill can leave the ledger
-// in, whole lines and torn ones: the end is the same, bit for bit, and no
-// finished trial is done again.
+// in, whole lines and torn ones, with one to four workers: the end is the same,
+// bit for bit, and no finished trial is done again.
 func TestKilledAnywhere(t *testing.T) {
 	t.Parallel()
 	whole := t.TempDir()
@@ -148,7 +148,11 @@ func TestKilledAnywhere(t *testing.T) {
 			done[tr.ID]++
 			return nil
 		}
-		got := runFake(t, dir, f, nil)
+		base := testBase()
+		got, err := Run(t.Context(), dir, config(&base), base, f.engine(), Options{Workers: 1 + n%4, Threads: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
 		if canonical(t, got) != canonical(t, want) {
 			t.Fatalf("killed after line %d: another result (-whole +killed):\n%s", n, cmp.Diff(canonical(t, want), canonical(t, got)))
 		}
