@@ -14,7 +14,7 @@ build:
 # The main job on real images: a search from a base network to a verdict.
 demo: build data
 	rm -rf $(DEMO)
-	$(BIN) search small_300k --data fashion-mnist --factor 2 --seeds 2 --budget 8m --out $(DEMO)
+	$(BIN) search small_300k --data fashion-mnist --validate 2,4 --budget 7m --out $(DEMO)
 
 data:
 	sh scripts/fetch-data.sh
