@@ -157,11 +157,10 @@ func TestFactor(t *testing.T) {
 }
 
 // slow is a machine whose latency is no multiple of MACs, and whose speed
-// changes from one measurement to the next. Models know it to a few per cent.
+// changes from one measurement to the next.
 type slow struct {
 	calls, networks int
 	drift           float64
-	wrong           float64 // of the model, a relative error
 }
 
 func (m *slow) latency(s *arch.Spec) float64 {
