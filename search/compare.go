@@ -34,8 +34,7 @@ type Comparison struct {
 	Lo, Hi        float64 // 95 % interval
 	P             float64 // two-sided, of no difference
 	// Holm is P adjusted for all comparisons with rules, at all factors (Holm
-	// 1979): networks that are in truth equal are told apart, by Holm of at
-	// most 5 %, in at most 5 % of searches.
+	// 1979).
 	Holm           float64
 	SignFlip       float64 // two-sided sign-flip p-value; NaN below pairedSeeds pairs
 	BootLo, BootHi float64 // 95 % bootstrap interval over seeds and test images together
@@ -48,8 +47,9 @@ type Comparison struct {
 func (c *Comparison) Half() float64 { return (c.Hi - c.Lo) / 2 }
 
 // Differs reports whether the two are told apart, all other comparisons of the
-// search being taken into account.
-func (c *Comparison) Differs() bool { return c.Holm <= 1-level && c.agrees() }
+// search being taken into account: where all are in truth equal, that happens
+// in at most 5 % of searches.
+func (c *Comparison) Differs() bool { return c.Holm <= callLevel && c.agrees() }
 
 // agrees: where there are pairs enough for it, the sign-flip test finds a
 // difference too.

@@ -60,9 +60,9 @@ func (a *Analysis) saturation(dim, draws int) *Saturation {
 	return FitSaturation(dimNames[dim], points, draws, a.Config.Seed)
 }
 
-// callLevel is the p-value at which networks in general are said to differ: an
-// F test keeps its level on normal noise, and the margin below 5 % is for
-// noise that is not quite normal.
+// callLevel is the p-value at which networks are said to differ. The tests keep
+// their level on normal noise; the margin below 5 % is for noise that is not
+// quite normal.
 const callLevel = 0.04
 
 // Differing reports whether the candidates are said to differ.
