@@ -381,6 +381,8 @@ func TestErrors(t *testing.T) {
 		{"GET", "/v1/classify", "", nil, nil, 405, "GET is not for /v1/classify, only POST"},
 		{"DELETE", "/v1/models/a", "", nil, nil, 405, "only GET, HEAD"},
 		{"GET", "/v1/models/c", "", nil, nil, 404, `no model "c"`},
+		{"GET", "/v1/models/a?version=", "", nil, nil, 400, `version is "", want letters`},
+		{"POST", "/v1/classify?model=", "image/png", good, nil, 400, `model is "", want letters`},
 		{"GET", "/v1/models/a?x=1", "", nil, nil, 400, `unknown parameter "x"`},
 		{"POST", "/v1/models/c/reload", "", nil, nil, 404, `no model "c"`},
 		{"GET", "/none", "", nil, nil, 404, "nothing is at /none"},

@@ -75,6 +75,9 @@ func (q *request) parameters(v url.Values) error {
 	for key, values := range v {
 		value := values[len(values)-1]
 		var err error
+		if (key == "model" || key == "version") && !validName(value) {
+			return badName(key, value)
+		}
 		switch key {
 		case "model":
 			q.Model = value
@@ -100,6 +103,11 @@ func (q *request) parameters(v url.Values) error {
 		}
 	}
 	return nil
+}
+
+// badName is the error of a parameter that is no name of a model or version.
+func badName(key, value string) error {
+	return errorf(http.StatusBadRequest, "%s is %q, want letters, digits and . _ -", key, value)
 }
 
 // parse reads the body of a /v1 request: a form, JSON or a picture.

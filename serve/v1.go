@@ -198,7 +198,9 @@ func (s *Server) chosen(r *http.Request) (*slot, error) {
 		if key != "version" || version != "" {
 			return nil, errorf(http.StatusBadRequest, "unknown parameter %q", key)
 		}
-		version = values[len(values)-1]
+		if version = values[len(values)-1]; !validName(version) {
+			return nil, badName(key, version)
+		}
 	}
 	return s.slot(r.PathValue("model"), version)
 }
