@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"go/build"
+	"iter"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // fuzzRequest sends a request to s itself and fails unless the answer is one that
@@ -35,6 +37,18 @@ func fuzzRequest(t *testing.T, s *Server, path, kind string, body []byte, header
 		var e struct{ Error string }
 		if err := json.Unmarshal(w.Body.Bytes(), &e); err != nil || e.Error == "" {
 			t.Fatalf("%s: %d without an error: %q", path, w.Code, w.Body)
+		}
+	}
+}
+
+// rounds counts to n, or in full goes on for -time.
+func rounds(n int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		end := time.Now().Add(*soak)
+		for i := 0; *full && time.Now().Before(end) || !*full && i < n; i++ {
+			if !yield(i) {
+				return
+			}
 		}
 	}
 }
@@ -66,7 +80,7 @@ func TestImageFuzz(t *testing.T) {
 	defer s.Close()
 	list := seeds(t)
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 200 {
+	for range rounds(200) {
 		data := bytes.Clone(list[r.IntN(len(list))])
 		for range r.IntN(8) {
 			data[r.IntN(len(data))] = byte(r.Uint32())
@@ -88,7 +102,7 @@ func TestRouteFuzz(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	pick := func(list ...string) string { return list[r.IntN(len(list))] }
 	good := string(picture(t, 20, 20, 1))
-	for range 1000 {
+	for range rounds(1000) {
 		path := s.table()[r.IntN(len(s.table()))].path
 		path = strings.ReplaceAll(path, "{model}", pick("small", "small", "x", "%2e%2e", "%00", "{", "\u00e9"))
 		path = strings.ReplaceAll(path, "{version}", pick("1", "1", "2", "-", "%2f"))

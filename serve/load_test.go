@@ -236,7 +236,8 @@ func TestReload(t *testing.T) {
 			}
 		})
 	}
-	for i := range 50 {
+	reloads := fullOr(1000, 50)
+	for i := range reloads {
 		broken := i%10 == 9
 		status, want := 200, ""
 		if broken {
@@ -261,7 +262,7 @@ func TestReload(t *testing.T) {
 		t.Errorf("%d requests were answered, by another model than before %d times", answered.Load(), turns.Load())
 	}
 	_, data := send(t, "GET", url+"/metrics", "", nil)
-	for _, want := range []string{`result="success",version="1"} 45`, `result="failure",version="1"} 5`} {
+	for _, want := range []string{fmt.Sprintf(`result="success",version="1"} %d`, reloads*9/10), fmt.Sprintf(`result="failure",version="1"} %d`, reloads/10)} {
 		if !strings.Contains(string(data), want) {
 			t.Errorf("no %s", want)
 		}
@@ -372,49 +373,61 @@ func TestOverload(t *testing.T) {
 	peak := closed(12, time.Second)
 	service := time.Duration(float64(12*time.Second) / peak)
 
-	r := rand.New(rand.NewPCG(1, 1))
-	var mu sync.Mutex
-	var admitted, refused []time.Duration
-	other := map[int]int{}
-	var wait sync.WaitGroup
-	start := time.Now()
-	const during = 2 * time.Second
-	for next := time.Duration(0); next < during; next += time.Duration(r.ExpFloat64() * float64(time.Second) / (2 * peak)) {
-		time.Sleep(time.Until(start.Add(next)))
-		wait.Go(func() {
-			status, took := post()
-			mu.Lock()
-			defer mu.Unlock()
-			switch status {
-			case 200:
-				admitted = append(admitted, took)
-			case 503:
-				refused = append(refused, took)
-			default:
-				other[status]++
-			}
-		})
+	during := fullOr(10*time.Minute, 2*time.Second)
+	took := openLoop(2*peak, during, post)
+	admitted, refused := took[200], took[503]
+	if len(took) != 2 {
+		t.Fatalf("statuses and times: %v", took)
 	}
-	goodput := float64(len(admitted)) / time.Since(start).Seconds()
-	wait.Wait()
-	if len(other) > 0 || len(refused) == 0 || len(admitted) == 0 {
-		t.Fatalf("%d admitted, %d refused, others %v", len(admitted), len(refused), other)
+	goodput := float64(len(admitted)) / during.Seconds()
+	slow, quick := quantile(admitted, 0.99), quantile(refused, 0.99)
+	t.Logf("peak %.0f/s, a round of 12 clients %v; offered %.0f/s for %v: %.0f/s answered, p99 %.0f ms; %d refused, p99 %.1f ms",
+		peak, service, 2*peak, during, goodput, 1e3*slow, len(refused), 1e3*quick)
+	if *full {
+		if slow > (queueTimeout+2*service).Seconds() || goodput < 0.9*peak || quick > 0.05 {
+			t.Errorf("admitted p99 %.3f s, goodput %.0f of %.0f, refusals p99 %.3f s", slow, goodput, peak, quick)
+		}
+		return
 	}
-	p99 := func(d []time.Duration) time.Duration {
-		slices.Sort(d)
-		return d[len(d)*99/100]
-	}
-	slow, quick := p99(admitted), p99(refused)
-	t.Logf("peak %.0f/s, service %v; offered %.0f/s: %.0f/s answered, p99 %v; %d refused, p99 %v", peak, service, 2*peak, goodput, slow, len(refused), quick)
-	// The machine may be busy with other things: the bounds here catch what is
-	// broken; docs/reliability.md has the figures of an idle one.
-	if slow > queueTimeout+2*service+time.Second || goodput < 0.5*peak || quick > 500*time.Millisecond {
-		t.Errorf("admitted p99 %v, goodput %.0f of %.0f, refusals p99 %v", slow, goodput, peak, quick)
+	// The machine may be busy with other things: these bounds catch what is broken.
+	if slow > (queueTimeout+2*service).Seconds()+1 || goodput < 0.4*peak || quick > 1 {
+		t.Errorf("admitted p99 %.3f s, goodput %.0f of %.0f, refusals p99 %.3f s", slow, goodput, peak, quick)
 	}
 	if b := s.slots[0].now.batcher; b.admitted.Load() != 0 {
 		t.Errorf("%d pictures are still admitted", b.admitted.Load())
 	}
 }
+
+// openLoop sends requests as a Poisson process of a rate, whatever becomes of
+// them, and gives the times in seconds that they took by status.
+func openLoop(rate float64, during time.Duration, post func() (int, time.Duration)) map[int][]float64 {
+	r := rand.New(rand.NewPCG(1, 1))
+	took := map[int][]float64{}
+	var mu sync.Mutex
+	var wait sync.WaitGroup
+	start := time.Now()
+	for next := time.Duration(0); next < during; next += time.Duration(r.ExpFloat64() / rate * float64(time.Second)) {
+		time.Sleep(time.Until(start.Add(next)))
+		wait.Go(func() {
+			status, d := post()
+			mu.Lock()
+			defer mu.Unlock()
+			took[status] = append(took[status], d.Seconds())
+		})
+	}
+	wait.Wait()
+	return took
+}
+
+func quantile(x []float64, q float64) float64 {
+	if len(x) == 0 {
+		return 0
+	}
+	x = slices.Sorted(slices.Values(x))
+	return x[int(q*float64(len(x)-1))]
+}
+
+func median(x []float64) float64 { return quantile(x, 0.5) }
 
 // Clients that send slowly hold neither the server nor much of its memory.
 func TestSlowClients(t *testing.T) {
@@ -431,7 +444,7 @@ func TestSlowClients(t *testing.T) {
 	defer h.Close()
 	addr := h.Listener.Addr().String()
 	var conns []net.Conn
-	for i := range 200 {
+	for i := range fullOr(1000, 200) {
 		c, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)

@@ -456,8 +456,8 @@ func TestModels(t *testing.T) {
 	}
 	// The newest version answers, and the one that is asked for.
 	a := picture(t, 30, 30, 1)
-	for version, seed := range map[string]uint64{"": 10, "2": 2, "10": 10} {
-		got := classifyAs(t, url+"/v1/classify?model=small&version="+version, "image/png", a)
+	for version, seed := range map[string]uint64{"": 10, "&version=2": 2, "&version=10": 10} {
+		got := classifyAs(t, url+"/v1/classify?model=small"+version, "image/png", a)
 		if !same(got.Results[0].Predictions, direct(t, testWeights(t, testSpec, seed), a, 5)) {
 			t.Errorf("version %q: %+v", version, got)
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,6 +49,15 @@ func startServe(t *testing.T, args ...string) (p *exec.Cmd, url string, stderr *
 	return p, strings.TrimSpace(line), stderr
 }
 
+// serveEnds is how often TestServeEnds does: EFFNET_SERVE_ENDS, or 3 times.
+var serveEnds = func() int {
+	n, err := strconv.Atoi(os.Getenv("EFFNET_SERVE_ENDS"))
+	if err != nil {
+		return 3
+	}
+	return n
+}()
+
 // TestServeEnds ends servers by SIGTERM while requests come: all that were
 // accepted are answered, and the server ends well.
 func TestServeEnds(t *testing.T) {
@@ -58,7 +68,7 @@ func TestServeEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 3 {
+	for range serveEnds {
 		p, url, stderr := startServe(t, "m.safetensors", "--log", "error")
 		var answered atomic.Int64
 		var wait sync.WaitGroup
