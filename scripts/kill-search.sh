@@ -19,7 +19,7 @@ esac
 case $kills in '' | *[!0-9]*) echo "kill-search.sh: $kills is no number of kills" >&2; exit 2 ;; esac
 effnet=${EFFNET:-bin/effnet}
 base=${BASE:-small_300k} data=${DATA:-fashion-mnist} threads=${THREADS:-2}
-flags=${FLAGS:---networks 8 --epochs 3 --rungs 2 --train-images 600 --noise-seeds 2 --fresh-seeds 2 --validate 2 --final-seeds 2}
+flags=${FLAGS:---networks 7 --epochs 3 --rungs 2 --train-images 400 --validation 0.02 --noise-seeds 2 --fresh-seeds 1 --finalists 2 --validate 2 --final-seeds 1}
 [ -x "$effnet" ] || { echo "no $effnet: run make build first" >&2; exit 2; }
 
 dir=$(mktemp -d)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -246,4 +247,77 @@ func FuzzLedger(f *testing.F) {
 		r.Ended()
 		r.Compute()
 	})
+}
+
+// TestDecisionsChecked: what a ledger says was decided must follow from the
+// outcomes in it.
+func TestDecisionsChecked(t *testing.T) {
+	dir := t.TempDir()
+	runFake(t, dir, testFake(), nil)
+	read := func() []*record {
+		events, _, err := readLedger(filepath.Join(dir, LedgerName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return events
+	}
+	if _, err := replay(read()); err != nil {
+		t.Fatal(err)
+	}
+	at := func(events []*record, kind eventKind) int {
+		return slices.IndexFunc(events, func(e *record) bool { return e.Kind == kind })
+	}
+	for _, c := range []struct {
+		name   string
+		change func(events []*record) []*record
+		want   string
+	}{
+		{"another is promoted", func(e []*record) []*record {
+			c := e[at(e, kindRung)].Cut
+			c.Promoted[0], c.Dropped[0] = c.Dropped[0], c.Promoted[0]
+			return e
+		}, "but the outcomes promote"},
+		{"a rung ends too early", func(e []*record) []*record {
+			i := at(e, kindRung)
+			return append([]*record{e[0], e[1], e[2], e[i]}, e[3:]...)
+		}, "rung 0 ends before its trials have"},
+		{"rungs in another order", func(e []*record) []*record {
+			i := at(e, kindRung)
+			return append(e[:i:i], e[i+1:]...)
+		}, "the end of rung 1 is not its turn"},
+		{"another is chosen", func(e []*record) []*record {
+			e[at(e, kindChoice)].Choice.Winner = "x2-depth"
+			return e
+		}, "the choice is x2-depth"},
+		{"networks for too few factors", func(e []*record) []*record {
+			e[at(e, kindChoice)].Choice.Compounds = nil
+			return e
+		}, "networks for 0 factors"},
+		{"two plans", func(e []*record) []*record {
+			i := at(e, kindPlan)
+			return append(e[:i+1:i+1], e[i:]...)
+		}, "a second plan"},
+		{"no plan", func(e []*record) []*record {
+			i := at(e, kindPlan)
+			return append(e[:i:i], e[i+1:]...)
+		}, "before there is a plan"},
+		{"a plan of another version", func(e []*record) []*record {
+			e[at(e, kindPlan)].Plan.Rungs = nil
+			return e
+		}, "other versions"},
+		{"a trial that ends twice", func(e []*record) []*record {
+			i := at(e, kindFinish)
+			return append(e[:i+1:i+1], e[i:]...)
+		}, "ends a second time"},
+		{"a refit without its factors", func(e []*record) []*record {
+			return append(e, &record{Kind: kindReplan, Replan: &Replan{}})
+		}, "seeds for 0 factors"},
+		{"a refit that forgets a trial", func(e []*record) []*record {
+			return append(e, &record{Kind: kindReplan, Replan: &Replan{FreshSeeds: []uint64{101, 102}, FinalSeeds: [][]uint64{{201}}}})
+		}, "not in the plan"},
+	} {
+		if _, err := replay(c.change(read())); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: error %v, want one with %q", c.name, err, c.want)
+		}
+	}
 }
