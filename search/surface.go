@@ -476,9 +476,17 @@ func (s *Surface) String() string {
 		return "No response surface: " + s.Why + "."
 	}
 	o := s.Optimum
-	return fmt.Sprintf("The response surface is best at %.0f %% depth, %.0f %% width, %.0f %% resolution; the 95 %% region of that has %.0f %% of the triangle.",
+	text := fmt.Sprintf("The response surface is best at %.0f %% depth, %.0f %% width, %.0f %% resolution; the 95 %% region of that has %.0f %% of the triangle.",
 		100*o.D, 100*o.W, 100*o.R, 100*s.Area)
+	if s.Parallel <= parallelDoubt {
+		text += fmt.Sprintf(" Short trainings seem to prefer other ratios than long ones (p %.2g): do not rely on the region.", s.Parallel)
+	}
+	return text
 }
+
+// parallelDoubt is the p-value of equal slopes in all rungs below which the
+// region is doubted: it is not valid without.
+const parallelDoubt = 0.1
 
 // bootstrap fits surfaces to residuals drawn again: their best points are the
 // cloud, their studentised gradients the critical values.

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"effnet/arch"
@@ -220,9 +221,13 @@ func TestArgmax(t *testing.T) {
 }
 
 func TestSurfaceString(t *testing.T) {
-	s := &Surface{Optimum: arch.Shares{D: 0.25, W: 0.35, R: 0.4}, Area: 0.123}
+	s := &Surface{Optimum: arch.Shares{D: 0.25, W: 0.35, R: 0.4}, Area: 0.123, Parallel: math.NaN()}
 	if got, want := s.String(), "The response surface is best at 25 % depth, 35 % width, 40 % resolution; the 95 % region of that has 12 % of the triangle."; got != want {
 		t.Errorf("it says %q, want %q", got, want)
+	}
+	s.Parallel = 0.02
+	if got, want := s.String(), "do not rely on the region."; !strings.HasSuffix(got, want) {
+		t.Errorf("it says %q, want it to end with %q", got, want)
 	}
 	s.Why = "there is one network"
 	if got, want := s.String(), "No response surface: there is one network."; got != want {
