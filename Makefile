@@ -4,7 +4,7 @@ BIN     := bin/effnet
 DEMO    := run-demo
 export CGO_ENABLED := 0
 
-.PHONY: all build demo test check test-purego test-avx2 test-arm64 simulation kill fuzz bench clean data
+.PHONY: all build demo test check test-purego test-avx2 test-arm64 simulation kill faults throughput fuzz bench clean data
 
 all: build
 
@@ -49,6 +49,14 @@ simulation:
 kill: build data
 	sh scripts/kill-train.sh
 	sh scripts/kill-search.sh
+
+# Workers killed and paused, stores damaged, a cluster's nodes killed.
+faults:
+	sh scripts/fault-workers.sh
+
+# What a second worker brings; wants two idle cores.
+throughput: build data
+	sh scripts/bench-workers.sh
 
 # Every fuzz target for TIME, one core each. The seeds alone run in make test.
 TIME ?= 10m

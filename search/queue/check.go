@@ -50,7 +50,7 @@ func (q *Queue) check() {
 			q.rebuild(l, err)
 			silent = time.Time{}
 		case !warned && time.Since(silent) > q.opt.AckWait:
-			q.opt.Note("the queue at %s does not answer (%s); the search goes on when it does", q.opt.Server.URL, oneLine(err))
+			q.opt.Note("the queue at %s does not answer (%s); the search goes on when it does", q.opt.Server.redacted(), oneLine(err))
 			warned = true
 		}
 	}
@@ -215,7 +215,7 @@ func (q *Queue) rebuild(l *live, why error) {
 			}
 			q.opt.Note("the queue's store is broken (%s); it was moved to %s, and a new one made from the ledger: no finished trial is lost", reason, aside)
 		} else {
-			q.opt.Note("the queue is gone from %s (%s); it is made anew from the ledger: no finished trial is lost", q.opt.Server.URL, reason)
+			q.opt.Note("the queue is gone from %s (%s); it is made anew from the ledger: no finished trial is lost", q.opt.Server.redacted(), reason)
 		}
 	}
 	ctx, cancel := context.WithTimeout(q.ctx, 30*time.Second)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -42,6 +43,20 @@ func (s *Server) check() error {
 	return nil
 }
 
+// redacted is the URL without passwords, for messages.
+func (s *Server) redacted() string {
+	all := strings.Split(s.URL, ",")
+	for i, text := range all {
+		switch u, err := url.Parse(strings.TrimSpace(text)); {
+		case err != nil:
+			all[i] = "an address that cannot be read"
+		case u.User != nil:
+			all[i] = u.Redacted()
+		}
+	}
+	return strings.Join(all, ",")
+}
+
 // connect reaches a server elsewhere. Once it has, it reconnects for ever.
 func (s *Server) connect(name string, note func(string, ...any)) (*nats.Conn, error) {
 	if err := s.check(); err != nil {
@@ -66,7 +81,7 @@ func (s *Server) connect(name string, note func(string, ...any)) (*nats.Conn, er
 	}
 	nc, err := nats.Connect(s.URL, opts...)
 	if err != nil {
-		return nil, fmt.Errorf("queue: NATS at %s: %w", s.URL, err)
+		return nil, fmt.Errorf("queue: NATS at %s: %w", s.redacted(), err)
 	}
 	return nc, nil
 }

@@ -225,18 +225,22 @@ func (q *Queue) newSession(ctx context.Context) (_ *live, err error) {
 		return nil, err
 	}
 	l.session = s
-	if l.srv == nil {
-		if err := q.register(ctx, s); err != nil {
-			return nil, err
-		}
-	}
 	sctx, cancel := context.WithCancel(q.ctx)
 	l.cancel = cancel
 	if err := q.listen(sctx, s); err != nil {
 		return nil, err
 	}
 	l.member = &member{session: s, kernel: q.opt.Kernel, engine: q.opt.Engine, shared: q.opt.Folder}
-	return l, q.pool.join(l.member)
+	if err := q.pool.join(l.member); err != nil {
+		return nil, err
+	}
+	if l.srv == nil {
+		if err := q.register(ctx, s); err != nil {
+			q.pool.leave(l.member, errGone)
+			return nil, err
+		}
+	}
+	return l, nil
 }
 
 // register replaces the search's entry in the cluster's registry and removes
@@ -359,7 +363,7 @@ func (q *Queue) Close() error {
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 			defer cancel()
 			if e := q.unregister(ctx, l.session); e != nil {
-				err = fmt.Errorf("queue: what is left of the search at %s is not removed: %s", q.opt.Server.URL, oneLine(e))
+				err = fmt.Errorf("queue: what is left of the search at %s is not removed: %s", q.opt.Server.redacted(), oneLine(e))
 			}
 		}
 		l.close()
