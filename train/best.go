@@ -17,9 +17,9 @@ type Best struct {
 
 // Metadata of BestFile.
 const (
-	metaEpoch    = "effnet.epoch"
-	metaStep     = "effnet.step"
-	metaAccuracy = "effnet.validation_accuracy"
+	MetaEpoch    = "effnet.epoch" // from 1
+	MetaStep     = "effnet.step"
+	MetaAccuracy = "effnet.validation_accuracy" // from 0 to 1
 )
 
 // keepBest writes w, whose record is e, to BestFile if it is the best so far.
@@ -31,8 +31,8 @@ func (l *loop) keepBest(e *EpochRecord, w *weights.Set) error {
 	best := Best{e.Epoch, e.Step, *e.ValAccuracy}
 	if l.folder != nil {
 		set := &weights.Set{Tensors: w.Tensors, Meta: maps.Clone(w.Meta)}
-		set.Meta[metaEpoch], set.Meta[metaStep] = strconv.Itoa(best.Epoch), strconv.Itoa(best.Step)
-		set.Meta[metaAccuracy] = strconv.FormatFloat(best.Accuracy, 'g', -1, 64)
+		set.Meta[MetaEpoch], set.Meta[MetaStep] = strconv.Itoa(best.Epoch), strconv.Itoa(best.Step)
+		set.Meta[MetaAccuracy] = strconv.FormatFloat(best.Accuracy, 'g', -1, 64)
 		if err := l.writeModel(BestFile, set); err != nil {
 			return err
 		}

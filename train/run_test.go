@@ -455,7 +455,7 @@ func TestBest(t *testing.T) {
 		t.Fatal(err)
 	}
 	meta := m.Set.Meta
-	if meta[metaEpoch] != "2" || meta[metaStep] != "10" || meta[metaAccuracy] != "0.7" || len(m.Labels) != 10 {
+	if meta[MetaEpoch] != "2" || meta[MetaStep] != "10" || meta[MetaAccuracy] != "0.7" || len(m.Labels) != 10 {
 		t.Errorf("metadata %v, want epoch 2, step 10, accuracy 0.7", meta)
 	}
 	c, err := readCheckpoint(filepath.Join(whole, "ckpt-000000010.bin"))

@@ -221,6 +221,7 @@ func (k *serveCmd) source(arg string) (serve.Source, error) {
 		if w.file != nil {
 			defer w.file.Close()
 		}
+		addAccuracy(w)
 		return lib.New(w.Model, w.source(), lib.Options{Threads: k.threads, Explain: true})
 	}}, nil
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -15,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"effnet/train"
 )
 
 // startServe runs 'effnet serve' in a process of its own and waits for its
@@ -137,5 +141,39 @@ func TestServeErrors(t *testing.T) {
 		if status != c.status || stdout != "" || !strings.Contains(stderr, c.want) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("serve %s: status %d, %q, %q; want %d, %q", c.args, status, stdout, stderr, c.status, c.want)
 		}
+	}
+}
+
+// TestServeAccuracy: the card of a run's model says how well it did.
+func TestServeAccuracy(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var run struct{ Validation, Test train.Eval }
+	text := mustEffnet(t, "train", "small_300k", "--data", "synthetic:classes=3,size=8,train=60,test=20", "--resolution", "8", "--epochs", "1", "--batch", "20", "--out", "run", "--json")
+	if err := json.Unmarshal([]byte(text), &run); err != nil {
+		t.Fatal(err)
+	}
+	card := func(args ...string) map[string]string {
+		t.Helper()
+		_, url, _ := startServe(t, append(args, "--log", "error")...)
+		resp, err := http.Get(url + "/v1/models/m")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		var c struct{ Meta map[string]string }
+		if err := json.NewDecoder(resp.Body).Decode(&c); err != nil {
+			t.Fatal(err)
+		}
+		return c.Meta
+	}
+	got := card("m=run")
+	if got["effnet.test_accuracy"] != fmt.Sprint(run.Test.Accuracy) || got["effnet.validation_accuracy"] != fmt.Sprint(run.Validation.Accuracy) || got["effnet.data"] != "synthetic" {
+		t.Errorf("the card says %v, the run %+v", got, run)
+	}
+	if err := os.Remove("run/result.json"); err != nil {
+		t.Fatal(err)
+	}
+	if again := card("m=run"); again["effnet.validation_accuracy"] != got["effnet.validation_accuracy"] || again["effnet.test_accuracy"] != "" {
+		t.Errorf("without the result the card says %v", again)
 	}
 }

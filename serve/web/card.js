@@ -42,10 +42,12 @@ function preprocessing(c) {
   return steps.join("; ");
 }
 
-// accuracy is what the model's file says about it.
+// accuracy is what the model's file or its run says about it.
 function accuracy(meta) {
-  const a = Number(meta["effnet.validation_accuracy"]);
-  if (!(a > 0)) return "not in the model's file";
-  const epoch = meta["effnet.epoch"];
-  return percent(a) + " of the validation images of its training" + (epoch ? ", after epoch " + epoch : "");
+  const parts = [], epoch = meta["effnet.epoch"];
+  for (const [key, images] of [["effnet.test_accuracy", "test"], ["effnet.validation_accuracy", "validation"]]) {
+    if (meta[key] > 0) parts.push(percent(Number(meta[key])) + " of the " + images + " images");
+  }
+  if (parts.length === 0) return "not known";
+  return parts.join(", ") + (meta["effnet.data"] ? " of " + meta["effnet.data"] : "") + (epoch ? ", after epoch " + epoch : "");
 }
