@@ -46,6 +46,16 @@ func FilterOf(f arch.Filter) imageprep.Filter {
 	return imageprep.Bicubic
 }
 
+// FromNCHW reorders a prepared picture of other programs, src [C, pixels], to dst
+// [pixels, C], as [Model.Run] wants it.
+func FromNCHW(dst, src []float32, pixels, c int) {
+	for k := range c {
+		for i, v := range src[k*pixels:][:pixels] {
+			dst[i*c+k] = v
+		}
+	}
+}
+
 // Elems is the number of values of one picture.
 func (p *Preparer) Elems() int { return p.Fit.Size * p.Fit.Size * p.channels }
 

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"effnet"
 )
 
 // The Open Inference Protocol, version 2, as KServe states it for REST, with the
@@ -141,7 +143,7 @@ func (s *Server) oipInfer(w http.ResponseWriter, r *http.Request) (err error) {
 	channels, pixels := in.Shape[1], in.Shape[2]*in.Shape[3]
 	for i := range jobs {
 		jobs[i] = c.job(make([]float32, elems))
-		toNHWC(jobs[i].x, x[i*elems:][:elems], pixels, channels)
+		effnet.FromNCHW(jobs[i].x, x[i*elems:][:elems], pixels, channels)
 		if us, ok := q.Parameters["timeout"].(float64); ok && us > 0 && us < float64(s.cfg.QueueTimeout.Microseconds()) {
 			jobs[i].deadline = start.Add(time.Duration(us) * time.Microsecond)
 		}
@@ -193,15 +195,6 @@ func (q *oipRequest) check(want tensorSpec, l *loaded) (int, error) {
 		}
 	}
 	return in.Shape[0], nil
-}
-
-// toNHWC reorders a picture src [C, pixels] to dst [pixels, C].
-func toNHWC(dst, src []float32, pixels, c int) {
-	for k := range c {
-		for i, v := range src[k*pixels:][:pixels] {
-			dst[i*c+k] = v
-		}
-	}
 }
 
 // respond answers with the outputs that are asked for, all if none are named.

@@ -42,7 +42,7 @@ func tensor(t *testing.T, n int) (x []float32, logits, embeddings []float32) {
 	}
 	nhwc := make([]float32, len(x))
 	for i := range n {
-		toNHWC(nhwc[i*elems:][:elems], x[i*elems:][:elems], elems/3, 3)
+		effnet.FromNCHW(nhwc[i*elems:][:elems], x[i*elems:][:elems], elems/3, 3)
 	}
 	logits, embeddings = make([]float32, n*m.Classes()), make([]float32, n*m.Width())
 	if err := m.Run(t.Context(), nhwc, n, logits, embeddings); err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	lib "effnet"
 	"effnet/internal/npy"
 )
 
@@ -100,18 +101,9 @@ func (a *imageArray) read(x []float32, first int) error {
 		if err := a.Read(a.buf, first*elems); err != nil {
 			return err
 		}
-		toNHWC(x[:elems], a.buf, a.h*a.w, a.c)
+		lib.FromNCHW(x[:elems], a.buf, a.h*a.w, a.c)
 	}
 	return nil
-}
-
-// toNHWC reorders one image src [C, pixels] to dst [pixels, C].
-func toNHWC(dst, src []float32, pixels, c int) {
-	for k := range c {
-		for i, v := range src[k*pixels:][:pixels] {
-			dst[i*c+k] = v
-		}
-	}
 }
 
 // toNCHW reorders one image src [pixels, C] to dst [C, pixels].

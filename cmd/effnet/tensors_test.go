@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	lib "effnet"
 	"effnet/arch"
 	"effnet/infer"
 	"effnet/internal/npy"
@@ -187,7 +188,7 @@ func TestFeatures(t *testing.T) {
 			if l == nchw {
 				elems := s[0] * s[1] * s[2]
 				for k := range n {
-					toNHWC(nhwc[k*elems:][:elems], got[k*elems:], s[0]*s[1], s[2])
+					lib.FromNCHW(nhwc[k*elems:][:elems], got[k*elems:], s[0]*s[1], s[2])
 				}
 			}
 			if !slices.Equal(nhwc, want[i+1]) {
