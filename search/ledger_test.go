@@ -240,11 +240,15 @@ func FuzzLedger(f *testing.F) {
 		if err != nil {
 			return
 		}
-		a := r.Analyse()
+		a := r.analyse(4, 4)
 		if _, err := json.Marshal(a.Summary()); err != nil {
 			t.Error(err)
 		}
 		r.Ended()
+		if r.Plan != nil {
+			r.needed(true, func(block) bool { return true })
+			r.unknown()
+		}
 		r.Compute()
 	})
 }

@@ -209,9 +209,12 @@ func (p *Plan) check() error {
 	if len(p.Rungs) == 0 || len(p.Networks) == 0 || p.Finalists < 1 {
 		return fmt.Errorf("the plan has %d rungs, %d networks and %d finalists, want some of each (ledgers of other versions are not read)", len(p.Rungs), len(p.Networks), p.Finalists)
 	}
+	if n := p.Rungs[0].Networks; n != len(p.Networks) || p.Finalists > n {
+		return fmt.Errorf("%d networks enter the first rung and %d are finalists, of %d", n, p.Finalists, len(p.Networks))
+	}
 	lists := [][]uint64{p.NoiseSeeds, p.FreshSeeds, p.SweepSeeds}
 	for k, r := range p.Rungs {
-		if r.Epochs < 1 || r.Networks < 1 || len(r.Seeds) == 0 || k > 0 && (r.Epochs <= p.Rungs[k-1].Epochs || r.Networks > p.Rungs[k-1].Networks) {
+		if r.Epochs < 1 || r.Epochs > maxEpochs || r.Networks < 1 || len(r.Seeds) == 0 || k > 0 && (r.Epochs <= p.Rungs[k-1].Epochs || r.Networks > p.Rungs[k-1].Networks) {
 			return fmt.Errorf("rung %d has %d networks, %d epochs and %d seeds: want some, and more epochs and no more networks than the rung before", k, r.Networks, r.Epochs, len(r.Seeds))
 		}
 		lists = append(lists, r.Seeds)

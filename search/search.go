@@ -80,8 +80,8 @@ func (c *Config) Check() error {
 		return fmt.Errorf("search: an exhaustive search has one rung, %d are asked for", c.Rungs)
 	case c.Finalists < 0 || c.Finalists > maxNetworks:
 		return fmt.Errorf("search: the number of finalists is %d, want 1 to %d", c.Finalists, maxNetworks)
-	case c.Epochs < 0 || c.Epochs > 10000:
-		return fmt.Errorf("search: epochs is %d, want 1 to 10000", c.Epochs)
+	case c.Epochs < 0 || c.Epochs > maxEpochs:
+		return fmt.Errorf("search: epochs is %d, want 1 to %d", c.Epochs, maxEpochs)
 	case c.TrainImages < 0:
 		return fmt.Errorf("search: the number of training images is %d, want it positive", c.TrainImages)
 	case !(c.BudgetSeconds >= 0 && c.BudgetSeconds <= maxBudget):
@@ -103,6 +103,7 @@ const (
 	maxNetworks = 1000
 	maxSeeds    = seedRange
 	maxBudget   = 1e8 // seconds
+	maxEpochs   = 10000
 )
 
 // Phase is a part of a search. Each has its own trials.
