@@ -6,7 +6,7 @@ import (
 
 const (
 	thirdWidth = 384.0 // of a panel of which three stand side by side
-	halfWidth  = 478.0 // of one of two
+	halfWidth  = 456.0 // of one of two
 )
 
 // saturation is how accuracy follows cost when one dimension alone grows.

@@ -100,10 +100,8 @@ func Page(dir string, a *search.Analysis) ([]byte, error) {
 	for _, f := range pair(figs) {
 		d := drawn{Name: f.name, Nav: f.nav, Title: f.title, See: f.see, Caption: f.caption, Half: f.half, Images: f.images, Table: f.table}
 		for _, s := range f.panels {
-			most, least := 1.2*s.w, min(s.w, 300)
-			if s.w > 2*thirdWidth {
-				least = 0.62 * s.w // a wide one scrolls rather than shrinks beyond reading
-			}
+			// A wide one scrolls rather than shrinks beyond reading.
+			most, least := 1.25*s.w, 0.68*s.w
 			d.Panels = append(d.Panels, drawnPanel{int(most), int(least), template.HTML(s.svg(true))})
 		}
 		data.Figures = append(data.Figures, d)

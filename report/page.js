@@ -16,11 +16,13 @@
   // near finds a shape under the pointer or within a few pixels of it: lines
   // are thin and fingers are not.
   const near = (x, y) => {
+    let mute = null; // what stands for a network but says nothing
     for (const r of [0, 3, 6, 10]) for (let k = 0; k < (r ? 8 : 1); k++) {
       const e = tipped(document.elementFromPoint(x + r * Math.cos(k * Math.PI / 4), y + r * Math.sin(k * Math.PI / 4)));
-      if (e) return e;
+      if (e && e.dataset.tip) return e;
+      mute ??= e;
     }
-    return null;
+    return mute;
   };
   let lit = null, pinned = null;
   const light = net => {

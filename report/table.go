@@ -47,6 +47,14 @@ func number(format string, x float64) cell {
 // counted is a cell with a large whole number.
 func counted(x int64) cell { return cell{Text: count(float64(x)), Sort: fmt.Sprint(x)} }
 
+// measured is a cell with a cost that is 0 where it was not measured.
+func measured(x float64, text func(float64) string) cell {
+	if x == 0 {
+		return number("", math.NaN())
+	}
+	return cell{Text: text(x), Sort: fmt.Sprint(x)}
+}
+
 // networksTable has a row for every network of the search.
 func networksTable(a *search.Analysis) *table {
 	t := &table{ID: "networks", Columns: []column{
@@ -82,10 +90,10 @@ func networksTable(a *search.Analysis) *table {
 		n := &a.Nets[i]
 		row := networkCells(a, n)
 		if memory {
-			row = append(row, counted(n.Memory))
+			row = append(row, measured(float64(n.Memory), count))
 		}
 		if latency {
-			row = append(row, cell{Text: seconds(n.Latency), Sort: fmt.Sprint(n.Latency)})
+			row = append(row, measured(n.Latency, seconds))
 		}
 		t.Rows = append(t.Rows, tableRow{n.ID, append(row, scoreCells(a, n)...)})
 	}
