@@ -209,7 +209,11 @@ func watchLines(v *live.View, width, height int, now time.Time) []string {
 			if t.Accuracy > 0 {
 				acc = fmt.Sprintf("%.2f %%", 100*t.Accuracy)
 			}
-			running.add(t.ID, t.Phase, asciiBar(t.Done, 16), fmt.Sprintf("%d/%d", min(t.Epoch+1, t.Epochs), t.Epochs), acc, sparkline(t.Curve, 16), duration(seconds(t.Left)))
+			left := duration(seconds(t.Left))
+			if t.Resting {
+				left = "rests"
+			}
+			running.add(t.ID, t.Phase, asciiBar(t.Done, 16), fmt.Sprintf("%d/%d", min(t.Epoch+1, t.Epochs), t.Epochs), acc, sparkline(t.Curve, 16), left)
 		}
 		lines = append(append(lines, ""), tableLines(running)...)
 	}

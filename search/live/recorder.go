@@ -109,7 +109,7 @@ func (r *Recorder) Status(st *search.Status) {
 func (r *Recorder) resting(id string) *Trial {
 	for _, t := range r.last.Running {
 		if t.ID == id {
-			t.Rate, t.Left = 0, 0
+			t.Rate, t.Left, t.Resting = 0, 0, true
 			return &t
 		}
 	}

@@ -47,7 +47,7 @@ type Part struct {
 	Total int    `json:"total"`
 }
 
-// Trial is a trial that runs.
+// Trial is a trial that runs, or rests while the search is paused.
 type Trial struct {
 	ID         string         `json:"id"`
 	Network    string         `json:"network"`
@@ -62,7 +62,7 @@ type Trial struct {
 	Accuracy   float64        `json:"accuracy,omitempty"` // on the validation images, after the last finished epoch
 	Rate       float64        `json:"rate,omitempty"`     // training images a second
 	Left       float64        `json:"left,omitempty"`
-	Worker     string         `json:"worker,omitempty"`
+	Resting    bool           `json:"resting,omitempty"`
 	Curve      []search.Point `json:"curve,omitempty"` // so far
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,6 +40,7 @@ func TestWatch(t *testing.T) {
 		t.Errorf("before the first event: %+v, %v", v, err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
+	var mu sync.Mutex
 	var seen []View
 	opt := search.Options{Workers: 2, Threads: 1, Tick: time.Millisecond, Status: func(st *search.Status) {
 		rec.Status(st)
@@ -47,6 +49,8 @@ func TestWatch(t *testing.T) {
 			t.Error(err)
 			return
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		seen = append(seen, *v)
 		if v.Ended >= 4 {
 			stop()
@@ -99,7 +103,7 @@ func TestWatch(t *testing.T) {
 // checkRunning looks at what was seen of running trials.
 func checkRunning(t *testing.T, seen []View) {
 	t.Helper()
-	running, curves, best := 0, 0, 0
+	running, best := 0, 0
 	for _, v := range seen {
 		if v.State != Running || v.Base != "tiny" || v.Data != "made-up" || v.Total == 0 {
 			t.Fatalf("while it runs: %+v", v)
@@ -112,9 +116,6 @@ func checkRunning(t *testing.T, seen []View) {
 			if r.Network == "" || r.Epochs != 4 || r.Depth < 1 || r.Width < 1 || r.Resolution < 28 || r.Phase == "" || !(r.Done >= 0 && r.Done <= 1) {
 				t.Fatalf("running: %+v", r)
 			}
-			if len(r.Curve) > 0 {
-				curves++
-			}
 			for i, p := range r.Curve {
 				if p.Epoch > r.Epoch || p.Accuracy <= 0 || i > 0 && p.Epoch <= r.Curve[i-1].Epoch {
 					t.Fatalf("curve %+v after %d epochs", r.Curve, r.Epoch)
@@ -122,8 +123,8 @@ func checkRunning(t *testing.T, seen []View) {
 			}
 		}
 	}
-	if running == 0 || curves == 0 || best == 0 {
-		t.Errorf("%d looks show %d running trials, %d curves and %d times a best network", len(seen), running, curves, best)
+	if running == 0 || best == 0 {
+		t.Errorf("%d looks show %d running trials and %d times a best network", len(seen), running, best)
 	}
 }
 
@@ -223,13 +224,17 @@ func TestCurves(t *testing.T) {
 	}
 }
 
-// TestSteer pauses a search by way of its page's source, lets it go on, gives
-// up a trial, and finds all of it in what is shown.
+// TestSteer pauses a search by way of its page's source, gives up a trial and
+// lets the rest go on, and finds all of it in what is shown.
 func TestSteer(t *testing.T) {
 	dir := t.TempDir()
 	w := NewWatcher(dir, verdictPage)
-	eng := &searchtest.Engine{Delay: 4 * time.Millisecond}
+	cfg := searchtest.Config()
+	cfg.Exhaustive = true                                    // no trial of one epoch, which might end before it is paused
+	eng := &searchtest.Engine{Delay: 150 * time.Millisecond} // of an epoch
 	rec := NewRecorder(dir)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
 	until := func(what string, ok func(*View) bool) View {
 		t.Helper()
 		for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
@@ -247,19 +252,20 @@ func TestSteer(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() {
-		_, err := search.Run(t.Context(), dir, searchtest.Config(), searchtest.Base(), eng.Engine(),
+		_, err := search.Run(ctx, dir, cfg, searchtest.Base(), eng.Engine(),
 			search.Options{Workers: 2, Threads: 1, Tick: time.Millisecond, Status: rec.Status})
 		rec.Close(err == nil)
 		done <- err
 	}()
-	until("trials run", func(v *View) bool { return v.State == Running && v.Ended > 1 && len(v.Running) == 2 })
+	until("trials run", func(v *View) bool {
+		return v.State == Running && len(v.Running) == 2 && v.Running[0].Epoch > 0 && v.Running[1].Epoch > 0
+	})
 	if err := w.Control(search.Command{Op: search.OpPause}); err != nil {
 		t.Fatal(err)
 	}
-	v := until("a pause", func(v *View) bool { return v.State == Paused })
-	if len(v.Running) == 0 {
-		t.Error("a paused search shows no trial that rests")
-	}
+	v := until("a pause", func(v *View) bool {
+		return v.State == Paused && len(v.Running) > 0 && !slices.ContainsFunc(v.Running, func(t Trial) bool { return !t.Resting })
+	})
 	rests := v.Running[0].ID
 	if err := w.Control(search.Command{Op: search.OpStop, Trial: rests}); err != nil {
 		t.Fatal(err)
@@ -278,11 +284,12 @@ func TestSteer(t *testing.T) {
 		t.Fatal(err)
 	}
 	until("going on", func(v *View) bool { return v.State == Running && len(v.Running) > 0 })
-	if err := <-done; err != nil {
+	stop()
+	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
 	}
-	v = until("the end", func(v *View) bool { return v.State == Done })
-	if r, err := w.Result(); err != nil || r.Trials[rests].Error == "" || v.Ended != v.Total {
+	until("the stop", func(v *View) bool { return v.State == Stopped })
+	if r, err := w.Result(); err != nil || r.Trials[rests].Error == "" {
 		t.Errorf("%s was given up, the ledger says %+v, %v", rests, r.Trials[rests], err)
 	}
 }
