@@ -88,7 +88,7 @@ const shown = "document.querySelectorAll('.busy').length === 0 && document.query
 
 // classify drops, pastes and chooses, and holds what is shown against the model.
 func (l looked) classify(t *testing.T) {
-	tab := l.browser.Tab(t, time.Minute)
+	tab := l.browser.Tab(t, 5*time.Minute)
 	tab.Look(browsertest.Look{})
 	tab.Go(l.url + "/")
 	tab.Wait("document.querySelector('#card table') !== null")
@@ -229,7 +229,7 @@ func sameAsServer(t *testing.T, tab *browsertest.Tab, l looked, class string) {
 
 // compare shows two models beside each other, on a telephone by night.
 func (l looked) compare(t *testing.T) {
-	tab := l.browser.Tab(t, time.Minute)
+	tab := l.browser.Tab(t, 5*time.Minute)
 	tab.Look(browsertest.Look{Width: 390, Height: 844, Touch: true, Dark: true, Still: true})
 	tab.Go(l.url + "/compare")
 	tab.Wait("document.querySelectorAll('#models input:checked').length === 2")
@@ -252,7 +252,7 @@ func (l looked) compare(t *testing.T) {
 
 // keyboard goes through the page without a mouse.
 func (l looked) keyboard(t *testing.T) {
-	tab := l.browser.Tab(t, time.Minute)
+	tab := l.browser.Tab(t, 5*time.Minute)
 	tab.Look(browsertest.Look{Still: true})
 	tab.Go(l.url + "/")
 	tab.Wait("document.querySelector('#card table') !== null")
@@ -290,7 +290,7 @@ func (l looked) keyboard(t *testing.T) {
 
 // token is for servers that want one.
 func (l looked) token(t *testing.T) {
-	tab := l.browser.Tab(t, time.Minute)
+	tab := l.browser.Tab(t, 5*time.Minute)
 	tab.Go(l.url + "/")
 	give := func(token string) {
 		tab.Wait("document.activeElement.id === 'token' && document.activeElement.value === ''")
@@ -309,7 +309,7 @@ func (l looked) token(t *testing.T) {
 // looks holds both pages to what people who see less, or hear them, need.
 func (l looked) looks(t *testing.T) {
 	for _, at := range []string{"/", "/compare"} {
-		tab := l.browser.Tab(t, time.Minute)
+		tab := l.browser.Tab(t, 5*time.Minute)
 		tab.Go(l.url + at)
 		tab.Wait("document.querySelector('#model option, #models input') !== null")
 		tab.Drop(".drop", l.picture)
@@ -333,7 +333,7 @@ func (l looked) looks(t *testing.T) {
 
 // policy shows that a breach of the policy is seen.
 func (l looked) policy(t *testing.T) {
-	tab := l.browser.Tab(t, time.Minute)
+	tab := l.browser.Tab(t, 5*time.Minute)
 	tab.Go(l.url + "/")
 	tab.Wait("document.querySelector('#card table') !== null")
 	for _, breach := range []string{
@@ -343,7 +343,7 @@ func (l looked) policy(t *testing.T) {
 	} {
 		browsertest.Value[bool](tab, breach)
 		var problems []string
-		for range 100 {
+		for range 1000 {
 			if problems = append(problems, tab.Problems()...); len(problems) > 0 {
 				break
 			}

@@ -41,11 +41,11 @@ func notes(t *testing.T, b *Browser) {
 		{"<script>location = 'http://example.org/'</script>", "it asks for http://example.org/"},
 	} {
 		page = c.page
-		tab := b.Tab(t, time.Minute)
+		tab := b.Tab(t, 5*time.Minute)
 		tab.Look(Look{})
 		tab.Go(s.URL)
 		var problems []string
-		for range 50 {
+		for range 500 {
 			if problems = append(problems, tab.Problems()...); c.want == "" || slices.ContainsFunc(problems, func(p string) bool { return strings.Contains(p, c.want) }) {
 				break
 			}
@@ -61,7 +61,7 @@ func notes(t *testing.T, b *Browser) {
 
 // people: what is hard to read or has no name is found, and nothing else.
 func people(t *testing.T, b *Browser) {
-	tab := b.Tab(t, time.Minute)
+	tab := b.Tab(t, 5*time.Minute)
 	tab.Look(Look{})
 	file := filepath.Join(t.TempDir(), "page.html")
 	const page = `<!DOCTYPE html><html lang="en"><title>t</title>

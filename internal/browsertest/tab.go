@@ -169,7 +169,7 @@ func (tab *Tab) Look(l Look) {
 // Wait waits until a JavaScript expression is true.
 func (tab *Tab) Wait(expression string) {
 	tab.t.Helper()
-	if _, err := chromedp.Run(tab.ctx, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(20*time.Second))); err != nil {
+	if _, err := chromedp.Run(tab.ctx, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(0))); err != nil {
 		tab.fatal("wait for "+expression+": ", err)
 	}
 }
