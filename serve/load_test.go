@@ -38,7 +38,7 @@ preprocessing: {crop: 1, filter: bilinear, mean: [0, 0, 0], std: [1, 1, 1]}
 // Pictures of many requests are run together, and nobody sees it in the answers.
 func TestBatching(t *testing.T) {
 	m := testWeights(t, slowSpec, 1)
-	s, url := newServer(t, Config{Models: []Source{fileSource(t, "slow", "1", m)}, MaxBatch: 4, MaxDelay: 50 * time.Millisecond})
+	s, url := newServer(t, Config{Models: []Source{fileSource(t, "slow", "1", m)}, MaxBatch: 4, MaxDelay: 50 * time.Millisecond, QueueTimeout: time.Minute, Timeout: 2 * time.Minute})
 	const n = 32
 	var pics [n][]byte
 	var want [n][]effnet.Prediction
@@ -142,7 +142,7 @@ func TestQueue(t *testing.T) {
 			t.Errorf("%s of a full queue: %s, %s", path, resp.Status, data)
 		}
 	}
-	if took := time.Since(start); took > 150*time.Millisecond {
+	if took := time.Since(start); took > time.Second {
 		t.Errorf("three refusals took %v", took)
 	}
 	time.Sleep(350 * time.Millisecond)
@@ -390,7 +390,7 @@ func TestOverload(t *testing.T) {
 		return
 	}
 	// The machine may be busy with other things: these bounds catch what is broken.
-	if slow > (queueTimeout+2*service).Seconds()+1 || goodput < 0.4*peak || quick > 1 {
+	if slow > (queueTimeout+2*service).Seconds()+3 || goodput < 0.4*peak || quick > 3 {
 		t.Errorf("admitted p99 %.3f s, goodput %.0f of %.0f, refusals p99 %.3f s", slow, goodput, peak, quick)
 	}
 	if b := s.slots[0].now.batcher; b.admitted.Load() != 0 {
@@ -438,7 +438,7 @@ func TestSlowClients(t *testing.T) {
 	defer s.Close()
 	h := httptest.NewUnstartedServer(s)
 	server := s.HTTPServer()
-	server.ReadHeaderTimeout, server.ReadTimeout = 300*time.Millisecond, time.Second
+	server.ReadHeaderTimeout, server.ReadTimeout = 500*time.Millisecond, 2*time.Second
 	h.Config = server
 	h.Start()
 	defer h.Close()
@@ -463,12 +463,12 @@ func TestSlowClients(t *testing.T) {
 		if resp, data := send(t, "POST", h.URL+"/v1/classify", "image/png", pic); resp.StatusCode != 200 {
 			t.Fatalf("%s: %s", resp.Status, data)
 		}
-		if took := time.Since(start); took > 2*time.Second {
+		if took := time.Since(start); took > 10*time.Second {
 			t.Errorf("a request beside slow ones took %v", took)
 		}
 	}
 	for _, c := range conns { // all are sent away
-		_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
 		if _, err := io.Copy(io.Discard, c); err != nil && os.IsTimeout(err) {
 			t.Fatal("a slow client is still connected")
 		}

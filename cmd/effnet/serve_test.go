@@ -105,7 +105,7 @@ func TestServeEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		if err := p.Wait(); err != nil || time.Since(start) > 10*time.Second {
+		if err := p.Wait(); err != nil || time.Since(start) > 30*time.Second {
 			t.Errorf("the server ended after %v with %v: %s", time.Since(start), err, stderr)
 		}
 		wait.Wait()
