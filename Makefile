@@ -31,11 +31,15 @@ check:
 # no part in that.
 test-purego test-avx2 test-arm64: export EFFNET_CHROMIUM := none
 
+# Packages whose tests compute with the kernels.
+KERNELS := . ./explain ./infer ./internal/kernel/... ./internal/par ./internal/ref ./latency ./serve ./train ./cmd/effnet
+
 test-purego:
-	$(GO) test -tags purego ./...
+	$(GO) vet -tags purego ./...
+	$(GO) test -tags purego $(KERNELS)
 
 test-avx2:
-	EFFNET_KERNEL=avx2 $(GO) test ./...
+	EFFNET_KERNEL=avx2 $(GO) test $(KERNELS)
 
 test-arm64:
 	sh scripts/test-arm64.sh

@@ -47,8 +47,6 @@ func (e *extent) marks(ms []mark) {
 	}
 }
 
-func (e *extent) empty() bool { return e.hi < e.lo }
-
 // percents sets y to e, with room around it, and gives ticks for about n lines.
 func (p *panel) percents(e extent, n int) (ticks []float64, text func(float64) string) {
 	p.y.lo, p.y.hi = pad(e.lo, e.hi, 0.07)
