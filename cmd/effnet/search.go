@@ -63,8 +63,9 @@ scaling, at each of --validate times the cost, on test images that nothing
 before looked at.
 
 A forecast comes first. With --budget, how much is done is chosen to fit it, and
-fitted again to the time left as the search goes on; what is given on the
-command line stays as given.
+fitted again to the time left as the search goes on. What is given on the
+command line stays as given, but for the dearest of --validate where there is no
+time for them; that is said.
 Everything that happens goes to RUN/ledger.jsonl; RUN/report.html tells it with
 figures. A search that was stopped goes on with 'effnet search --resume RUN',
 repeats no finished trial, and ends with the same bits.`,
