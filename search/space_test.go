@@ -111,40 +111,7 @@ func furthest(sp *Space, dim int) (float64, error) {
 
 // TestShrinkComplete compares with a plain grid of factors below 1.
 func TestShrinkComplete(t *testing.T) {
-	const factor, tolerance = 0.5, 0.08
-	base := arch.MustLookup("tinynet_a")
-	sp := enumerate(t, "tinynet_a", factor, tolerance)
-	have := map[string]bool{}
-	for _, n := range all(sp) {
-		have[n.key()] = true
-	}
-	found := 0
-	for d := 0.0; d <= 1; d += 0.02 {
-		for w := 0.0; w <= 1-d; w += 0.02 {
-			f, err := arch.Shares{D: d, W: w, R: 1 - d - w}.Factors(factor, base.Resolution)
-			if err != nil {
-				t.Fatal(err)
-			}
-			spec, err := base.Scale(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var n Network
-			if err := n.resolve(&spec, sp.baseMACs); err != nil {
-				t.Fatal(err)
-			}
-			if math.Abs(n.CostRatio/factor-1) > tolerance {
-				continue
-			}
-			found++
-			if !have[n.key()] {
-				t.Errorf("shares %.2f:%.2f:%.2f give %s (%.3f times the base), which is missing", d, w, 1-d-w, n.key(), n.CostRatio)
-			}
-		}
-	}
-	if found < 20 {
-		t.Fatalf("the grid found %d networks, too few to tell", found)
-	}
+	holdsGrid(t, "tinynet_a", 0.5, 0.08, 20, 0.5)
 }
 
 // A factor that is none is refused.
