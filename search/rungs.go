@@ -35,10 +35,11 @@ type entrant struct {
 
 type entrantState uint8
 
+// In the order that they are ranked in.
 const (
-	entrantOpen   entrantState = iota // a trial has not ended
-	entrantScored                     // all have an outcome in full length
+	entrantScored entrantState = iota // all have an outcome in full length
 	entrantOut                        // one has none: it diverged, or was stopped
+	entrantOpen                       // a trial has not ended
 )
 
 // standings ranks every rung.
@@ -118,10 +119,7 @@ func promote(c *Cut, ranked []entrant, unknown, quota int) (settled bool) {
 
 // compareEntrants orders the scored, best first, then the others.
 func compareEntrants(a, b entrant) int {
-	rank := func(s entrantState) int {
-		return map[entrantState]int{entrantScored: 0, entrantOut: 1, entrantOpen: 2}[s]
-	}
-	return cmp.Or(cmp.Compare(rank(a.state), rank(b.state)), cmp.Compare(b.correct, a.correct), cmp.Compare(a.order, b.order))
+	return cmp.Or(cmp.Compare(a.state, b.state), cmp.Compare(b.correct, a.correct), cmp.Compare(a.order, b.order))
 }
 
 // entrant reads a network's outcomes in a rung.

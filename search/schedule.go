@@ -146,8 +146,8 @@ func (r *Result) blockJobs(b block) (jobs []job) {
 	add := func(n *Network, final int) {
 		jobs = append(jobs, job{net: n, phase: PhaseFinal, epochs: p.Epochs, seed: b.seed, final: final})
 	}
-	first := slices.IndexFunc(p.blocks(), func(o block) bool { return o.seed == b.seed })
-	if p.blocks()[first] == b {
+	blocks := p.blocks()
+	if first := slices.IndexFunc(blocks, func(o block) bool { return o.seed == b.seed }); blocks[first] == b {
 		add(&p.BaseNet, -1)
 	}
 	for i := range f.Networks {
@@ -214,7 +214,8 @@ func (r *Result) needed(reruns bool, open func(block) bool) (jobs []job) {
 			}
 		}
 	}
-	scout := func(j *job) bool { return r.isScout(j.net) }
+	scouts := r.scouts()
+	scout := func(j *job) bool { return slices.Contains(scouts, j.net) }
 	first := p.rungJobs(0, stands[0].entered)
 	add(p.noiseJobs(), nil)
 	add(first, scout)
