@@ -174,18 +174,7 @@ func (r *runner) refitReruns() error {
 	r.budget.reruns = true
 	p := r.res.Plan
 	to := p.replan()
-	fits := func() bool {
-		trial := *r.res
-		trial.Plan = p.apply(to)
-		jobs := trial.rerunJobs(trial.standings())
-		jobs = append(jobs, trial.Plan.sweepJobs()...)
-		for f := range trial.Plan.Finals {
-			for k := range min(pairSeeds, len(trial.Plan.Finals[f].Seeds)) {
-				jobs = append(jobs, trial.finalJobs(f, k)...)
-			}
-		}
-		return r.under(&trial, jobs, finalShare)
-	}
+	fits := func() bool { return r.fits(to, pairSeeds, finalShare) }
 	started := 0 // seeds and swept networks that are under way
 	for k, seed := range p.FreshSeeds {
 		for _, t := range r.res.Trials {
@@ -232,6 +221,22 @@ func (r *Result) finalJobs(f, k int) []job {
 	return jobs
 }
 
+// fits reports whether all but the validation's seeds beyond the first so many
+// of every factor end within a share of the budget, were the plan what to says.
+// mu is held.
+func (r *runner) fits(to Replan, seeds int, share float64) bool {
+	trial := *r.res
+	trial.Plan = trial.Plan.apply(to)
+	jobs := trial.rerunJobs(trial.standings())
+	jobs = append(jobs, trial.Plan.sweepJobs()...)
+	for f := range trial.Plan.Finals {
+		for k := range min(seeds, len(trial.Plan.Finals[f].Seeds)) {
+			jobs = append(jobs, trial.finalJobs(f, k)...)
+		}
+	}
+	return r.under(&trial, jobs, share)
+}
+
 // under reports whether what is under way and those of the jobs that have not
 // ended end within a share of the budget. mu is held.
 func (r *runner) under(trial *Result, jobs []job, share float64) bool {
@@ -263,44 +268,29 @@ func (r *runner) refitFinals() Replan {
 			count[b.final] = max(count[b.final], slices.Index(all, b.seed)+1)
 		}
 	}
-	fits := func(share float64) bool {
-		trial := *r.res
-		for f, n := range count {
-			to.FinalSeeds[f] = all[:n]
-		}
-		trial.Plan = p.apply(to)
-		jobs := trial.rerunJobs(trial.standings())
-		jobs = append(jobs, trial.Plan.sweepJobs()...)
-		for f, n := range count {
-			for k := range n {
-				jobs = append(jobs, trial.finalJobs(f, k)...)
-			}
-		}
-		return r.under(&trial, jobs, share)
+	for f, n := range count {
+		to.FinalSeeds[f] = all[:n]
 	}
 	grow := func(f, n int, share float64) {
-		was := count[f]
-		if count[f] = max(was, n); !fits(share) {
-			count[f] = was
+		was := len(to.FinalSeeds[f])
+		if to.FinalSeeds[f] = all[:max(was, n)]; !r.fits(to, len(all), share) {
+			to.FinalSeeds[f] = all[:was]
 		}
 	}
-	for f := range count {
-		if count[f] > 0 {
+	for f, n := range count {
+		if n > 0 {
 			grow(f, pairSeeds, pairShare)
 		}
 		grow(f, max(pairSeeds, most), finalShare)
 	}
 	if most == 0 {
 		for k := pairSeeds; k < mostFinalSeeds; k++ {
-			for f := range count {
-				if count[f] == k {
+			for f := range to.FinalSeeds {
+				if len(to.FinalSeeds[f]) == k {
 					grow(f, k+1, finalShare)
 				}
 			}
 		}
-	}
-	for f, n := range count {
-		to.FinalSeeds[f] = all[:n]
 	}
 	return to
 }
