@@ -209,7 +209,7 @@ func newGrid(ctx context.Context, base arch.Spec, b Budget, step float64, m *Met
 		return nil, err
 	}
 	sp.step = step
-	for dim := range sp.dims {
+	return sp, sp.enumerate(func(dim int) ([]setting, error) {
 		var shares []float64
 		for i := 0; ; i++ {
 			f := sp.snap(1 + math.Copysign(float64(i)*step, math.Log(b.Factor)))
@@ -225,14 +225,8 @@ func newGrid(ctx context.Context, base arch.Spec, b Budget, step float64, m *Met
 			}
 			shares = append(shares, share+0)
 		}
-		if sp.dims[dim], err = sp.settings(dim, shares); err != nil {
-			return nil, err
-		}
-		if sp.predicts() {
-			sp.dims[dim] = thin(sp.dims[dim], mostPredicted[dim])
-		}
-	}
-	return sp, sp.fill()
+		return sp.settings(dim, shares)
+	})
 }
 
 // snap is the grid's factor nearest to f, without the dust of its product.
@@ -381,7 +375,7 @@ type ListEntry struct {
 func (e *ListEntry) Factors(resolution int) arch.Factors {
 	f := arch.Factors{Depth: e.Depth, Width: e.Width, Resolution: e.Pixels}
 	if e.Pixels == 0 {
-		f.Resolution = max(1, int(math.Round(e.Resolution*float64(resolution))))
+		f.Resolution = pixels(resolution, e.Resolution)
 	}
 	return f
 }
@@ -518,7 +512,7 @@ func WidthSweeps(base *arch.Spec, most float64, steps int) ([]Network, error) {
 	var seen []string
 	for _, at := range sweepPairs {
 		for k := range steps + 1 {
-			f := arch.Factors{Depth: at.depth, Width: math.Pow(most, float64(k)/float64(2*steps)), Resolution: pixels(base, at.resolution)}
+			f := arch.Factors{Depth: at.depth, Width: math.Pow(most, float64(k)/float64(2*steps)), Resolution: pixels(base.Resolution, at.resolution)}
 			n, err := locate(base, f)
 			if err != nil || n.CostRatio > most*(1+cornerTolerance) {
 				break

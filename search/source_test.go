@@ -158,7 +158,7 @@ func TestGrid(t *testing.T) {
 						continue
 					}
 					// Corners may be farther than the tolerance from the factor.
-					s, err := Scale(&base, arch.Factors{Depth: round6(d), Width: round6(w), Resolution: pixels(&base, round6(r))})
+					s, err := Scale(&base, arch.Factors{Depth: round6(d), Width: round6(w), Resolution: pixels(base.Resolution, round6(r))})
 					if err != nil {
 						continue
 					}

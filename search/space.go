@@ -97,15 +97,20 @@ func NewSpace(ctx context.Context, base arch.Spec, b Budget, m *Meter) (*Space, 
 	if err != nil {
 		return nil, err
 	}
+	return sp, sp.enumerate(sp.sweep)
+}
+
+// enumerate finds the points among each dimension's settings.
+func (sp *Space) enumerate(settings func(dim int) ([]setting, error)) (err error) {
 	for dim := range sp.dims {
-		if sp.dims[dim], err = sp.sweep(dim); err != nil {
-			return nil, err
+		if sp.dims[dim], err = settings(dim); err != nil {
+			return err
 		}
 		if sp.predicts() {
 			sp.dims[dim] = thin(sp.dims[dim], mostPredicted[dim])
 		}
 	}
-	return sp, sp.fill()
+	return sp.fill()
 }
 
 // newSpace is a space whose dimensions have no settings yet.
@@ -138,13 +143,14 @@ func (sp *Space) growth(shares [3]float64) arch.Factors {
 	return arch.Factors{
 		Depth:      sp.snap(factorAt(dimDepth, sp.Factor, shares[0])),
 		Width:      sp.snap(factorAt(dimWidth, sp.Factor, shares[1])),
-		Resolution: pixels(&sp.Base, sp.snap(factorAt(dimResolution, sp.Factor, shares[2]))),
+		Resolution: pixels(sp.Base.Resolution, sp.snap(factorAt(dimResolution, sp.Factor, shares[2]))),
 	}
 }
 
-// pixels is at least 1: 0 would keep the base's.
-func pixels(base *arch.Spec, factor float64) int {
-	return max(1, int(math.Round(float64(base.Resolution)*factor)))
+// pixels is a side of so many times resolution; at least 1: 0 would keep the
+// base's.
+func pixels(resolution int, factor float64) int {
+	return max(1, int(math.Round(float64(resolution)*factor)))
 }
 
 // fingerprint is equal for specs that are the same network at the same resolution.
