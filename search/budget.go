@@ -247,7 +247,7 @@ func (r *runner) under(trial *Result, jobs []job, share float64) bool {
 	}
 	slices.Sort(work) // a map has no order
 	for _, j := range jobs {
-		if t := trial.Trials[j.id()]; r.status[j.id()] == nil && (t == nil || !t.Ended()) {
+		if r.status[j.id()] == nil && !trial.Trials[j.id()].Ended() {
 			work = append(work, slow*trial.Plan.seconds(&j))
 		}
 	}

@@ -16,7 +16,7 @@ func (r *Result) winner() *Network {
 	var bestMean float64
 	for _, n := range r.finalists(r.standings()) {
 		var mean float64
-		trials := r.reruns(n)
+		trials := r.outcomes(n.ID, r.Plan.Epochs, r.Plan.FreshSeeds)
 		for _, o := range trials {
 			mean += o.Validation.Accuracy() / float64(len(trials))
 		}
@@ -27,10 +27,10 @@ func (r *Result) winner() *Network {
 	return best
 }
 
-// reruns are the outcomes of a finalist's fresh seeds.
-func (r *Result) reruns(n *Network) (out []*Outcome) {
-	for _, seed := range r.Plan.FreshSeeds {
-		if t := r.Trials[TrialID(n.ID, r.Plan.Epochs, seed)]; t != nil && t.Outcome != nil {
+// outcomes are those that a network's trials of so many epochs have so far.
+func (r *Result) outcomes(network string, epochs int, seeds []uint64) (out []*Outcome) {
+	for _, seed := range seeds {
+		if t := r.Trials[TrialID(network, epochs, seed)]; t != nil && t.Outcome != nil {
 			out = append(out, t.Outcome)
 		}
 	}

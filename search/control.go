@@ -80,7 +80,7 @@ func (c *Command) check(r *Result) error {
 			return errors.New("the search has no budget that could be extended")
 		}
 	case OpStop:
-		if t := r.Trials[c.Trial]; t != nil && t.Ended() {
+		if r.Trials[c.Trial].Ended() {
 			return fmt.Errorf("trial %s has ended", c.Trial)
 		}
 		if !r.knows(c.Trial) {

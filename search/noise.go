@@ -83,7 +83,7 @@ func (r *Result) firstNoise() (n Noise, settled bool) {
 	for _, seed := range r.Plan.NoiseSeeds {
 		t := r.Trials[TrialID(r.Plan.BaseNet.ID, r.Plan.Rungs[0].Epochs, seed)]
 		switch {
-		case t == nil || !t.Ended():
+		case !t.Ended():
 			settled = false
 		case t.Outcome != nil && t.Outcome.Stopped == 0:
 			accs = append(accs, t.Outcome.Validation.Accuracy())

@@ -75,8 +75,9 @@ type TrialResult struct {
 	Seconds  float64  // of the attempt that ended it
 }
 
-// Ended reports whether the trial needs no further attempt.
-func (t *TrialResult) Ended() bool { return t.Outcome != nil || t.Error != "" }
+// Ended reports whether the trial needs no further attempt; one that a ledger
+// says nothing of, nil, has not.
+func (t *TrialResult) Ended() bool { return t != nil && (t.Outcome != nil || t.Error != "") }
 
 // Result is a search as its ledger tells it, finished or not.
 type Result struct {

@@ -128,11 +128,11 @@ func (r *Result) entrant(rung *Rung, n *Network, order int) entrant {
 	for _, seed := range rung.Seeds {
 		t := r.Trials[TrialID(n.ID, rung.Epochs, seed)]
 		switch {
-		case t != nil && t.Ended() && (t.Outcome == nil || t.Outcome.Stopped > 0):
+		case !t.Ended():
+			e.state = entrantOpen
+		case t.Outcome == nil || t.Outcome.Stopped > 0:
 			e.state, e.correct = entrantOut, 0
 			return e
-		case t == nil || !t.Ended():
-			e.state = entrantOpen
 		default:
 			e.correct += t.Outcome.Validation.Correct
 		}
@@ -202,7 +202,7 @@ func (r *Result) floor() (floor []float64, settled bool) {
 	add := func(to *[][]Point, n *Network, seeds []uint64) bool {
 		for _, seed := range seeds {
 			t := r.Trials[TrialID(n.ID, rung.Epochs, seed)]
-			if t == nil || !t.Ended() {
+			if !t.Ended() {
 				return false
 			}
 			if t.Outcome != nil && len(t.Outcome.Curve) == rung.Epochs {

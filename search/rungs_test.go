@@ -64,7 +64,7 @@ func TestPromotion(t *testing.T) {
 			stands := r.standings()
 			for k := range stands {
 				for _, j := range p.rungJobs(k, stands[k].entered) {
-					if tr := r.Trials[j.id()]; tr == nil || !tr.Ended() {
+					if !r.Trials[j.id()].Ended() {
 						jobs = append(jobs, j)
 					}
 				}

@@ -209,7 +209,7 @@ func (r *Result) needed(reruns bool, open func(block) bool) (jobs []job) {
 	stands := r.standings()
 	add := func(more []job, wanted func(*job) bool) {
 		for _, j := range more {
-			if t := r.Trials[j.id()]; (t == nil || !t.Ended()) && (wanted == nil || wanted(&j)) {
+			if !r.Trials[j.id()].Ended() && (wanted == nil || wanted(&j)) {
 				jobs = append(jobs, j)
 			}
 		}
@@ -245,7 +245,7 @@ func (r *Result) explored() bool {
 		return false
 	}
 	for _, j := range r.rerunJobs(stands) {
-		if t := r.Trials[j.id()]; t == nil || !t.Ended() {
+		if !r.Trials[j.id()].Ended() {
 			return false
 		}
 	}

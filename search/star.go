@@ -1,6 +1,7 @@
 package search
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -54,14 +55,11 @@ func (r *Result) star() (ratio arch.Shares, ok bool) {
 	epochs := r.Plan.Rungs[0].Epochs
 	mean := func(id string, seeds []uint64) float64 {
 		var sum float64
-		n := 0
-		for _, seed := range seeds {
-			if t := r.Trials[TrialID(id, epochs, seed)]; t != nil && t.Outcome != nil {
-				sum += t.Outcome.Validation.Accuracy()
-				n++
-			}
+		trials := r.outcomes(id, epochs, seeds)
+		for _, o := range trials {
+			sum += o.Validation.Accuracy()
 		}
-		return sum / float64(n) // NaN for none
+		return sum / float64(len(trials)) // NaN for none
 	}
 	base := mean(r.Plan.BaseNet.ID, r.Plan.NoiseSeeds)
 	var arms [3]arm
@@ -76,15 +74,7 @@ func (r *Result) star() (ratio arch.Shares, ok bool) {
 		ok = true
 	}
 	for dim := range arms {
-		slices.SortFunc(arms[dim], func(p, q armPoint) int {
-			switch d := math.Abs(p.log) - math.Abs(q.log); {
-			case d < 0:
-				return -1
-			case d > 0:
-				return 1
-			}
-			return 0
-		})
+		slices.SortFunc(arms[dim], func(p, q armPoint) int { return cmp.Compare(math.Abs(p.log), math.Abs(q.log)) })
 	}
 	if !ok {
 		return arch.Shares{}, false
