@@ -21,6 +21,9 @@ var (
 	FastShares       = arch.Shares{D: 0.1, W: 0.8, R: 0.1}
 )
 
+// corners are those of depth, width and resolution.
+var corners = [3]arch.Shares{DepthCorner, WidthCorner, ResolutionCorner}
+
 // sharesOf divides by the sum, which must not be 0. The logs of a network
 // that shrank are all negative and give shares like any other.
 func sharesOf(d, w, r float64) arch.Shares {

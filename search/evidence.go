@@ -1,10 +1,6 @@
 package search
 
-import (
-	"math"
-
-	"effnet/arch"
-)
+import "math"
 
 // surfacePoints are the trials that the response surface is fitted to: those
 // of candidates in full length of their rung. Trials on fresh seeds are as
@@ -40,20 +36,14 @@ func (a *Analysis) surface(draws, steps int) *Surface {
 // saturation fits each dimension's curve to the full-length trials of the base
 // and of the networks that grew along that dimension alone.
 func (a *Analysis) saturation(dim, draws int) *Saturation {
-	corner := [3]arch.Shares{DepthCorner, WidthCorner, ResolutionCorner}[dim]
 	var points []SaturationPoint
 	for _, n := range a.Networks() {
-		base := n.ID == a.Plan.BaseNet.ID
-		if !base && n.Realised != corner {
+		if n.ID != a.Plan.BaseNet.ID && n.Realised != corners[dim] {
 			continue
-		}
-		cost := n.CostRatio
-		if base {
-			cost = 1
 		}
 		for _, t := range a.TrialsOf(n.ID, "") {
 			if t.Epochs == a.Plan.Epochs && t.Outcome.Stopped == 0 {
-				points = append(points, SaturationPoint{Network: n.ID, Cost: cost, Seed: t.Seed, Accuracy: t.Outcome.Validation.Accuracy()})
+				points = append(points, SaturationPoint{Network: n.ID, Cost: n.CostRatio, Seed: t.Seed, Accuracy: t.Outcome.Validation.Accuracy()})
 			}
 		}
 	}

@@ -189,7 +189,7 @@ func TestStar(t *testing.T) {
 		count := [3]int{}
 		last := [3]float64{1, 1, 1}
 		for _, n := range p.Networks {
-			for dim, corner := range []arch.Shares{DepthCorner, WidthCorner, ResolutionCorner} {
+			for dim, corner := range corners {
 				if n.Realised == corner {
 					count[dim]++
 					if (n.CostRatio > last[dim]) == (c.factor < 1) {

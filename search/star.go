@@ -66,7 +66,7 @@ func (r *Result) star() (ratio arch.Shares, ok bool) {
 	for i := range r.Plan.Networks {
 		n := &r.Plan.Networks[i]
 		gain := mean(n.ID, r.Plan.Rungs[0].Seeds) - base
-		dim := slices.Index([]arch.Shares{DepthCorner, WidthCorner, ResolutionCorner}, n.Realised)
+		dim := slices.Index(corners[:], n.Realised)
 		if math.IsNaN(gain) || dim < 0 {
 			continue
 		}

@@ -155,7 +155,7 @@ func FitSurface(points []SurfacePoint, opt SurfaceOptions) *Surface {
 	s.Tau = s.Sigma * math.Sqrt(s.fit.ratio)
 	s.Optimum = argmax(s.fit.beta)
 	s.Accuracy, s.SE = s.At(s.Optimum)
-	s.goodness(d, y, opt)
+	s.goodness(d, x, y, opt)
 	s.bootstrap(m, y, opt)
 	s.region(opt.Steps)
 	return s
@@ -372,7 +372,7 @@ func argmax(beta []float64) arch.Shares {
 		}
 		return y
 	}
-	at := []arch.Shares{DepthCorner, WidthCorner, ResolutionCorner}
+	at := slices.Clone(corners[:])
 	a, b, c := 2*beta[2], beta[3], 2*beta[4]
 	if det := a*c - b*b; det > 0 && a < 0 {
 		u, v := (b*beta[1]-c*beta[0])/det, (b*beta[0]-a*beta[1])/det
@@ -407,8 +407,8 @@ func mix(p, q arch.Shares, t float64) arch.Shares {
 	return arch.Shares{D: at(p.D, q.D), W: at(p.W, q.W), R: at(p.R, q.R)}
 }
 
-// goodness says how well the quadratic describes the points.
-func (s *Surface) goodness(d *surfaceDesign, y []float64, opt SurfaceOptions) {
+// goodness says how well the quadratic, of matrix x, describes the points.
+func (s *Surface) goodness(d *surfaceDesign, x *mat.Dense, y []float64, opt SurfaceOptions) {
 	s.LackOfFit, s.Parallel = math.NaN(), math.NaN()
 	blocks := newResidual(y, d.weight)
 	for b := range d.blocks {
@@ -417,7 +417,7 @@ func (s *Surface) goodness(d *surfaceDesign, y []float64, opt SurfaceOptions) {
 	null := blocks.ss
 	surface := blocks.clone()
 	for j := range s.terms {
-		surface.remove(mat.Col(nil, j, d.matrix(s.terms)))
+		surface.remove(mat.Col(nil, j, x))
 	}
 	if null > 0 {
 		s.R2 = 1 - surface.ss/null
@@ -577,7 +577,7 @@ func (s *Surface) region(steps int) {
 		in[i] = at.In
 		s.Grid = append(s.Grid, at)
 	}
-	for i, c := range []arch.Shares{DepthCorner, WidthCorner, ResolutionCorner} {
+	for i, c := range corners {
 		s.Corners[i], _ = s.test(c)
 	}
 	s.Region = t.outline(in)
