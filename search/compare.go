@@ -65,7 +65,7 @@ func (c *Comparison) p() float64 {
 
 // compareTests compares two networks by their final trials with common seeds.
 // noise is the pooled spread of an accuracy over seeds, draws how many bootstrap
-// samples and random flips there are; 0: bootDraws.
+// samples there are; 0: bootDraws.
 func compareTests(r *Result, first, second string, noise Noise, draws int) (Comparison, bool) {
 	c := Comparison{First: first, Second: second, Holm: math.NaN(), SignFlip: math.NaN(), BootLo: math.NaN(), BootHi: math.NaN()}
 	if draws == 0 {

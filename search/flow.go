@@ -44,10 +44,8 @@ func (a *Analysis) flow() (flow []RungFlow) {
 	for k := range a.Plan.Rungs {
 		f := RungFlow{Rung: k, Epochs: a.Plan.Rungs[k].Epochs}
 		var cut *Cut
-		for i := range a.Cuts {
-			if a.Cuts[i].Rung == k {
-				cut = &a.Cuts[i]
-			}
+		if k < len(a.Cuts) {
+			cut = &a.Cuts[k]
 		}
 		f.Settled = cut != nil
 		for _, id := range entered {

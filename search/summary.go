@@ -1,9 +1,6 @@
 package search
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 // Summary is a result and what was derived from it, as data for other
 // programs. Everything that depends on time or load is in Timing and in the
@@ -131,11 +128,7 @@ func (a *Analysis) Summary() *Summary {
 
 // percent is nil for a value that there is not.
 func percent(x float64) *float64 {
-	if math.IsNaN(x) || math.IsInf(x, 0) {
-		return nil
-	}
-	x *= 100
-	return &x
+	return known(100 * x)
 }
 
 func percents(xs []float64) []float64 {

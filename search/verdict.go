@@ -3,6 +3,7 @@ package search
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -143,9 +144,7 @@ func (a *Analysis) claim(factor float64) (f FactorVerdict, ok bool) {
 	if f.Against == nil {
 		return f, false
 	}
-	for _, p := range ps {
-		f.P = max(f.P, p)
-	}
+	f.P = slices.Max(ps)
 	if c := f.Against; c.Diff < 0 {
 		f.claim, f.P = SingleWins, min(1, c.p()*float64(len(ps)))
 	}
