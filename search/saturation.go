@@ -121,7 +121,11 @@ func FitSaturation(dimension string, points []SaturationPoint, draws int, seed u
 	s.First, s.Last = best.At(1)-best.At(2), best.At(top/2)-best.At(top)
 	knees, floors := s.bootstrap(c, e, groups, p, draws, seed)
 	s.EInfLo, s.EInfHi = percentiles(floors)
-	gains := fmt.Sprintf("the first doubling of cost removes %s points of error, the last %s", Points(s.First), Points(s.Last))
+	does := "removes"
+	if s.First < 0 { // then every doubling does
+		does = "adds"
+	}
+	gains := fmt.Sprintf("the first doubling of cost %s %s points of error, the last %s", does, Points(math.Abs(s.First)), Points(math.Abs(s.Last)))
 	switch {
 	case s.Saturates:
 		s.Knee = math.Pow(2, 1/s.Fits[0].B)
