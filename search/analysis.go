@@ -66,7 +66,6 @@ type Analysis struct {
 	// of that, else joined with the spread on the validation images.
 	Pooled     Noise
 	Best       string  // the candidate that is chosen, or ahead so far
-	Between    float64 // standard deviation of the full-length candidates' true accuracies; NaN if unknown
 	Differ     float64 // p-value of all candidates being equally good; NaN if unknown
 	Luck       float64 // by how much the best of as many equal networks as ran in full length would look better than it is
 	Flow       []RungFlow
@@ -83,7 +82,7 @@ func (r *Result) Analyse() *Analysis { return r.analyse(0, 0) }
 // analyse is Analyse with so many bootstrap samples of the curves and surfaces
 // and so fine a grid; 0 for the usual ones.
 func (r *Result) analyse(draws, steps int) *Analysis {
-	a := &Analysis{Result: r, Between: math.NaN(), Differ: math.NaN(), Luck: math.NaN()}
+	a := &Analysis{Result: r, Differ: math.NaN(), Luck: math.NaN()}
 	if r.Plan == nil {
 		a.Verdict = Verdict{Kind: Unfinished, Text: "The search has not begun its trials yet."}
 		return a
@@ -219,9 +218,7 @@ func (a *Analysis) explore() {
 	}
 	shrunk := means
 	if a.Validation.DF > 0 {
-		var tau2 float64
-		shrunk, tau2 = shrink(means, se2)
-		a.Between = math.Sqrt(tau2)
+		shrunk, _ = shrink(means, se2)
 		a.Luck = expectedMax(len(nets)) * math.Sqrt(stat.Mean(se2, nil))
 	}
 	for i, n := range nets {

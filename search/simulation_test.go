@@ -200,7 +200,7 @@ func (s *simulator) tally(t *testing.T, w *world, sims int) *tally {
 		a.compare(300)
 		if a.Surface.Why == "" {
 			c.surfaces++
-			if a.Surface.Contains(w.best) {
+			if a.Surface.contains(w.best) {
 				c.covered++
 			}
 			c.area += a.Surface.Area / float64(sims)

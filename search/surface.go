@@ -557,15 +557,6 @@ func (s *Surface) below(at arch.Shares) bool {
 	return diff > 0 && diff*diff > limit*v
 }
 
-// Contains reports whether the 95 % region of the optimum has the shares.
-func (s *Surface) Contains(at arch.Shares) bool {
-	if s.fit == nil {
-		return true
-	}
-	_, in := s.test(at)
-	return in
-}
-
 // region evaluates the grid.
 func (s *Surface) region(steps int) {
 	t := triangle{steps}
