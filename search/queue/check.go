@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +26,7 @@ func (q *Queue) check() {
 	var stuck bool       // trials that nobody will get were there at the last check
 	warned := false
 	for sleep(q.ctx, q.checkTime()) == nil {
-		l, _ := q.current()
+		l := q.current()
 		var err error
 		if l != nil {
 			ctx, cancel := context.WithTimeout(q.ctx, requestTime)
@@ -143,6 +145,13 @@ func (q *Queue) inspect(ctx context.Context, l *live) error {
 	return nil
 }
 
+// waiters are the trials that wait.
+func (q *Queue) waiters() []*waiter {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Collect(maps.Values(q.waiting))
+}
+
 // waits reports whether a trial has no result yet.
 func (q *Queue) waits(w *waiter) bool {
 	q.mu.Lock()
@@ -166,13 +175,7 @@ func (q *Queue) deadLetters(ctx context.Context, l *live, before bool) (now bool
 	if !now || !before {
 		return now, nil
 	}
-	q.mu.Lock()
-	var all []*waiter
-	for _, w := range q.waiting {
-		all = append(all, w)
-	}
-	q.mu.Unlock()
-	for _, w := range all {
+	for _, w := range q.waiters() {
 		m, err := l.stream.GetLastMsgForSubject(ctx, l.names.trial(w.key))
 		if err != nil || !q.waits(w) {
 			continue
@@ -197,9 +200,7 @@ const brokenPrefix = "broken-"
 // that waits is published again.
 func (q *Queue) rebuild(l *live, why error) {
 	if l != nil {
-		q.mu.Lock()
-		q.live = nil
-		q.mu.Unlock()
+		q.use(nil)
 		q.pool.leave(l.member, nil) // trainings go on; the new session's claims renew them
 		reason := oneLine(why)
 		if l.srv != nil && l.srv.log.last() != noReason {
@@ -228,13 +229,7 @@ func (q *Queue) rebuild(l *live, why error) {
 		return
 	}
 	q.use(next)
-	q.mu.Lock()
-	var all []*waiter
-	for _, w := range q.waiting {
-		all = append(all, w)
-	}
-	q.mu.Unlock()
-	for _, w := range all {
+	for _, w := range q.waiters() {
 		if q.waits(w) {
 			c, cancel := context.WithTimeout(ctx, requestTime)
 			err := q.offer(c, next, w, true)

@@ -85,7 +85,7 @@ func launch(t testing.TB, p process) *exec.Cmd {
 
 // observer counts results in the claims bucket, beside the coordinator.
 func observe(t testing.TB, q *Queue) (counts func() map[string]int) {
-	l, _ := q.current()
+	l := q.current()
 	w, err := l.claims.WatchAll(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -281,7 +281,7 @@ func TestKiller(t *testing.T) {
 	wg.Go(func() {
 		for i := 0; ctx.Err() == nil; i++ {
 			cmd := launch(t, process{URL: c.url(), Name: fmt.Sprint("victim", i), Folder: filepath.Join(t.TempDir(), "w"), Steps: 100, Delay: 20 * time.Millisecond})
-			l, _ := q.current()
+			l := q.current()
 			for sleep(ctx, 10*time.Millisecond) == nil { // until it has the trial
 				if have, _, err := l.claim(ctx, token(trials(t, dir, 1)[0].ID)); err == nil && have.State == stateClaimed && have.Worker == fmt.Sprint("victim", i) {
 					break

@@ -89,7 +89,6 @@ type Queue struct {
 
 	mu      sync.Mutex
 	live    *live
-	changed chan struct{} // closed when live changes
 	waiting map[string]*waiter
 	stats   Stats
 	ended   []ended // not yet confirmed to workers
@@ -146,7 +145,7 @@ func Open(ctx context.Context, opt Options) (*Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
-	q := &Queue{opt: opt, lock: lock, waiting: map[string]*waiter{}, changed: make(chan struct{})}
+	q := &Queue{opt: opt, lock: lock, waiting: map[string]*waiter{}}
 	q.ctx, q.cancel = context.WithCancel(context.Background())
 	if err := q.begin(ctx); err != nil {
 		q.cancel()
@@ -298,20 +297,18 @@ func openRegistry(ctx context.Context, js jetstream.JetStream, replicas int) (je
 	return reg, nil
 }
 
-// use makes l the session in use.
+// use makes l the session in use; nil stands for none.
 func (q *Queue) use(l *live) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.live = l
-	close(q.changed)
-	q.changed = make(chan struct{})
 }
 
 // current is the session in use; nil while a broken one is replaced.
-func (q *Queue) current() (*live, <-chan struct{}) {
+func (q *Queue) current() *live {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.live, q.changed
+	return q.live
 }
 
 // close ends a session's connection and server.
@@ -355,7 +352,7 @@ func (q *Queue) Close() error {
 	q.cancel()
 	q.slots.Wait()
 	q.tasks.Wait()
-	l, _ := q.current()
+	l := q.current()
 	var err error
 	if l != nil {
 		q.confirm(l, 0)

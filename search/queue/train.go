@@ -37,7 +37,7 @@ func (q *Queue) train(ctx context.Context, t *search.Trial, progress func(search
 		delete(q.waiting, w.key)
 		q.mu.Unlock()
 	}()
-	l, _ := q.current()
+	l := q.current()
 	if err := q.offer(ctx, l, w, true); err != nil && ctx.Err() == nil && !q.repairs(l, err) {
 		return nil, fmt.Errorf("queue: publishing trial %s: %w", t.ID, err)
 	}
@@ -47,7 +47,7 @@ func (q *Queue) train(ctx context.Context, t *search.Trial, progress func(search
 			out, err := q.accept(ctx, w, c)
 			if errors.Is(err, errSpoilt) && ctx.Err() == nil {
 				q.opt.Note("trial %s is trained again: %v", t.ID, err)
-				l, _ := q.current()
+				l := q.current()
 				if err := q.offer(ctx, l, w, true); err != nil && !q.repairs(l, err) {
 					return nil, err
 				}
@@ -149,7 +149,7 @@ func (q *Queue) withdraw(w *waiter) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*requestTime)
 	defer cancel()
 	local := q.stopLocal(w.key)
-	l, _ := q.current()
+	l := q.current()
 	if l == nil {
 		return
 	}
@@ -220,7 +220,7 @@ func (q *Queue) accept(ctx context.Context, w *waiter, c claim) (*search.Outcome
 	case !q.opt.Mixed && r.Outcome.Kernel != q.opt.Kernel:
 		return nil, fmt.Errorf("queue: trial %s: worker %s computed with kernels %s, the search is with %s", w.trial.ID, c.Worker, r.Outcome.Kernel, q.opt.Kernel)
 	}
-	l, _ := q.current()
+	l := q.current()
 	if r.Files != nil {
 		q.stopLocal(w.key) // nobody else writes to the folder now
 		if l == nil {

@@ -261,7 +261,7 @@ func (w *Worker) kernel(d *Description) (string, error) {
 // Roll asks which workers are there, and waits a moment for answers. It
 // returns how many trials they take at a time in all.
 func (q *Queue) Roll(ctx context.Context, wait time.Duration) (workers, slots int) {
-	l, _ := q.current()
+	l := q.current()
 	if l == nil || l.srv != nil {
 		return 0, 0
 	}

@@ -85,7 +85,7 @@ func TestRemote(t *testing.T) {
 	if workers, slots := q.Roll(t.Context(), 200*time.Millisecond); workers != 2 || slots != 2 {
 		t.Errorf("%d workers with %d slots answer, want 2 with 2", workers, slots)
 	}
-	l, _ := q.current()
+	l := q.current()
 	q.confirm(l, 0)
 	for end := time.Now().Add(10 * time.Second); states() > 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -106,7 +106,7 @@ func TestSharedFolder(t *testing.T) {
 	if err := trainAll(t.Context(), q, trials(t, dir, 3), 2); err != nil {
 		t.Fatal(err)
 	}
-	l, _ := q.current()
+	l := q.current()
 	if s, err := l.objects.Status(t.Context()); err != nil || s.Size() != 0 {
 		t.Errorf("the object store was used: %v %v", s, err)
 	}
