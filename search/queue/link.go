@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -129,15 +130,11 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // final reports whether repeating a request is of no use.
 func final(err error) bool {
-	for _, e := range []error{
-		errGarbled, nats.ErrConnectionClosed, nats.ErrMaxPayload, nats.ErrAuthorization, nats.ErrPermissionViolation,
+	if gone(err) || isAny(err,
+		errGarbled, nats.ErrMaxPayload, nats.ErrAuthorization, nats.ErrPermissionViolation,
 		jetstream.ErrKeyNotFound, jetstream.ErrKeyExists, jetstream.ErrKeyRevisionMismatch, jetstream.ErrMsgNotFound,
-		jetstream.ErrBucketNotFound, jetstream.ErrStreamNotFound, jetstream.ErrConsumerNotFound, jetstream.ErrConsumerDoesNotExist,
-		jetstream.ErrObjectNotFound, jetstream.ErrJetStreamNotEnabled, jetstream.ErrJetStreamNotEnabledForAccount,
-	} {
-		if errors.Is(err, e) {
-			return true
-		}
+		jetstream.ErrObjectNotFound, jetstream.ErrJetStreamNotEnabled, jetstream.ErrJetStreamNotEnabledForAccount) {
+		return true
 	}
 	const noPeers = 10005 // of a cluster that is still coming up
 	var api *jetstream.APIError
@@ -146,12 +143,20 @@ func final(err error) bool {
 
 // gone reports whether a session's streams are no more.
 func gone(err error) bool {
-	for _, e := range []error{nats.ErrConnectionClosed, jetstream.ErrBucketNotFound, jetstream.ErrStreamNotFound, jetstream.ErrConsumerNotFound, jetstream.ErrConsumerDoesNotExist} {
-		if errors.Is(err, e) {
-			return true
-		}
+	return isAny(err, nats.ErrConnectionClosed,
+		jetstream.ErrBucketNotFound, jetstream.ErrStreamNotFound, jetstream.ErrConsumerNotFound, jetstream.ErrConsumerDoesNotExist)
+}
+
+func isAny(err error, of ...error) bool {
+	return slices.ContainsFunc(of, func(e error) bool { return errors.Is(err, e) })
+}
+
+// replicasAt is how many servers can keep a copy of what is stored by nc's.
+func replicasAt(nc *nats.Conn) int {
+	if nc.ConnectedClusterName() != "" {
+		return 3
 	}
-	return false
+	return 1
 }
 
 // nonce is a new name.

@@ -32,10 +32,10 @@ const inbox = "inbox"
 // reads it there sees the same files.
 const hereFile = "here"
 
-// sees reports whether folder, the queue's on the coordinator's machine, is the
+// seen reports whether the queue's folder on the coordinator's machine is the
 // same one here.
-func (d *Description) sees(folder string) bool {
-	data, err := os.ReadFile(filepath.Join(folder, hereFile))
+func (d *Description) seen() bool {
+	data, err := os.ReadFile(filepath.Join(d.Folder, hereFile))
 	return err == nil && string(data) == d.Session
 }
 

@@ -44,17 +44,16 @@ const FolderName = "queue"
 
 // Options say how a search's trials are done.
 type Options struct {
-	Server   Server
-	Folder   string         // the queue's own, on this machine
-	Engine   *search.Engine // trains here, and measures
-	Config   search.Config
-	Name     string // of this process as a worker
-	Kernel   string // class of Engine's arithmetic
-	Slots    int    // trials at a time in this process, 0 for none
-	Threads  int    // of each
-	Mixed    bool   // workers of other kernel classes may train
-	Program  string // revision of this program
-	Replicas int    // 0: 3 on a cluster, else 1
+	Server  Server
+	Folder  string         // the queue's own, on this machine
+	Engine  *search.Engine // trains here, and measures
+	Config  search.Config
+	Name    string // of this process as a worker
+	Kernel  string // class of Engine's arithmetic
+	Slots   int    // trials at a time in this process, 0 for none
+	Threads int    // of each
+	Mixed   bool   // workers of other kernel classes may train
+	Program string // revision of this program
 
 	// Share writes the data set's files as a tar, for workers that cannot see
 	// them. Nil: it is not shared.
@@ -203,7 +202,6 @@ func (q *Queue) newSession(ctx context.Context) (_ *live, err error) {
 		}
 	}()
 	var nc *nats.Conn
-	replicas := q.opt.Replicas
 	if q.opt.Server.URL == "" {
 		if l.srv, err = startEmbedded(filepath.Join(q.opt.Folder, storePrefix+d.Session)); err != nil {
 			return nil, err
@@ -211,15 +209,12 @@ func (q *Queue) newSession(ctx context.Context) (_ *live, err error) {
 		nc, err = l.srv.connect(q.opt.Name)
 	} else {
 		nc, err = q.opt.Server.connect("effnet search "+q.id, q.opt.Note)
-		if err == nil && replicas == 0 && nc.ConnectedClusterName() != "" {
-			replicas = 3
-		}
 	}
 	if err != nil {
 		return nil, err
 	}
 	l.session = &session{nc: nc} // for close
-	s, err := createSession(ctx, nc, d, max(replicas, 1), l.srv == nil)
+	s, err := createSession(ctx, nc, d, l.srv == nil)
 	if err != nil {
 		return nil, err
 	}
@@ -254,7 +249,7 @@ func (q *Queue) register(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	reg, err := openRegistry(ctx, s.js, s.replicas)
+	reg, err := openRegistry(ctx, s.js)
 	if err != nil {
 		return err
 	}
@@ -279,12 +274,12 @@ func (q *Queue) register(ctx context.Context, s *session) error {
 }
 
 // openRegistry opens the bucket of searches, or makes it.
-func openRegistry(ctx context.Context, js jetstream.JetStream, replicas int) (jetstream.KeyValue, error) {
+func openRegistry(ctx context.Context, js jetstream.JetStream) (jetstream.KeyValue, error) {
 	var reg jetstream.KeyValue
 	err := retry(ctx, func(ctx context.Context) (err error) {
 		reg, err = js.KeyValue(ctx, registry)
 		if errors.Is(err, jetstream.ErrBucketNotFound) {
-			reg, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: registry, Description: "effnet searches under way", History: 1, Replicas: replicas})
+			reg, err = js.CreateKeyValue(ctx, jetstream.KeyValueConfig{Bucket: registry, Description: "effnet searches under way", History: 1, Replicas: replicasAt(js.Conn())})
 			if errors.Is(err, jetstream.ErrBucketExists) {
 				reg, err = js.KeyValue(ctx, registry)
 			}
@@ -378,7 +373,7 @@ func (q *Queue) Close() error {
 
 // unregister takes the search off the cluster.
 func (q *Queue) unregister(ctx context.Context, s *session) error {
-	reg, err := openRegistry(ctx, s.js, 1)
+	reg, err := openRegistry(ctx, s.js)
 	if err == nil {
 		err = retry(ctx, func(ctx context.Context) error { return reg.Purge(ctx, q.id) })
 	}

@@ -20,7 +20,6 @@ type session struct {
 	names    names
 	nc       *nats.Conn
 	js       jetstream.JetStream
-	replicas int // 0 in a worker, which makes nothing
 	claims   jetstream.KeyValue
 	objects  jetstream.ObjectStore // nil: in one process, files need not travel
 	stream   jetstream.Stream
@@ -32,14 +31,15 @@ type session struct {
 func (d *Description) mostDeliveries() int { return 10*d.Tries + 100 }
 
 // createSession makes a session's stream and buckets.
-func createSession(ctx context.Context, nc *nats.Conn, d Description, replicas int, objects bool) (*session, error) {
-	s := &session{desc: d, names: names(d.Session), nc: nc, replicas: replicas}
+func createSession(ctx context.Context, nc *nats.Conn, d Description, objects bool) (*session, error) {
+	s := &session{desc: d, names: names(d.Session), nc: nc}
 	var err error
 	if s.js, err = jetstream.New(nc); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
+	replicas := replicasAt(nc)
 	steps := []func(ctx context.Context) error{
 		func(ctx context.Context) (err error) {
 			s.stream, err = s.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{

@@ -2,18 +2,16 @@ package queue
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"effnet/internal/atomicfile"
 	"effnet/search"
 )
 
@@ -232,9 +230,8 @@ func (q *Queue) accept(ctx context.Context, w *waiter, c claim) (*search.Outcome
 		l.discard(ctx, r.Files, q.opt.Folder)
 	}
 	if o := r.Outcome; o.Model != "" {
-		data, err := os.ReadFile(filepath.Join(w.trial.Dir, o.Model))
-		sum := sha256.Sum256(data)
-		if err == nil && hex.EncodeToString(sum[:]) != o.SHA256 {
+		sum, err := atomicfile.SHA256(filepath.Join(w.trial.Dir, o.Model))
+		if err == nil && sum != o.SHA256 {
 			err = fmt.Errorf("%s is another file than worker %s names", o.Model, c.Worker)
 		}
 		if err != nil {

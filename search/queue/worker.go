@@ -152,11 +152,7 @@ func (w *Worker) refresh(ctx context.Context) error {
 	}
 	c, cancel := context.WithTimeout(ctx, 2*requestTime)
 	defer cancel()
-	replicas := 1
-	if w.nc.ConnectedClusterName() != "" {
-		replicas = 3
-	}
-	reg, err := openRegistry(c, js, replicas)
+	reg, err := openRegistry(c, js)
 	if err != nil {
 		return err
 	}
@@ -229,7 +225,7 @@ func (w *Worker) meet(ctx context.Context, d *Description) {
 		w.Note("search %s is by another build of this program (%s, this is %s): results may differ in their last bits", d.ID, d.Program, w.Program)
 	}
 	m := &member{session: s, kernel: kernel}
-	if d.sees(d.Folder) {
+	if d.seen() {
 		m.shared = d.Folder
 	}
 	if m.engine, err = w.Open(ctx, d, kernel, s.fetchData); err != nil {
