@@ -84,7 +84,7 @@ type budget struct {
 // left is the time that the search may still take to end within a share of its
 // budget, in seconds; infinite without one. mu is held.
 func (r *runner) left(share float64) float64 {
-	limit := r.res.budget()
+	limit := r.res.Budget()
 	if limit == 0 {
 		return math.Inf(1)
 	}
@@ -100,8 +100,9 @@ func (r *runner) spent() float64 {
 	return s
 }
 
-// budget is the wall-clock asked for, extensions included; 0 for none.
-func (r *Result) budget() float64 {
+// Budget is the wall-clock asked for, in seconds, extensions included; 0 for
+// none.
+func (r *Result) Budget() float64 {
 	b := r.Config.BudgetSeconds
 	for _, c := range r.Controls {
 		if c.Op == OpExtend {
@@ -122,7 +123,7 @@ func (s *running) left(elapsed, whole float64) float64 {
 
 // mayRerun reports whether the finalists' fresh trials may begin. mu is held.
 func (r *runner) mayRerun() bool {
-	return r.res.budget() == 0 || r.budget.reruns || r.res.Choice != nil
+	return r.res.Budget() == 0 || r.budget.reruns || r.res.Choice != nil
 }
 
 // certain reports whether a block is done however little time is left: the
@@ -134,7 +135,7 @@ func (p *Plan) certain(b block) bool {
 
 // open reports whether a block's trials may begin. mu is held.
 func (r *runner) open(b block) bool {
-	if r.res.budget() == 0 || r.budget.opened[b] || r.res.Plan.certain(b) {
+	if r.res.Budget() == 0 || r.budget.opened[b] || r.res.Plan.certain(b) {
 		return true
 	}
 	for _, j := range r.res.blockJobs(b) {
@@ -147,7 +148,7 @@ func (r *runner) open(b block) bool {
 
 // openBlock opens the next block that there is time for. mu is held.
 func (r *runner) openBlock() (bool, error) {
-	if r.res.budget() == 0 || r.res.Choice == nil {
+	if r.res.Budget() == 0 || r.res.Choice == nil {
 		return false, nil
 	}
 	if err := r.replan(r.refitFinals()); err != nil {
@@ -168,7 +169,7 @@ func (r *runner) openBlock() (bool, error) {
 // refitReruns settles how often the finalists are trained again, so that the
 // validation's first blocks have room. mu is held.
 func (r *runner) refitReruns() error {
-	if r.budget.reruns || r.res.budget() == 0 {
+	if r.budget.reruns || r.res.Budget() == 0 {
 		return nil
 	}
 	r.budget.reruns = true
@@ -301,7 +302,7 @@ func (r *runner) replan(to Replan) error {
 	if r.res.Plan.follows(&to) {
 		return nil
 	}
-	to.Spent, to.Budget, to.Pace = r.spent(), r.res.budget(), r.slowness()
+	to.Spent, to.Budget, to.Pace = r.spent(), r.res.Budget(), r.slowness()
 	changes := strings.Join(r.res.Plan.changes(&to), ", ")
 	r.note("%s of the budget are spent; to keep it: %s", roundSeconds(to.Spent), changes)
 	return r.record(&record{Kind: kindReplan, Replan: &to})

@@ -11,7 +11,7 @@ func (a *Analysis) Ratio() (*Ratio, error) {
 	if a.Choice == nil {
 		return nil, nil
 	}
-	base, err := arch.ParseSpec(LedgerName, []byte(a.Config.Base))
+	base, err := a.Config.BaseSpec()
 	if err != nil {
 		return nil, err
 	}

@@ -64,6 +64,11 @@ type Config struct {
 	Memory int64 `json:"memory,omitempty"` // limit of a trial's memory, bytes: it decides the micro-batches; 0: none
 }
 
+// BaseSpec is the base network.
+func (c *Config) BaseSpec() (arch.Spec, error) {
+	return arch.ParseSpec(LedgerName, []byte(c.Base))
+}
+
 // Check reports the first value that makes no sense.
 func (c *Config) Check() error {
 	if err := c.checkBudget(); err != nil {

@@ -49,7 +49,7 @@ func (r *runner) snapshot() *Status {
 	unknown := r.res.unknown()
 	st := &Status{
 		Total: len(jobs) + len(unknown), Paused: r.res.Paused, Elapsed: r.opt.now().Sub(r.began),
-		Spent: duration(r.spent()), Budget: duration(r.res.budget()),
+		Spent: duration(r.spent()), Budget: duration(r.res.Budget()),
 	}
 	// The seconds that each trial still takes, laid out over the workers.
 	slow := r.slowness()

@@ -36,7 +36,7 @@ type eventFile struct {
 // openEvents makes the event file of a run that metrics tells of so far.
 func (l *loop) openEvents(ctx context.Context, metrics []byte) (*eventFile, error) {
 	now := time.Now()
-	e := &eventFile{zero: seconds(now.Add(-l.Elapsed))}
+	e := &eventFile{zero: tfevents.Wall(now.Add(-l.Elapsed))}
 	hparams, err := l.Config.hparams()
 	if err != nil {
 		return nil, err
@@ -72,8 +72,6 @@ func (l *loop) openEvents(ctx context.Context, metrics []byte) (*eventFile, erro
 	e.appender, err = openAppender(path)
 	return e, err
 }
-
-func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
 
 // removeEvents removes the event files of a run.
 func (f *folder) removeEvents() error {
@@ -145,7 +143,7 @@ func (e *eventFile) end(step int, status tfevents.Status) error {
 	if e == nil {
 		return nil
 	}
-	now := seconds(time.Now())
+	now := tfevents.Wall(time.Now())
 	return tfevents.Write(e, tfevents.Event{Wall: now, Step: int64(step), Values: []tfevents.Value{tfevents.EndValue(status, now)}})
 }
 

@@ -277,7 +277,7 @@ func (s *searchCmd) settle(args []string) (*search.Config, *arch.Spec, *dataset.
 	cfg.Base = string(base.YAML())
 	if old != nil {
 		// The ledger may have been written by a version with other fields.
-		if was, err := arch.ParseSpec(search.LedgerName, []byte(old.Base)); err == nil && string(was.YAML()) == cfg.Base {
+		if was, err := old.BaseSpec(); err == nil && string(was.YAML()) == cfg.Base {
 			cfg.Base = old.Base
 		}
 	}
@@ -344,7 +344,7 @@ func (s *searchCmd) settleRecipe(cfg, old *search.Config) error {
 // base is the network to grow, made to fit the data.
 func (s *searchCmd) base(args []string, old *search.Config, data *dataset.Data) (*arch.Spec, error) {
 	if len(args) == 0 {
-		spec, err := arch.ParseSpec(search.LedgerName, []byte(old.Base))
+		spec, err := old.BaseSpec()
 		return &spec, err
 	}
 	spec, err := loadNet(args[0])
@@ -421,7 +421,7 @@ func (s *searchCmd) keepBest(a *search.Analysis) error {
 		return nil
 	}
 	t := a.TrialsOf(best.ID, "")[0]
-	base, err := arch.ParseSpec(search.LedgerName, []byte(a.Config.Base))
+	base, err := a.Config.BaseSpec()
 	if err != nil {
 		return err
 	}

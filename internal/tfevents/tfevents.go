@@ -7,7 +7,10 @@
 // version of the format and nothing else.
 package tfevents
 
-import "io"
+import (
+	"io"
+	"time"
+)
 
 // Version is what the first event of a file says.
 const Version = "brain.Event:2"
@@ -72,6 +75,9 @@ const (
 	startTag = "_hparams_/session_start_info"
 	endTag   = "_hparams_/session_end_info"
 )
+
+// Wall is a moment as events have it.
+func Wall(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
 
 // ScalarValue, ImageValue, StartValue and EndValue make values.
 func ScalarValue(tag string, x float64) Value { return Value{Tag: tag, Scalar: float32(x)} }

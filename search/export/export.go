@@ -45,3 +45,12 @@ func Write(dir string, a *search.Analysis) ([]string, error) {
 	folder := filepath.Join(dir, TensorBoardFolder)
 	return append(paths, folder), tensorboard(folder, a)
 }
+
+// networks are those of a search by name.
+func networks(a *search.Analysis) map[string]*search.Network {
+	nets := map[string]*search.Network{}
+	for _, n := range a.Networks() {
+		nets[n.ID] = n
+	}
+	return nets
+}

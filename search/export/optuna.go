@@ -3,7 +3,6 @@ package export
 import (
 	"math"
 
-	"effnet/arch"
 	"effnet/search"
 )
 
@@ -20,10 +19,7 @@ func optuna(a *search.Analysis) ([]byte, error) {
 	j.attribute(study, "data", a.Config.Data)
 	j.attribute(study, "data checksum", a.Config.DataChecksum)
 	j.attribute(study, "base network", a.Config.Base)
-	nets := map[string]*search.Network{}
-	for _, n := range a.Networks() {
-		nets[n.ID] = n
-	}
+	nets := networks(a)
 	ranges := rangesOf(a)
 	number := map[string]int{}
 	for _, m := range a.History {
@@ -63,7 +59,7 @@ func optuna(a *search.Analysis) ([]byte, error) {
 // studyName says what was searched.
 func studyName(a *search.Analysis) string {
 	name := "effnet"
-	if base, err := arch.ParseSpec(search.LedgerName, []byte(a.Config.Base)); err == nil && base.Name != "" {
+	if base, err := a.Config.BaseSpec(); err == nil && base.Name != "" {
 		name = base.Name
 	}
 	return name + " on " + a.Config.Data

@@ -29,10 +29,7 @@ const (
 // hyperparameters, its curve, and its end. Runs of trials that are not there
 // any more are left alone.
 func tensorboard(folder string, a *search.Analysis) error {
-	nets := map[string]*search.Network{}
-	for _, n := range a.Networks() {
-		nets[n.ID] = n
-	}
+	nets := networks(a)
 	began, ended := map[string]time.Time{}, map[string]time.Time{}
 	for _, m := range a.History {
 		if _, ok := began[m.Trial]; !ok {
@@ -67,7 +64,7 @@ func tensorboard(folder string, a *search.Analysis) error {
 // runEvents is a trial as TensorBoard sees it. Epochs are spread evenly over
 // the time that it took, pauses and interruptions included.
 func runEvents(n *search.Network, t *search.TrialResult, began, ended time.Time) []tfevents.Event {
-	zero := seconds(began)
+	zero := tfevents.Wall(began)
 	start := &tfevents.SessionStart{HParams: hparams(n, t), Seconds: zero}
 	events := []tfevents.Event{
 		{Wall: zero, Version: tfevents.Version},
@@ -76,7 +73,7 @@ func runEvents(n *search.Network, t *search.TrialResult, began, ended time.Time)
 	if !t.Ended() {
 		return events
 	}
-	end := seconds(ended)
+	end := tfevents.Wall(ended)
 	last, status := 0, tfevents.Failure
 	if o := t.Outcome; o != nil {
 		status = tfevents.Success
@@ -95,8 +92,6 @@ func runEvents(n *search.Network, t *search.TrialResult, began, ended time.Time)
 	}
 	return append(events, tfevents.Event{Wall: end, Step: int64(last), Values: []tfevents.Value{tfevents.EndValue(status, end)}})
 }
-
-func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
 
 // hparams are sorted by name.
 func hparams(n *search.Network, t *search.TrialResult) []tfevents.HParam {

@@ -3,15 +3,14 @@ package live
 import (
 	"fmt"
 
-	"effnet/arch"
 	"effnet/search"
 )
 
 // ofLedger is what the ledger alone says of a search. Without a sign of life
 // of its process, it counts as stopped.
 func ofLedger(run string, r *search.Result) *View {
-	v := &View{Run: run, Data: r.Config.Data, State: Stopped, Budget: budget(r)}
-	if base, err := arch.ParseSpec(search.LedgerName, []byte(r.Config.Base)); err == nil {
+	v := &View{Run: run, Data: r.Config.Data, State: Stopped, Budget: r.Budget()}
+	if base, err := r.Config.BaseSpec(); err == nil {
 		v.Base = base.Name
 	}
 	v.Ended, v.Total = r.Ended()
@@ -103,18 +102,6 @@ func plural(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// budget is the wall-clock that a search was given, in seconds, with what it
-// was given since.
-func budget(r *search.Result) float64 {
-	b := r.Config.BudgetSeconds
-	for i := range r.Controls {
-		if r.Controls[i].Op == search.OpExtend {
-			b += r.Controls[i].Seconds
-		}
-	}
-	return b
 }
 
 // parts counts trials by part.
