@@ -99,22 +99,37 @@ type pending struct {
 	err  error // why the file holds none
 }
 
-// pendingCommands lists what waits in the run folder dir, oldest first.
-func pendingCommands(dir string) ([]pending, error) {
+// commandFiles lists the commands that wait in the run folder dir, oldest first.
+func commandFiles(dir string) (paths []string, err error) {
 	folder := filepath.Join(dir, ControlFolder)
 	entries, err := os.ReadDir(folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), commandSuffix) && !strings.HasPrefix(e.Name(), ".") {
+			paths = append(paths, filepath.Join(folder, e.Name()))
+		}
+	}
+	return paths, err
+}
+
+// ControlWaits reports whether a command in the run folder dir has not been
+// taken yet.
+func ControlWaits(dir string) bool {
+	paths, _ := commandFiles(dir)
+	return len(paths) > 0
+}
+
+// pendingCommands reads what waits in the run folder dir, oldest first.
+func pendingCommands(dir string) ([]pending, error) {
+	paths, err := commandFiles(dir)
 	if err != nil {
 		return nil, err
 	}
 	var out []pending
-	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), commandSuffix) || strings.HasPrefix(e.Name(), ".") {
-			continue
-		}
-		p := pending{path: filepath.Join(folder, e.Name())}
+	for _, path := range paths {
+		p := pending{path: path}
 		data, err := os.ReadFile(p.path)
 		if err == nil {
 			err = json.Unmarshal(data, &p.Command)

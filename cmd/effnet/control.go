@@ -4,10 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,7 +30,7 @@ that is resumed knows of it. A paused search may be killed; 'effnet search
 		Example:           "  effnet control run pause\n  effnet control run resume\n  effnet control run stop x2-depth-e8-s1\n  effnet control run extend 30m",
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: completeControl,
-		RunE:              func(c *cobra.Command, args []string) error { return control(c, args) },
+		RunE:              control,
 	}
 }
 
@@ -113,7 +109,7 @@ func control(c *cobra.Command, args []string) error {
 		return err
 	}
 	word := "taken"
-	for until := time.Now().Add(takenWithin); mailWaits(run); time.Sleep(50 * time.Millisecond) {
+	for until := time.Now().Add(takenWithin); search.ControlWaits(run); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(until) || c.Context().Err() != nil {
 			word = "waits for the searching process"
 			break
@@ -121,14 +117,6 @@ func control(c *cobra.Command, args []string) error {
 	}
 	_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %s\n", cmd.Op, word)
 	return err
-}
-
-// mailWaits reports whether a command of a run folder has not been taken yet.
-func mailWaits(run string) bool {
-	entries, err := os.ReadDir(filepath.Join(run, search.ControlFolder))
-	return err == nil && slices.ContainsFunc(entries, func(e os.DirEntry) bool {
-		return strings.HasSuffix(e.Name(), ".json") && !strings.HasPrefix(e.Name(), ".")
-	})
 }
 
 // watchedView is the state of the search in the folder run, which there must

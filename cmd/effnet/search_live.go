@@ -207,12 +207,5 @@ func (l *searchLive) lines(st *search.Status, height int) []string {
 		t.add(mark+r.net.ID, fmt.Sprintf("%.2f", r.net.Depth), fmt.Sprintf("%.2f", r.net.Width), fmt.Sprint(r.net.Resolution),
 			factor(r.net.CostRatio)+"x", strings.Join(r.cells, "  "))
 	}
-	lines := strings.Split(strings.TrimRight(t.String(), "\n"), "\n")
-	const barWidth = 30
-	full := 0
-	if st.Total > 0 {
-		full = barWidth * st.Done / st.Total
-	}
-	return append(lines, "", fmt.Sprintf("[%s%s] %d of %s, %s elapsed, %s left", strings.Repeat("#", full), strings.Repeat("-", barWidth-full),
-		st.Done, plural(st.Total, "trial"), duration(st.Elapsed), duration(st.Left)))
+	return append(tableLines(t), "", progressLine(st.Done, st.Total, st.Elapsed, st.Left))
 }

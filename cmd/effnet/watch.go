@@ -176,11 +176,7 @@ func (w *watch) plain(r *search.Result, v *live.View) {
 // Trials that do not fit are counted.
 func watchLines(v *live.View, width, height int, now time.Time) []string {
 	head := fmt.Sprintf("%s  %s on %s", v.State, v.Base, v.Data)
-	share := 0.0
-	if v.Total > 0 {
-		share = float64(v.Ended) / float64(v.Total)
-	}
-	times := fmt.Sprintf("%s %d of %s, %s elapsed, %s left", asciiBar(share, 30), v.Ended, plural(v.Total, "trial"), duration(seconds(v.Spent)), duration(seconds(v.Left)))
+	times := progressLine(v.Ended, v.Total, seconds(v.Spent), seconds(v.Left))
 	if v.State == live.Running && v.Left > 0 {
 		times += ", ends " + now.Add(seconds(v.Left)).Format("15:04")
 	}
@@ -227,6 +223,15 @@ func watchLines(v *live.View, width, height int, now time.Time) []string {
 		lines[0] = bold(string(v.State)) + rest
 	}
 	return lines
+}
+
+// progressLine is how many trials have ended, as a bar too, and the time.
+func progressLine(ended, total int, elapsed, left time.Duration) string {
+	share := 0.0
+	if total > 0 {
+		share = float64(ended) / float64(total)
+	}
+	return fmt.Sprintf("%s %d of %s, %s elapsed, %s left", asciiBar(share, 30), ended, plural(total, "trial"), duration(elapsed), duration(left))
 }
 
 func tableLines(t *table) []string { return strings.Split(strings.TrimRight(t.String(), "\n"), "\n") }

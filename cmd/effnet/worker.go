@@ -240,10 +240,10 @@ func (w *workerCmd) find(ctx context.Context, d *queue.Description, cache string
 		return data, err
 	}
 	if !d.Share {
-		if w.data.offline {
-			return nil, fmt.Errorf("no data set: %w; give its place with --data, or start the search with --share-data", err)
+		if !w.data.offline {
+			data, err = open(cfg.Source, false)
 		}
-		if data, err = open(cfg.Source, false); err != nil {
+		if err != nil {
 			err = fmt.Errorf("no data set: %w; give its place with --data, or start the search with --share-data", err)
 		}
 		return data, err

@@ -1,8 +1,8 @@
 // Package live shows a search while it runs, to a browser and to other
 // processes, and takes their commands.
 //
-// The searching process writes RUN/status.json about once a second
-// ([Recorder]): what only it knows, such as how far the running trials are. A
+// The searching process writes RUN/status.json every two seconds and when a
+// trial begins or ends ([Recorder]): what only it knows, such as how far the running trials are. A
 // watcher joins that with the ledger to a [View]. It needs nothing but the run
 // folder, so that it makes no difference whether it is the searching process
 // itself, another, or one that comes after the search has ended.
