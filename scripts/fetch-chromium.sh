@@ -13,20 +13,8 @@ find_chromium() {
 }
 
 find_chromium && exit
-
-as_root=
-if [ "$(id -u)" != 0 ]; then
-	if command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
-		as_root=sudo
-	else
-		as_root=no
-	fi
-fi
-if [ "$as_root" != no ] && command -v apt-get >/dev/null 2>&1; then
-	install="$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium"
-	{ $install || { $as_root apt-get update && $install; }; } >&2 || true
-	find_chromium && exit
-fi
+sh "$(dirname "$0")/apt-install.sh" chromium || :
+find_chromium && exit
 
 echo "fetch-chromium: no Chromium here, and it cannot be installed; EFFNET_CHROMIUM says where one is" >&2
 exit 1

@@ -23,19 +23,7 @@ find_data() {
 }
 
 find_data && exit
-
-as_root=
-if [ "$(id -u)" != 0 ]; then
-	if command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
-		as_root=sudo
-	else
-		as_root=no
-	fi
-fi
-if [ "$as_root" != no ] && command -v apt-get >/dev/null 2>&1; then
-	install="$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends dataset-fashion-mnist"
-	{ $install || { $as_root apt-get update && $install; }; } >&2 || true
-	find_data && exit
-fi
+sh "$(dirname "$0")/apt-install.sh" dataset-fashion-mnist || :
+find_data && exit
 
 echo "fetch-data: Fashion-MNIST is not installed; effnet downloads it (31 MB) on first use, or install the package dataset-fashion-mnist" >&2
