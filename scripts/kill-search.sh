@@ -10,27 +10,9 @@
 # BASE, DATA, THREADS and FLAGS choose the search, EFFNET the program.
 set -eu
 cd "$(dirname "$0")/.."
-kills=10
-case ${1:-} in
---kills) kills=${2:?--kills wants a number} ;;
-'') ;;
-*) kills=$1 ;;
-esac
-case $kills in '' | *[!0-9]*) echo "kill-search.sh: $kills is no number of kills" >&2; exit 2 ;; esac
-effnet=${EFFNET:-bin/effnet}
+. scripts/kills.sh
 base=${BASE:-small_300k} data=${DATA:-fashion-mnist} threads=${THREADS:-2}
 flags=${FLAGS:---networks 7 --epochs 3 --rungs 2 --train-images 400 --validation 0.02 --noise-seeds 2 --fresh-seeds 1 --finalists 2 --validate 2 --final-seeds 1}
-[ -x "$effnet" ] || { echo "no $effnet: run make build first" >&2; exit 2; }
-
-dir=$(mktemp -d)
-pid=
-trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null || :; rm -rf "$dir"' EXIT
-trap 'exit 1' INT TERM
-
-# random LOW HIGH: seconds, to the millisecond.
-random() {
-	od -An -N4 -tu4 /dev/urandom | awk -v low="$1" -v high="$2" '{ printf "%.3f", low + (high - low) * $1 / 4294967296 }'
-}
 
 # run OUT [FLAG...]: a search that goes on where there is one.
 run() {

@@ -14,24 +14,8 @@
 # the program.
 set -eu
 cd "$(dirname "$0")/.."
-kills=10
-case ${1:-} in
---kills) kills=${2:?--kills wants a number} ;;
-'') ;;
-*) kills=$1 ;;
-esac
-case $kills in '' | *[!0-9]*) echo "kill-train.sh: $kills is no number of kills" >&2; exit 2 ;; esac
-effnet=${EFFNET:-bin/effnet}
+. scripts/kills.sh
 net=${NET:-small_300k} data=${DATA:-fashion-mnist} images=${IMAGES:-1000} epochs=${EPOCHS:-3}
-[ -x "$effnet" ] || { echo "no $effnet: run make build first" >&2; exit 2; }
-
-dir=$(mktemp -d)
-pid=
-trap '[ -z "$pid" ] || kill -9 $pid 2>/dev/null || :; rm -rf "$dir"' EXIT
-trap 'exit 1' INT TERM
-
-# random HIGH: a number from 0, to the thousandth.
-random() { od -An -N4 -tu4 /dev/urandom | awk -v high="$1" '{ printf "%.3f", high * $1 / 4294967296 }'; }
 
 # content RUN: all that must be equal; fields of time are left out.
 content() {
@@ -110,10 +94,10 @@ run=0 again=0 insave=0 inother=0 pruning=0
 # Status 137 if there was something to kill.
 strike() {
 	begun "$dir/cut"
-	until=$(random "$1")
+	until=$(random 0 "$1")
 	until=$((from + ${until%.*}))
 	while spent && [ $ticks -lt $until ]; do sleep 0.002; done
-	sleep "$(random 0.02)" # within a tick, or while it waits for the disk
+	sleep "$(random 0 0.02)" # within a tick, or while it waits for the disk
 	kill -9 $pid 2>/dev/null || :
 	finish
 	[ $status = 137 ] || return 0
