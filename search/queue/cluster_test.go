@@ -2,8 +2,6 @@ package queue
 
 import (
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -23,7 +21,7 @@ func TestCluster(t *testing.T) {
 	}
 	f := &fake{steps: steps, delay: 20 * time.Millisecond}
 	q, _ := open(t, dir, f, func(o *Options) { remote(c)(o); o.AckWait = 2 * time.Second })
-	os.Remove(filepath.Join(dir, FolderName, hereFile))
+	apart(dir)
 	l := q.current()
 	if info, err := l.stream.Info(t.Context()); err != nil || info.Config.Replicas != 3 {
 		t.Fatalf("stream %+v: %v, want 3 replicas", info, err)

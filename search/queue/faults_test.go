@@ -48,13 +48,8 @@ func workerMain(text string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	f := &fake{steps: p.Steps, delay: p.Delay, stubborn: p.Stubborn}
-	w := &Worker{
-		Server: Server{URL: p.URL}, Name: p.Name, Kernels: []string{"go"}, Slots: 1, Threads: 1, Folder: p.Folder,
-		Open: func(context.Context, *Description, string, func(context.Context, string) error) (*search.Engine, error) {
-			return f.engine(), nil
-		},
-		Note: func(format string, args ...any) { fmt.Fprintf(os.Stderr, p.Name+": "+format+"\n", args...) },
-	}
+	note := func(format string, args ...any) { fmt.Fprintf(os.Stderr, p.Name+": "+format+"\n", args...) }
+	w := f.worker(p.URL, p.Name, p.Folder, note)
 	if err := w.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(os.Stderr, p.Name, err)
 		return 1
@@ -129,7 +124,7 @@ func TestFaults(t *testing.T) {
 	c := startServers(t, 1)
 	dir := t.TempDir()
 	q, _ := open(t, dir, &fake{}, func(o *Options) { remote(c)(o); o.AckWait, o.Tries = ackWait, 1_000_000 })
-	os.Remove(filepath.Join(dir, FolderName, hereFile))
+	apart(dir)
 	counts := observe(t, q)
 
 	var made, kills, pauses atomic.Int64
@@ -237,7 +232,7 @@ func TestZombie(t *testing.T) {
 	dir := t.TempDir()
 	const steps = 20
 	q, _ := open(t, dir, &fake{}, func(o *Options) { remote(c)(o); o.AckWait = 300 * time.Millisecond })
-	os.Remove(filepath.Join(dir, FolderName, hereFile))
+	apart(dir)
 	counts := observe(t, q)
 	cmd := launch(t, process{URL: c.url(), Name: "zombie", Folder: filepath.Join(t.TempDir(), "w"), Steps: steps, Delay: 30 * time.Millisecond, Stubborn: true})
 	defer func() {

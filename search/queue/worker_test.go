@@ -16,13 +16,18 @@ import (
 // worker is one with a fake engine.
 func worker(t testing.TB, url, name string, f *fake) (*Worker, *notes) {
 	n := &notes{t: t}
+	return f.worker(url, name, filepath.Join(t.TempDir(), name), n.note), n
+}
+
+// worker is one that trains with f.
+func (f *fake) worker(url, name, folder string, note func(string, ...any)) *Worker {
 	return &Worker{
-		Server: Server{URL: url}, Name: name, Kernels: []string{"go"}, Slots: 1, Threads: 1, Folder: filepath.Join(t.TempDir(), name),
+		Server: Server{URL: url}, Name: name, Kernels: []string{"go"}, Slots: 1, Threads: 1, Folder: folder,
 		Open: func(context.Context, *Description, string, func(context.Context, string) error) (*search.Engine, error) {
 			return f.engine(), nil
 		},
-		Note: n.note,
-	}, n
+		Note: note,
+	}
 }
 
 // start runs a worker until the returned function is called, or the test ends.
@@ -45,6 +50,10 @@ func remote(c *cluster) func(*Options) {
 	return func(o *Options) { o.Server.URL, o.Slots = c.url(), 0 }
 }
 
+// apart has workers not see the folder of the queue in dir, as if they were on
+// another machine.
+func apart(dir string) { os.Remove(filepath.Join(dir, FolderName, hereFile)) }
+
 // TestRemote: the outcomes and models of workers that see no common folder. They
 // keep their trials' states until the search has recorded the outcomes.
 func TestRemote(t *testing.T) {
@@ -53,7 +62,7 @@ func TestRemote(t *testing.T) {
 	dir := t.TempDir()
 	f := &fake{steps: 3}
 	q, n := open(t, dir, f, remote(c))
-	os.Remove(filepath.Join(dir, FolderName, hereFile)) // as if it were on another machine
+	apart(dir)
 	var folders []string
 	for i := range 2 {
 		w, _ := worker(t, c.url(), fmt.Sprint("w", i), f)
@@ -162,7 +171,7 @@ func TestDrain(t *testing.T) {
 	c := startServers(t, 1)
 	dir := t.TempDir()
 	q, _ := open(t, dir, &fake{}, remote(c))
-	os.Remove(filepath.Join(dir, FolderName, hereFile))
+	apart(dir)
 	began, at := make(chan struct{}, 9), 0
 	first := &fake{steps: 40, delay: 20 * time.Millisecond, before: func(*search.Trial) error { began <- struct{}{}; return nil }}
 	second := &fake{steps: 40, resumed: func(_ *search.Trial, step int) { at = step }}
