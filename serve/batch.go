@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -189,8 +190,8 @@ func (b *batcher) run(batch []*job, mem *buffers) {
 	for i, j := range batch {
 		j.queue, j.infer, j.batch = start.Sub(j.queued), took, n
 		if err == nil {
-			j.logits = append([]float32(nil), logits[i*classes:][:classes]...)
-			j.embedding = append([]float32(nil), embeddings[i*width:][:width]...)
+			j.logits = slices.Clone(logits[i*classes:][:classes])
+			j.embedding = slices.Clone(embeddings[i*width:][:width])
 		}
 		j.done <- err
 	}

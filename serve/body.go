@@ -23,14 +23,14 @@ type lease struct {
 	n int64
 }
 
-// take adds n bytes; false if they are not there.
-func (l *lease) take(n int64) bool {
+// take adds n bytes, if they are there.
+func (l *lease) take(n int64) error {
 	if l.b.used.Add(n) > l.b.limit {
 		l.b.used.Add(-n)
-		return false
+		return busy(time.Second, "the server has no memory left for this request")
 	}
 	l.n += n
-	return true
+	return nil
 }
 
 // free gives all back.
@@ -73,8 +73,8 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request, l *lease) ([]b
 	for {
 		if int64(len(data)) == int64(cap(data)) {
 			grown := min(max(size, 2*int64(cap(data))), most+1)
-			if !l.take(grown - int64(cap(data))) {
-				return nil, busy(time.Second, "the server has no memory left for this request")
+			if err := l.take(grown - int64(cap(data))); err != nil {
+				return nil, err
 			}
 			data = append(make([]byte, 0, grown), data...)
 		}

@@ -36,8 +36,8 @@ func (s *Server) begin(ctx context.Context, name, version string, n *note) (*cal
 		return nil, err
 	}
 	c := &call{s: s, ctx: ctx, start: time.Now(), note: n}
-	if c.l, c.release = sl.use(); c.l == nil {
-		return nil, busy(time.Second, "the server is shutting down")
+	if c.l, c.release, err = sl.use(); err != nil {
+		return nil, err
 	}
 	n.model, n.version = sl.Name, sl.Version
 	if c.l.full() {

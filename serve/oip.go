@@ -69,9 +69,9 @@ func (s *Server) oipModel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	l, release := sl.use()
-	if l == nil {
-		return busy(time.Second, "the server is shutting down")
+	l, release, err := sl.use()
+	if err != nil {
+		return err
 	}
 	defer release()
 	answer(w, http.StatusOK, map[string]any{
@@ -86,10 +86,13 @@ type oipRequest struct {
 	ID         string         `json:"id"`
 	Parameters map[string]any `json:"parameters"`
 	Inputs     []oipTensor    `json:"inputs"`
-	Outputs    []struct {
-		Name       string         `json:"name"`
-		Parameters map[string]any `json:"parameters"`
-	} `json:"outputs"`
+	Outputs    []oipOutput    `json:"outputs"`
+}
+
+// oipOutput is an output that a request asks for.
+type oipOutput struct {
+	Name       string         `json:"name"`
+	Parameters map[string]any `json:"parameters"`
 }
 
 // oipTensor is a tensor of a request or an answer.
@@ -132,8 +135,8 @@ func (s *Server) oipInfer(w http.ResponseWriter, r *http.Request) (err error) {
 		return err
 	}
 	elems := c.l.InputElems()
-	if !mem.take(8 * int64(n) * int64(elems)) {
-		return busy(time.Second, "the server has no memory left for this request")
+	if err := mem.take(8 * int64(n) * int64(elems)); err != nil {
+		return err
 	}
 	x, err := q.Inputs[0].floats(n*elems, binary)
 	if err != nil {
@@ -207,12 +210,7 @@ func (q *oipRequest) respond(w http.ResponseWriter, l *loaded, jobs []*job) erro
 	var outputs []wanted
 	for _, spec := range outputSpecs(l) {
 		out := wanted{spec, all}
-		i := slices.IndexFunc(q.Outputs, func(o struct {
-			Name       string         `json:"name"`
-			Parameters map[string]any `json:"parameters"`
-		}) bool {
-			return o.Name == spec.Name
-		})
+		i := slices.IndexFunc(q.Outputs, func(o oipOutput) bool { return o.Name == spec.Name })
 		if i < 0 && q.Outputs != nil {
 			continue
 		}

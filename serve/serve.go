@@ -24,6 +24,7 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -118,7 +119,7 @@ type Server struct {
 
 	draining atomic.Bool
 	stop     chan struct{} // closed by Close
-	watching chan struct{} // closed when the watch has ended
+	watching sync.WaitGroup
 }
 
 // New loads the models and makes a server of them.
@@ -133,7 +134,7 @@ func New(cfg Config) (*Server, error) {
 		decode:  newDecoder(cfg, runtime.GOMAXPROCS(0)),
 		body:    budget{limit: cfg.BodyMemory},
 		metrics: newMetrics(),
-		stop:    make(chan struct{}), watching: make(chan struct{}),
+		stop:    make(chan struct{}),
 	}
 	for _, src := range cfg.Models {
 		if src.Version == "" {
@@ -156,9 +157,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.handler = s.wrap(s.routes())
 	if cfg.Watch > 0 {
-		go s.watch()
-	} else {
-		close(s.watching)
+		s.watching.Go(s.watch)
 	}
 	return s, nil
 }
@@ -179,9 +178,7 @@ func (s *Server) Close() {
 	default:
 	}
 	close(s.stop)
-	if s.handler != nil {
-		<-s.watching
-	}
+	s.watching.Wait()
 	for _, sl := range s.slots {
 		sl.retire(nil)
 	}

@@ -92,12 +92,12 @@ func (sl *slot) retire(next *loaded) {
 }
 
 // use takes the model for a request. release gives it back.
-func (sl *slot) use() (l *loaded, release func()) {
+func (sl *slot) use() (l *loaded, release func(), err error) {
 	sl.mu.Lock()
 	defer sl.mu.Unlock()
 	l = sl.now
 	if l == nil {
-		return nil, nil
+		return nil, nil, busy(time.Second, "the server is shutting down")
 	}
 	l.users++
 	return l, sync.OnceFunc(func() {
@@ -108,7 +108,7 @@ func (sl *slot) use() (l *loaded, release func()) {
 		if end {
 			l.close()
 		}
-	})
+	}), nil
 }
 
 func (l *loaded) close() {
@@ -198,7 +198,6 @@ func (sl *slot) reload(why string) error {
 // watch reloads models whose files have changed and since then stayed as they
 // are for one look, so that a file that is still being written is left alone.
 func (s *Server) watch() {
-	defer close(s.watching)
 	tick := time.NewTicker(s.cfg.Watch)
 	defer tick.Stop()
 	seen := make([]os.FileInfo, len(s.slots))

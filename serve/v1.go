@@ -20,18 +20,14 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, l *lease) (q *r
 	}
 	// What cannot be served is refused before its body is read.
 	if q.Model != "" || len(s.names()) == 1 {
-		sl, err := s.slot(q.Model, string(q.Version))
-		if err != nil {
-			return nil, err
-		}
-		c, err := s.begin(r.Context(), sl.Name, sl.Version, noteOf(r))
+		c, err := s.begin(r.Context(), q.Model, string(q.Version), noteOf(r))
 		if err != nil {
 			return nil, err
 		}
 		c.release()
 		defer func() {
 			if err != nil {
-				sl.metrics.ended(c.start, err)
+				c.l.slot.metrics.ended(c.start, err)
 			}
 		}()
 	}
@@ -40,8 +36,8 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, l *lease) (q *r
 		return nil, err
 	}
 	if kind := r.Header.Get("Content-Type"); strings.HasPrefix(kind, "multipart/") || strings.HasPrefix(kind, "application/json") {
-		if !l.take(int64(len(body))) { // the pictures are copied out of it
-			return nil, busy(time.Second, "the server has no memory left for this request")
+		if err := l.take(int64(len(body))); err != nil { // the pictures are copied out of it
+			return nil, err
 		}
 	}
 	return q, q.parse(r, body)
@@ -182,7 +178,7 @@ func (s *Server) card(l *loaded, whole bool) card {
 func (s *Server) listModels(w http.ResponseWriter, _ *http.Request) error {
 	list := []card{}
 	for _, sl := range s.slots {
-		if l, release := sl.use(); l != nil {
+		if l, release, err := sl.use(); err == nil {
 			list = append(list, s.card(l, false))
 			release()
 		}
@@ -210,9 +206,9 @@ func (s *Server) showModel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	l, release := sl.use()
-	if l == nil {
-		return busy(time.Second, "the server is shutting down")
+	l, release, err := sl.use()
+	if err != nil {
+		return err
 	}
 	defer release()
 	answer(w, http.StatusOK, s.card(l, true))
