@@ -60,13 +60,13 @@ func (b *batcher) close() {
 // full reports that not even one more picture has room.
 func (b *batcher) full() bool { return b.admitted.Load() >= b.limit }
 
-// admit makes room for n pictures, if there is.
-func (b *batcher) admit(n int) bool {
+// admit makes room for n pictures, if there is, of which some will come as jobs.
+func (b *batcher) admit(n, coming int) bool {
 	if b.admitted.Add(int64(n)) > b.limit {
 		b.admitted.Add(int64(-n))
 		return false
 	}
-	b.coming.Add(int64(n))
+	b.coming.Add(int64(coming))
 	b.metrics.pending.Add(float64(n))
 	return true
 }

@@ -76,7 +76,7 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := c.admit(1); err != nil {
+	if err := c.admit(1, 0); err != nil {
 		return err
 	}
 	e, pic, size, err := c.explain(q.uploads[0].data, class)

@@ -26,7 +26,7 @@ type call struct {
 
 	release func()
 	n       int // pictures admitted
-	came    int // of which in the batcher
+	coming  int // of which the batcher still expects
 }
 
 // begin takes a model for a request, if it has any room.
@@ -56,21 +56,21 @@ func (c *call) noRoom() error {
 // end gives the model back and notes how it went.
 func (c *call) end(err error) {
 	if c.n > 0 {
-		c.l.leave(c.n, c.n-c.came)
+		c.l.leave(c.n, c.coming)
 	}
 	c.l.slot.metrics.ended(c.start, err)
 	c.release()
 }
 
-// admit makes room for n pictures.
-func (c *call) admit(n int) error {
+// admit makes room for n pictures, of which some will come to the batcher.
+func (c *call) admit(n, coming int) error {
 	if n > c.s.cfg.MaxImages {
 		return errorf(http.StatusRequestEntityTooLarge, "the request has %d images, the limit is %d", n, c.s.cfg.MaxImages)
 	}
-	if !c.l.batcher.admit(n) {
+	if !c.l.batcher.admit(n, coming) {
 		return c.noRoom()
 	}
-	c.n = n
+	c.n, c.coming = n, coming
 	c.note.images = n
 	return nil
 }
@@ -85,7 +85,7 @@ type timing struct {
 
 // images decodes pictures and runs them.
 func (c *call) images(list []upload) ([]*job, timing, error) {
-	if err := c.admit(len(list)); err != nil {
+	if err := c.admit(len(list), len(list)); err != nil {
 		return nil, timing{}, err
 	}
 	start := time.Now()
@@ -132,7 +132,7 @@ func (c *call) run(jobs []*job) (t timing, err error) {
 		if err := c.l.put(j); err != nil {
 			return t, err
 		}
-		c.came++
+		c.coming--
 	}
 	for _, j := range jobs {
 		select {

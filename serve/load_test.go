@@ -93,7 +93,7 @@ func hold(s *Server) (free func()) {
 	b := s.slots[0].now.batcher
 	gate := make(chan struct{})
 	ctx := gatedContext{context.Background(), gate, new(atomic.Bool)}
-	b.admit(1)
+	b.admit(1, 1)
 	_ = b.put(&job{ctx: ctx, x: make([]float32, b.model.InputElems())})
 	for !ctx.asked.Load() {
 		time.Sleep(time.Millisecond)
@@ -115,6 +115,27 @@ func (c gatedContext) Err() error {
 	c.asked.Store(true)
 	<-c.gate
 	return context.Canceled
+}
+
+// A map is made beside the batches: none waits for its picture.
+func TestExplainIsNotWaitedFor(t *testing.T) {
+	s, url := newServer(t, Config{MaxDelay: time.Hour})
+	l, pic := s.slots[0].now, picture(t, 30, 30, 1)
+	l.explaining.Lock()
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		if resp, data := send(t, "POST", url+"/v1/explain", "image/png", pic); resp.StatusCode != 200 {
+			t.Errorf("explain: %s: %s", resp.Status, data)
+		}
+	})
+	for l.admitted.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if resp, data := send(t, "POST", url+"/v1/classify", "image/png", pic); resp.StatusCode != 200 {
+		t.Errorf("classify: %s: %s", resp.Status, data)
+	}
+	l.explaining.Unlock()
+	wait.Wait()
 }
 
 // A full queue refuses at once, a long wait ends, and neither leaves anything.

@@ -131,7 +131,7 @@ func (s *Server) oipInfer(w http.ResponseWriter, r *http.Request) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := c.admit(n); err != nil {
+	if err := c.admit(n, n); err != nil {
 		return err
 	}
 	elems := c.l.InputElems()

@@ -525,11 +525,12 @@ func TestMetrics(t *testing.T) {
 	kind, two := asForm(t, nil, picture(t, 30, 30, 1), picture(t, 30, 30, 2))
 	send(t, "POST", url+"/v1/classify", kind, two)
 	send(t, "POST", url+"/v1/classify", "image/png", []byte("nothing"))
+	send(t, "POST", url+"/v1/classify", "application/json", []byte("{"))
 	_, data := send(t, "GET", url+"/metrics", "", nil)
 	text := string(data)
 	for _, want := range []string{
 		`nv_inference_request_success{model="small",version="1"} 1`,
-		`nv_inference_request_failure{model="small",reason="OTHER",version="1"} 1`,
+		`nv_inference_request_failure{model="small",reason="OTHER",version="1"} 2`,
 		`nv_inference_request_failure{model="small",reason="REJECTED",version="1"} 0`,
 		`nv_inference_count{model="small",version="1"} 2`,
 		`nv_inference_pending_request_count{model="small",version="1"} 0`,

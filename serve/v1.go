@@ -20,8 +20,8 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, l *lease) (q *r
 	}
 	// What cannot be served is refused before its body is read.
 	if q.Model != "" || len(s.names()) == 1 {
-		c, err := s.begin(r.Context(), q.Model, string(q.Version), noteOf(r))
-		if err != nil {
+		var c *call
+		if c, err = s.begin(r.Context(), q.Model, string(q.Version), noteOf(r)); err != nil {
 			return nil, err
 		}
 		c.release()
