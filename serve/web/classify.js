@@ -1,38 +1,30 @@
 // The page that classifies pictures with one model.
 import { byID, make, say, percent, millis } from "./dom.js";
 import { models, card, classify, explain } from "./api.js";
-import { intake } from "./intake.js";
 import { View, Guesses, labelOf } from "./view.js";
 import { showCard } from "./card.js";
-import { start, opacity, filled, problem, Turns, nameOf, modelName } from "./frame.js";
+import { Shelf, Shelved } from "./shelf.js";
+import { start, opacity, problem, Turns, modelName } from "./frame.js";
 
 const top5 = 5;
 const turns = new Turns(2);
-const pictures = new Set();
 let all = [], model = null, labels = null;
 
 // Picture is a picture's part of the page.
-class Picture {
-  #file;
-  #url;
+class Picture extends Shelved {
   #stop = new AbortController();
   #results = make("div");
   #view;
   #maps = new Map(); // by class
 
-  constructor(file) {
-    this.#file = file;
-    this.name = nameOf(file);
-    this.#url = URL.createObjectURL(file);
-    this.#view = new View(this.#url, this.name);
-    const title = make("h2", {}, this.name);
-    this.element = make("article", { className: "card picture", "aria-label": this.name },
-      make("header", {}, title, make("button", { type: "button", className: "quiet", "aria-label": "Remove " + this.name, onclick: () => remove(this) }, "Remove")),
-      this.#view.element, this.#results);
+  constructor(file, shelf) {
+    super(file, shelf, "picture");
+    this.#view = new View(this.url, this.name);
+    this.element.append(this.#view.element, this.#results);
   }
 
-  // classify asks the model.
-  async classify() {
+  // ask asks the model.
+  async ask() {
     this.#stop.abort();
     this.#stop = new AbortController();
     const { signal } = this.#stop, m = model;
@@ -40,7 +32,7 @@ class Picture {
     this.#view.clear();
     this.#results.replaceChildren(make("p", { className: "busy" }, "Classifying"));
     await this.#attempt(signal, async () => {
-      const answer = await turns.run(() => { signal.throwIfAborted(); return classify(m, this.#file, top5, signal); });
+      const answer = await turns.run(signal, () => classify(m, this.file, top5, signal));
       this.#show(answer, m, signal);
       say(this.name + ": " + answer.predictions.map(p => labelOf(p) + " " + percent(p.probability)).join(", "));
       await this.#map(m, answer.predictions[0], signal);
@@ -52,7 +44,7 @@ class Picture {
       await work();
     } catch (e) {
       if (signal.aborted) return;
-      this.#results.replaceChildren(problem(e, () => this.classify()));
+      this.#results.replaceChildren(problem(e, () => this.ask()));
     }
   }
 
@@ -90,7 +82,7 @@ class Picture {
   }
 
   async #fetch(m, cls, signal) {
-    if (!this.#maps.has(cls)) this.#maps.set(cls, await turns.run(() => { signal.throwIfAborted(); return explain(m, this.#file, cls, signal); }));
+    if (!this.#maps.has(cls)) this.#maps.set(cls, await turns.run(signal, () => explain(m, this.file, cls, signal)));
     return this.#maps.get(cls);
   }
 
@@ -104,8 +96,7 @@ class Picture {
 
   end() {
     this.#stop.abort();
-    this.element.remove();
-    URL.revokeObjectURL(this.#url);
+    super.end();
   }
 }
 
@@ -120,27 +111,11 @@ function took(answer) {
     make("ul", { className: "keys" }, ...parts.map(p => make("li", { className: p[0] }, p[1] + " " + millis(p[2])))));
 }
 
-function remove(p) {
-  pictures.delete(p);
-  p.end();
-  filled(pictures.size > 0);
-  (pictures.size > 0 ? byID("pictures") : byID("files")).focus();
-}
-
-function take(files) {
-  if (!model || files.length === 0) return;
-  const added = files.map(f => new Picture(f));
-  byID("pictures").prepend(...added.map(p => p.element));
-  for (const p of added) {
-    pictures.add(p);
-    p.classify();
-  }
-  filled(true);
-}
+const pictures = new Shelf((file, shelf) => new Picture(file, shelf), () => model !== null);
 
 async function choose(m) {
   model = m;
-  for (const p of pictures) p.classify();
+  pictures.ask();
   const c = await card(m);
   if (model !== m) return;
   labels = c.labels ?? null;
@@ -149,8 +124,6 @@ async function choose(m) {
 }
 
 opacity();
-intake(take);
-byID("clear").addEventListener("click", () => [...pictures].forEach(remove));
 await start(async () => {
   all = await models();
   const select = byID("model");

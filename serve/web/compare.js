@@ -1,41 +1,34 @@
 // The page that shows several models beside each other on the same pictures.
 import { byID, make, say, percent, millis, short } from "./dom.js";
 import { models, classify, explain } from "./api.js";
-import { intake } from "./intake.js";
 import { View, Guesses, labelOf } from "./view.js";
-import { start, opacity, filled, problem, Turns, nameOf, modelName } from "./frame.js";
+import { Shelf, Shelved } from "./shelf.js";
+import { start, opacity, problem, Turns, modelName } from "./frame.js";
 
 const top5 = 5;
 const more = 3; // runs to time a model,
 const patience = 2000; // as long as they take less than so many milliseconds
 const turns = new Turns(1); // models do not take each other's time
-const rows = new Set();
 let all = [], chosen = [];
 
 // Row is a picture and what every chosen model says about it.
-class Row {
-  #file;
-  #url;
+class Row extends Shelved {
   #columns = make("div", { className: "columns" });
   #by = new Map(); // columns by model
 
-  constructor(file) {
-    this.#file = file;
-    this.name = nameOf(file);
-    this.#url = URL.createObjectURL(file);
-    this.element = make("article", { className: "card row", "aria-label": this.name },
-      make("header", {}, make("h2", {}, this.name), make("button", { type: "button", className: "quiet", "aria-label": "Remove " + this.name, onclick: () => remove(this) }, "Remove")),
-      this.#columns);
+  constructor(file, shelf) {
+    super(file, shelf, "row");
+    this.element.append(this.#columns);
   }
 
-  // update has a column for each chosen model, and asks those that are new.
-  update() {
+  // ask has a column for each chosen model, and asks those that are new.
+  ask() {
     for (const [m, column] of this.#by) {
       if (chosen.includes(m)) continue;
       column.stop.abort();
       this.#by.delete(m);
     }
-    for (const m of chosen) if (!this.#by.has(m)) this.#by.set(m, new Column(this, m, this.#file, this.#url));
+    for (const m of chosen) if (!this.#by.has(m)) this.#by.set(m, new Column(this, m));
     this.#columns.replaceChildren(...chosen.map(m => this.#by.get(m).element));
     if (chosen.length === 0) this.#columns.append(make("p", { className: "muted" }, "No model is chosen."));
     this.scale();
@@ -52,8 +45,7 @@ class Row {
 
   end() {
     for (const c of this.#by.values()) c.stop.abort();
-    this.element.remove();
-    URL.revokeObjectURL(this.#url);
+    super.end();
   }
 }
 
@@ -64,18 +56,16 @@ class Column {
   bars = {};
   #row;
   #model;
-  #file;
   #view;
   #results = make("div");
   #maps = new Map();
   #wanted = null;
   #compute = make("span");
 
-  constructor(row, m, file, url) {
+  constructor(row, m) {
     this.#row = row;
     this.#model = m;
-    this.#file = file;
-    this.#view = new View(url, row.name);
+    this.#view = new View(row.url, row.name);
     this.figures = { macs: m.macs, params: m.parameters };
     this.element = make("section", { className: "column", "aria-label": modelName(m, all) }, make("h3", {}, modelName(m, all)), this.#view.element, this.#results);
     this.#ask();
@@ -93,7 +83,7 @@ class Column {
     this.#results.replaceChildren(make("p", { className: "busy" }, "Classifying"));
     return this.#attempt(async () => {
       const { signal } = this.stop;
-      const answer = await turns.run(() => { signal.throwIfAborted(); return classify(this.#model, this.#file, top5, signal); });
+      const answer = await turns.run(signal, () => classify(this.#model, this.#row.file, top5, signal));
       this.figures.infer = answer.timing.infer_ms;
       const guesses = new Guesses(answer.predictions, "Most probable classes", p => this.#attempt(() => this.#map(p)));
       this.#results.replaceChildren(guesses.element, this.#costs());
@@ -111,7 +101,7 @@ class Column {
     const { signal } = this.stop;
     let spent = first;
     for (let i = 0; i < more && spent < patience; i++) {
-      const { timing } = await turns.run(() => { signal.throwIfAborted(); return classify(this.#model, this.#file, 1, signal); });
+      const { timing } = await turns.run(signal, () => classify(this.#model, this.#row.file, 1, signal));
       spent += timing.infer_ms;
       this.figures.infer = Math.min(this.figures.infer, timing.infer_ms);
     }
@@ -122,7 +112,7 @@ class Column {
   async #map(p) {
     this.#wanted = p.class;
     const { signal } = this.stop;
-    if (!this.#maps.has(p.class)) this.#maps.set(p.class, await turns.run(() => { signal.throwIfAborted(); return explain(this.#model, this.#file, p.class, signal); }));
+    if (!this.#maps.has(p.class)) this.#maps.set(p.class, await turns.run(signal, () => explain(this.#model, this.#row.file, p.class, signal)));
     if (this.#wanted === p.class && !signal.aborted) await this.#view.show(this.#maps.get(p.class).map, labelOf(p));
   }
 
@@ -141,27 +131,9 @@ class Column {
   }
 }
 
-function remove(row) {
-  rows.delete(row);
-  row.end();
-  filled(rows.size > 0);
-  (rows.size > 0 ? byID("pictures") : byID("files")).focus();
-}
-
-function take(files) {
-  if (all.length === 0 || files.length === 0) return;
-  const added = files.map(f => new Row(f));
-  byID("pictures").prepend(...added.map(r => r.element));
-  for (const r of added) {
-    rows.add(r);
-    r.update();
-  }
-  filled(true);
-}
+const rows = new Shelf((file, shelf) => new Row(file, shelf), () => all.length > 0);
 
 opacity();
-intake(take);
-byID("clear").addEventListener("click", () => [...rows].forEach(remove));
 await start(async () => {
   all = await models();
   const box = (m, i) => make("label", {}, make("input", { type: "checkbox", value: String(i), checked: i < 4 }), modelName(m, all));
@@ -170,7 +142,7 @@ await start(async () => {
   const read = () => { chosen = [...boxes.querySelectorAll("input:checked")].map(b => all[b.value]); };
   boxes.onchange = () => {
     read();
-    for (const r of rows) r.update();
+    rows.ask();
   };
   read();
 });

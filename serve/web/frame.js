@@ -15,12 +15,6 @@ export function opacity() {
   byID("tools").addEventListener("submit", e => e.preventDefault());
 }
 
-// filled shows what belongs to pictures, or hides it where there are none.
-export function filled(yes) {
-  document.body.classList.toggle("full", yes);
-  for (const e of document.querySelectorAll("[data-with-pictures]")) e.hidden = !yes;
-}
-
 // problem is an error on the page; again, if given, tries once more.
 export function problem(error, again) {
   const about = error instanceof Refusal && error.status > 0 ? "The server answers " + error.status : "That did not work";
@@ -57,17 +51,18 @@ export async function start(begin) {
 }
 
 // Turns lets so many pieces of work go on at a time; the others wait, the first
-// that came first.
+// that came first. What has been given up when its turn comes is not begun.
 export class Turns {
   #free;
   #waiting = [];
 
   constructor(n) { this.#free = n; }
 
-  async run(work) {
+  async run(signal, work) {
     if (this.#free === 0) await new Promise(go => this.#waiting.push(go));
     else this.#free--;
     try {
+      signal.throwIfAborted();
       return await work();
     } finally {
       const next = this.#waiting.shift();
@@ -76,9 +71,6 @@ export class Turns {
     }
   }
 }
-
-// nameOf is a picture's name; what is pasted has none of its own.
-export const nameOf = file => file.name && file.name !== "image.png" ? file.name : "Pasted picture";
 
 // modelName is a model's name, with the version where that tells it apart.
 export const modelName = (m, all) => all.filter(o => o.name === m.name).length > 1 ? m.name + " (version " + m.version + ")" : m.name;
