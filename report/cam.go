@@ -39,7 +39,7 @@ func camFigure(dir string) (*figure, error) {
 	slices.Sort(paths)
 	f := &figure{
 		name: "cam", nav: "What they see", title: "What the networks look at",
-		see:     "The same test image, seen by the base and by networks that grew in one dimension and in all: the redder a place, the more it speaks for the class.",
+		see:     "The same test image, seen by the base and by networks that grew in one dimension and in all: yellow is where most speaks for the class, dark blue where least.",
 		caption: "Class activation maps (Zhou et al. 2016).",
 	}
 	for _, path := range paths[:min(len(paths), mostCAMs)] {

@@ -20,21 +20,19 @@ type computeBar struct {
 func computeFigure(a *search.Analysis) *figure {
 	var bars []computeBar
 	add := func(name string, p search.Phase, keep func(*search.TrialResult) bool) {
-		trials := 0
-		var epochs float64
-		flops := 0.0
+		trials, epochs, flops := 0, 0, 0.0
 		of := trialsWhere(a, func(t *search.TrialResult) bool { return t.Outcome != nil && t.Phase == p && keep(t) })
 		for i := range a.Nets {
 			for _, t := range of[a.Nets[i].ID] {
 				e := trained(t)
 				trials++
-				epochs += float64(e)
+				epochs += e
 				flops += trainingFLOPs(a, a.Nets[i].MACs, e)
 			}
 		}
 		if trials > 0 {
 			bars = append(bars, computeBar{name: name, flops: flops, ink: phaseInk(p),
-				tip: fmt.Sprintf("%s: %s in %s, %s in all", name, flopsText(flops), several(trials, "training"), several(int(epochs), "epoch"))})
+				tip: fmt.Sprintf("%s: %s in %s, %s in all", name, flopsText(flops), several(trials, "training"), several(epochs, "epoch"))})
 		}
 	}
 	any := func(*search.TrialResult) bool { return true }

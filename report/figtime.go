@@ -38,8 +38,8 @@ func timeFigure(a *search.Analysis) *figure {
 	}
 	var keys []dotKey
 	for _, p := range phases {
-		if seen[p] {
-			keys = append(keys, dotKey{phaseInk(p), phaseName(p)})
+		if seen[p.phase] {
+			keys = append(keys, p.dotKey)
 		}
 	}
 	return &figure{
@@ -83,37 +83,26 @@ func latencyFigure(a *search.Analysis) *figure {
 	}
 }
 
-// phaseInk is the colour of a part of the search.
-func phaseInk(p search.Phase) ink {
-	switch p {
-	case search.PhaseRung:
-		return inkDepth
-	case search.PhaseRerun:
-		return inkCompound
-	case search.PhaseSweep:
-		return inkResolution
-	case search.PhaseFinal:
-		return inkWidth
-	}
-	return inkMuted
+// phases are the parts of a search, in the order in which it goes through them.
+var phases = []struct {
+	phase search.Phase
+	dotKey
+}{
+	{search.PhaseNoise, dotKey{inkMuted, "noise"}},
+	{search.PhaseRung, dotKey{inkDepth, "rungs"}},
+	{search.PhaseRerun, dotKey{inkCompound, "fresh seeds"}},
+	{search.PhaseSweep, dotKey{inkResolution, "sweeps"}},
+	{search.PhaseFinal, dotKey{inkWidth, "comparison"}},
 }
 
-// phases in the order in which a search goes through them.
-var phases = []search.Phase{search.PhaseNoise, search.PhaseRung, search.PhaseRerun, search.PhaseSweep, search.PhaseFinal}
-
-// phaseName is a word for a part of the search.
-func phaseName(p search.Phase) string {
-	switch p {
-	case search.PhaseRung:
-		return "rungs"
-	case search.PhaseRerun:
-		return "fresh seeds"
-	case search.PhaseSweep:
-		return "sweeps"
-	case search.PhaseFinal:
-		return "comparison"
+// phaseInk is the colour of a part of the search.
+func phaseInk(p search.Phase) ink {
+	for _, x := range phases {
+		if x.phase == p {
+			return x.ink
+		}
 	}
-	return string(p)
+	return inkMuted
 }
 
 // dotKey is an entry of a legend.

@@ -46,10 +46,10 @@ func figures(a *search.Analysis) []*figure {
 
 // overview is the picture that tells the search in one: the rules by cost,
 // and the triangle.
-func overview(a *search.Analysis) *scene {
+func overview(a *search.Analysis, figs []*figure) *scene {
 	var panels []*scene
-	for _, f := range []*figure{factorsFigure(a), triangleFigure(a)} {
-		if f != nil {
+	for _, f := range figs {
+		if f.name == "compound" || f.name == "triangle" {
 			panels = append(panels, f.panels...)
 		}
 	}

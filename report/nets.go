@@ -119,13 +119,7 @@ func explored(a *search.Analysis) []*search.NetworkResult {
 		}
 	}
 	slices.SortStableFunc(nets, func(x, y *search.NetworkResult) int {
-		switch {
-		case x.Validation.Mean > y.Validation.Mean:
-			return -1
-		case x.Validation.Mean < y.Validation.Mean:
-			return 1
-		}
-		return 0
+		return cmp.Compare(y.Validation.Mean, x.Validation.Mean)
 	})
 	return nets
 }

@@ -50,7 +50,7 @@ var networkCosts = []struct {
 	{"parameters", func(n *NetworkCost) float64 { return float64(n.Totals.Params) }, count},
 	{"activations", func(n *NetworkCost) float64 { return float64(n.Totals.Activations) }, count},
 	{"memory of one image at inference, weights included", func(n *NetworkCost) float64 { return float64(n.Totals.InferenceBytes()) }, byteCount},
-	{"time of one image", func(n *NetworkCost) float64 { return n.Seconds }, secondsText},
+	{"time of one image", func(n *NetworkCost) float64 { return n.Seconds }, seconds},
 }
 
 // byteCount is a number of bytes with a unit.
@@ -61,17 +61,6 @@ func byteCount(x float64) string {
 		x, unit = x/1024, unit+1
 	}
 	return trim(x) + " " + units[unit]
-}
-
-// secondsText is seconds with a unit.
-func secondsText(x float64) string {
-	switch {
-	case x < 1e-3:
-		return trim(1e6*x) + " µs"
-	case x < 1:
-		return trim(1e3*x) + " ms"
-	}
-	return trim(x) + " s"
 }
 
 func (n *Networks) draw() (*scene, error) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"html/template"
 	"math"
-	"strings"
 
 	"effnet/arch"
 	"effnet/search"
@@ -67,7 +66,11 @@ func Page(dir string, a *search.Analysis) ([]byte, error) {
 	if a.Plan == nil {
 		return nil, noPlan(dir)
 	}
-	figs := figures(a)
+	return page(dir, a, figures(a))
+}
+
+// page is Page with the figures that are drawn already.
+func page(dir string, a *search.Analysis, figs []*figure) ([]byte, error) {
 	cam, err := camFigure(dir)
 	if err != nil {
 		return nil, err
@@ -221,12 +224,11 @@ func chosenRatio(a *search.Analysis) *ratio {
 	return r
 }
 
-// baseName finds the name in the base network's YAML.
+// baseName is the name in the base network's YAML.
 func baseName(a *search.Analysis) string {
-	for line := range strings.Lines(a.Config.Base) {
-		if name, ok := strings.CutPrefix(line, "name:"); ok {
-			return strings.Trim(strings.TrimSpace(name), `"'`)
-		}
+	base, err := arch.ParseSpec(search.LedgerName, []byte(a.Config.Base))
+	if err != nil || base.Name == "" {
+		return "a base network"
 	}
-	return "a base network"
+	return base.Name
 }

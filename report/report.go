@@ -23,7 +23,11 @@ const (
 // returns the page's path. Pictures that others left in its folder of figures
 // are shown on the page: see [CAMPattern].
 func Write(dir string, a *search.Analysis) (string, error) {
-	html, err := Page(dir, a)
+	if a.Plan == nil {
+		return "", noPlan(dir)
+	}
+	figs := figures(a)
+	html, err := page(dir, a, figs)
 	if err != nil {
 		return "", err
 	}
@@ -31,12 +35,12 @@ func Write(dir string, a *search.Analysis) (string, error) {
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return "", err
 	}
-	for _, f := range figures(a) {
+	for _, f := range figs {
 		if err := f.sheet().both(filepath.Join(folder, f.name)); err != nil {
 			return "", err
 		}
 	}
-	if s := overview(a); s != nil {
+	if s := overview(a, figs); s != nil {
 		if err := s.both(filepath.Join(folder, "overview")); err != nil {
 			return "", err
 		}

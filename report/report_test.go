@@ -189,7 +189,7 @@ func TestTextFits(t *testing.T) {
 		}
 		fits(t, f.name, f.sheet())
 	}
-	fits(t, "overview", overview(a))
+	fits(t, "overview", overview(a, figures(a)))
 }
 
 func fits(t interface{ Errorf(string, ...any) }, name string, s *scene) {
