@@ -37,6 +37,13 @@ func (e *extent) add(xs ...float64) {
 	}
 }
 
+// costs takes in where marks lie from left to right.
+func (e *extent) costs(ms []mark) {
+	for _, m := range ms {
+		e.add(m.x)
+	}
+}
+
 // marks takes in the heights of marks with their intervals.
 func (e *extent) marks(ms []mark) {
 	for _, m := range ms {
@@ -100,22 +107,21 @@ func (p *panel) roomy(ticks []float64, text func(float64) string) []float64 {
 	return out
 }
 
-// bars draws a mark's interval, cut at the panel's edges.
-func (p *panel) bars(m *mark, width float64) {
+// bar draws a mark's interval at pixel x, cut at the panel's edges.
+func (p *panel) bar(x float64, m *mark) {
 	if !(m.half > 0) {
 		return
 	}
 	lo, hi := max(m.y-m.half, p.y.lo), min(m.y+m.half, p.y.hi)
 	if lo < hi {
-		x := p.x.at(m.x)
-		p.add(item{kind: shapeLine, pts: []point{{x, p.y.at(lo)}, {x, p.y.at(hi)}}, stroke: m.ink, width: width, alpha: 0.7, net: m.net})
+		p.add(item{kind: shapeLine, pts: []point{{x, p.y.at(lo)}, {x, p.y.at(hi)}}, stroke: m.ink, width: 1.5, alpha: 0.7, net: m.net})
 	}
 }
 
 // marks draws them with their intervals.
 func (p *panel) marks(ms []mark) {
 	for i := range ms {
-		p.bars(&ms[i], 1.5)
+		p.bar(p.x.at(ms[i].x), &ms[i])
 	}
 	for _, m := range ms {
 		it := item{kind: shapeCircle, pts: []point{{p.x.at(m.x), p.y.at(m.y)}}, r: m.r, fill: m.ink, tip: m.tip, net: m.net}

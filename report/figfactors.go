@@ -52,10 +52,8 @@ func factorsFigure(a *search.Analysis) *figure {
 func rulesChart(title, heading, below string, lines []ruleLine) *scene {
 	x, y := newExtent(), newExtent()
 	for _, l := range lines {
+		x.costs(l.marks)
 		y.marks(l.marks)
-		for _, m := range l.marks {
-			x.add(m.x)
-		}
 	}
 	p := newChart(halfWidth, 390, title)
 	p.x.b = p.w - 132
@@ -82,9 +80,9 @@ func rulesChart(title, heading, below string, lines []ruleLine) *scene {
 			pts = append(pts, at(i))
 		}
 		p.add(item{kind: shapeLine, pts: pts, stroke: style.ink, width: style.wide, dash: style.dash})
-		for i, m := range l.marks {
-			if h := m.half; h > 0 && i > 0 {
-				p.add(item{kind: shapeLine, pts: []point{{pts[i].x, p.y.at(max(m.y-h, p.y.lo))}, {pts[i].x, p.y.at(min(m.y+h, p.y.hi))}}, stroke: style.ink, width: 1.5, alpha: 0.7, net: m.net})
+		for i := range l.marks {
+			if i > 0 {
+				p.bar(pts[i].x, &l.marks[i])
 			}
 		}
 		for i, m := range l.marks {
@@ -97,8 +95,8 @@ func rulesChart(title, heading, below string, lines []ruleLine) *scene {
 	}
 	for _, l := range lines {
 		if len(l.marks) > 0 {
-			base := l.marks[0]
-			p.bars(&base, 1.5)
+			base := &l.marks[0]
+			p.bar(p.x.at(base.x), base)
 			p.add(item{kind: shapeCircle, pts: []point{{p.x.at(base.x), p.y.at(base.y)}}, r: 5, fill: inkText, tip: base.tip, net: base.net})
 			break
 		}

@@ -50,11 +50,8 @@ func familyChart(line []mark, names []string, others []mark, heading string) *sc
 	x, y := newExtent(), newExtent()
 	y.marks(line)
 	y.marks(others)
-	for _, ms := range [][]mark{line, others} {
-		for _, m := range ms {
-			x.add(m.x)
-		}
-	}
+	x.costs(line)
+	x.costs(others)
 	p := newChart(halfWidth, 390, "Accuracy against parameters of the scaled family and of the other rules")
 	p.x.b, p.y.a = p.w-40, p.h-76
 	ys, yText := p.percents(y, 7)

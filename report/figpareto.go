@@ -64,9 +64,7 @@ func paretoFigure(a *search.Analysis) *figure {
 // networks that none is both cheaper than and at least as accurate as.
 func paretoPanel(heading, below string, ms []mark, text func(float64) string, y extent) *scene {
 	x := newExtent()
-	for _, m := range ms {
-		x.add(m.x)
-	}
+	x.costs(ms)
 	f := front(ms)
 	p := newChart(thirdWidth, 330, "Accuracy by "+heading+", and the Pareto front")
 	ys, yText := p.percents(y, 6)

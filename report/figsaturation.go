@@ -104,10 +104,8 @@ func saturationOf(a *search.Analysis, r search.Role, fit *search.Saturation) sat
 func saturationPanels(ds []saturation, below string) []*scene {
 	x, y := newExtent(), newExtent()
 	for _, d := range ds {
+		x.costs(d.marks)
 		y.marks(d.marks)
-		for _, m := range d.marks {
-			x.add(m.x)
-		}
 		for _, q := range d.fit {
 			y.add(q.y)
 		}

@@ -69,10 +69,8 @@ func sweepFigure(a *search.Analysis) *figure {
 func sweepChart(lines []sweepLine, below string) *scene {
 	x, y := newExtent(), newExtent()
 	for _, l := range lines {
+		x.costs(l.marks)
 		y.marks(l.marks)
-		for _, m := range l.marks {
-			x.add(m.x)
-		}
 	}
 	p := newChart(halfWidth, 440, "Accuracy against cost of width sweeps at several depths and resolutions")
 	p.x.b = p.w - 118
