@@ -6,6 +6,7 @@ import (
 	"image"
 	"image/png"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -137,11 +138,7 @@ func (k *explainCmd) run(arg string, args []string) error {
 		} else {
 			pic = explain.Rows(samples)
 		}
-		var file bytes.Buffer
-		if err := png.Encode(&file, pic); err != nil {
-			return err
-		}
-		if err := atomicfile.WriteBytes(k.out, file.Bytes()); err != nil {
+		if err := savePNG(k.out, pic); err != nil {
 			return err
 		}
 	}
@@ -154,6 +151,15 @@ func (k *explainCmd) run(arg string, args []string) error {
 	}
 	_, err := fmt.Fprint(k.OutOrStdout(), t)
 	return err
+}
+
+// savePNG writes a picture to a file.
+func savePNG(path string, pic image.Image) error {
+	var file bytes.Buffer
+	if err := png.Encode(&file, pic); err != nil {
+		return err
+	}
+	return atomicfile.WriteBytes(path, file.Bytes())
 }
 
 func percentOf(p lib.Prediction) string { return fmt.Sprintf("%.1f %%", 100*p.Probability) }
@@ -205,10 +211,8 @@ func classOf(m lib.Named, text string) (int, error) {
 	if text == "" {
 		return lib.Best, nil
 	}
-	for i, label := range m.Labels {
-		if label == text {
-			return i, nil
-		}
+	if i := slices.Index(m.Labels, text); i >= 0 {
+		return i, nil
 	}
 	if n, err := strconv.Atoi(text); err == nil {
 		if n >= 0 && n < m.Classes() {

@@ -1,17 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"image/png"
 	"os"
 	"path/filepath"
 
 	lib "effnet"
 	"effnet/dataset"
 	"effnet/explain"
-	"effnet/internal/atomicfile"
 	searchreport "effnet/report"
 	"effnet/search"
 )
@@ -70,15 +67,11 @@ func drawMaps(ctx context.Context, dir string, a *search.Analysis, test dataset.
 		}
 		samples = append(samples, explain.Sample{Picture: im, Name: printable(name), Panels: panels})
 	}
-	var b bytes.Buffer
-	if err := png.Encode(&b, explain.Rows(samples)); err != nil {
-		return err
-	}
 	folder := filepath.Join(dir, searchreport.FiguresFolder)
 	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return err
 	}
-	return atomicfile.WriteBytes(filepath.Join(folder, mapFileName), b.Bytes())
+	return savePNG(filepath.Join(folder, mapFileName), explain.Rows(samples))
 }
 
 // mappedNetworks are the base, the single dimensions and the chosen ratio at
