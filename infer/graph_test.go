@@ -106,7 +106,8 @@ func TestRandomGraphs(t *testing.T) {
 		w := trained(g, 2)
 		n := rapid.IntRange(1, 2).Draw(t, "images")
 		x := images(g, n, 3)
-		tr := ref.Forward(g, ref.FromSet(w), widen(x), n, ref.Mode{})
+		params := ref.FromSet(w)
+		tr := ref.Forward(g, params, widen(x), n, ref.Mode{})
 		opt := Options{Threads: 2}
 		if rapid.Bool().Draw(t, "tapped") {
 			opt.Taps = []int{rapid.IntRange(0, g.Output()).Draw(t, "tap")}
@@ -120,11 +121,11 @@ func TestRandomGraphs(t *testing.T) {
 		if err := p.RunInto(context.Background(), x, n, logits, tapped...); err != nil {
 			t.Fatal(err)
 		}
-		if err := near(logits, tr.Logits()); err != nil {
+		if err := nearOp(logits, tr, params, g.Output()); err != nil {
 			t.Errorf("output: %v", err)
 		}
 		for i, op := range opt.Taps {
-			if err := near(tapped[i], tr.Values[op]); err != nil {
+			if err := nearOp(tapped[i], tr, params, op); err != nil {
 				t.Errorf("%s: %v", g.Ops[op].Name, err)
 			}
 		}
