@@ -39,6 +39,9 @@ type Stat struct {
 	SE   float64 // of Mean, from the noise pooled over all networks; NaN where there is no estimate
 }
 
+// single reports whether the rule grows one dimension alone.
+func (r Role) single() bool { return r == RoleDepth || r == RoleWidth || r == RoleResolution }
+
 // NetworkResult is one network with its scores.
 type NetworkResult struct {
 	*Network

@@ -129,7 +129,7 @@ func (a *Analysis) claim(factor float64) (f FactorVerdict, ok bool) {
 	for i := range a.Compare {
 		c := &a.Compare[i]
 		n := a.Net(c.Second)
-		if c.Factor != factor || n.Stage != StageFinal || n.mixed() {
+		if c.Factor != factor || n.Stage != StageFinal || !n.Role.single() {
 			continue
 		}
 		if f.Against == nil || n.Test.Mean > a.Net(f.Against.Second).Test.Mean {

@@ -417,10 +417,10 @@ func (s *searchCmd) finish(res *search.Result, test dataset.Set) error {
 // were used.
 func (s *searchCmd) keepBest(a *search.Analysis) error {
 	best := a.Overall()
-	if best == nil {
+	if best == nil || len(best.Seeds) == 0 {
 		return nil
 	}
-	t := a.TrialsOf(best.ID, "")[0]
+	t := a.Trials[search.TrialID(best.ID, a.Plan.Epochs, best.Seeds[0])]
 	base, err := a.Config.BaseSpec()
 	if err != nil {
 		return err
