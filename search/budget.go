@@ -21,6 +21,9 @@ const (
 	planShare  = 0.95
 	finalShare = 1.02
 	pairShare  = 1.08
+	// A factor that was given up comes back only where it is forecast to end
+	// within backShare: its trainings are long, and a pace can change.
+	backShare = 0.85
 	// mostFinalSeeds bounds how often time to spare repeats the validation.
 	mostFinalSeeds = 12
 	// fewestFreshSeeds is to what the re-runs may be cut.
@@ -282,7 +285,11 @@ func (r *runner) refitFinals() Replan {
 		if n > 0 {
 			grow(f, pairSeeds, pairShare)
 		}
-		grow(f, max(pairSeeds, most), finalShare)
+		share := finalShare
+		if len(p.Finals[f].Seeds) == 0 {
+			share = backShare
+		}
+		grow(f, max(pairSeeds, most), share)
 	}
 	if most == 0 {
 		for k := pairSeeds; k < mostFinalSeeds; k++ {

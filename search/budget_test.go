@@ -67,36 +67,38 @@ func (b *budgeted) run(t *testing.T, dir string) (*Result, error) {
 }
 
 var drifts = []struct {
-	name  string
-	speed func(passed float64) float64
+	name    string
+	factors int // compared at, at least
+	speed   func(passed float64) float64
 }{
-	{"as measured", func(float64) float64 { return 1 }},
-	{"twice as slow", func(float64) float64 { return 2 }},
-	{"twice as fast", func(float64) float64 { return 0.5 }},
-	{"slow from the middle", func(p float64) float64 {
+	{"as measured", 2, func(float64) float64 { return 1 }},
+	{"twice as slow", 1, func(float64) float64 { return 2 }},
+	{"twice as fast", 3, func(float64) float64 { return 0.5 }},
+	{"slow from the middle", 2, func(p float64) float64 {
 		if p > 0.5 {
 			return 2
 		}
 		return 1
 	}},
-	{"fast from the middle", func(p float64) float64 {
+	{"fast from the middle", 2, func(p float64) float64 {
 		if p > 0.5 {
 			return 0.5
 		}
 		return 1
 	}},
-	{"slow near the end", func(p float64) float64 {
+	{"slow near the end", 2, func(p float64) float64 {
 		if p > 0.8 {
 			return 2
 		}
 		return 1
 	}},
-	{"to and fro", func(p float64) float64 { return math.Exp2(math.Sin(20 * p)) }},
-	{"ever slower", func(p float64) float64 { return 1 + p }},
+	{"to and fro", 2, func(p float64) float64 { return math.Exp2(math.Sin(20 * p)) }},
+	{"ever slower", 2, func(p float64) float64 { return 1 + p }},
 }
 
 // TestBudgetKept: whatever the speed does, up to a factor of two, a search
-// takes its budget within a tenth, and compares at two factors at least.
+// takes its budget within a tenth, and compares at two factors at least where
+// it has the time that was measured.
 func TestBudgetKept(t *testing.T) {
 	for _, d := range drifts {
 		t.Run(d.name, func(t *testing.T) {
@@ -112,8 +114,10 @@ func TestBudgetKept(t *testing.T) {
 				seeds = append(seeds, len(f.Seeds))
 			}
 			t.Logf("%.0f s; %d networks, %d epochs, %d fresh seeds, final seeds %v, %d replans", took, len(r.Plan.Networks), r.Plan.Epochs, len(r.Plan.FreshSeeds), seeds, len(r.Replans))
-			if seeds[0] < pairSeeds || seeds[1] < pairSeeds {
-				t.Errorf("final seeds %v", seeds)
+			for _, n := range seeds[:d.factors] {
+				if n < pairSeeds {
+					t.Errorf("final seeds %v", seeds)
+				}
 			}
 			if took > 1.1*testBudget || took < 0.9*testBudget {
 				t.Errorf("took %.0f s of %d", took, testBudget)

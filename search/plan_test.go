@@ -43,6 +43,41 @@ func TestPlanBudget(t *testing.T) {
 	}
 }
 
+// TestPlanFactors: the largest factors are given up before the exploration gets
+// too poor, and at least one stays.
+func TestPlanFactors(t *testing.T) {
+	base := testBase()
+	factors := 0
+	for _, budget := range []float64{30, 300, 450, 1000, 2000, 20000} {
+		cfg := config(&base)
+		cfg.Networks, cfg.Seeds, cfg.Epochs, cfg.TrainImages, cfg.BudgetSeconds = 0, 0, 0, 0, budget
+		cfg.NoiseSeeds, cfg.Finalists, cfg.FreshSeeds, cfg.FinalSeeds = 0, 0, 0, 0
+		cfg.ValidateFactors = []float64{2, 4, 8}
+		p, err := planFor(t, cfg, 54000, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, f := range p.Finals {
+			if len(f.Seeds) > 0 {
+				n++
+			}
+		}
+		passes := float64(p.Epochs*p.TrainImages) / 54000
+		t.Logf("%6.0f s: %d networks, %.1f passes, %d factors", budget, len(p.Networks), passes, n)
+		if n < factors || n < 1 {
+			t.Errorf("budget %v s: %d factors, %d with less", budget, n, factors)
+		}
+		if n > 1 && passes < fewestEpochs {
+			t.Errorf("budget %v s: %v passes, and yet %d factors", budget, passes, n)
+		}
+		factors = n
+	}
+	if factors != 3 {
+		t.Errorf("%d factors with the largest budget", factors)
+	}
+}
+
 // TestPlanFixed: what the user says is kept, the rest gives way.
 func TestPlanFixed(t *testing.T) {
 	base := testBase()

@@ -16,34 +16,29 @@ type design struct {
 	finalists  int
 	freshSeeds int
 	finalSeeds int
+	passes     float64 // over all images, that trainings in full length should have
 }
 
 // designs, from the poorest to the richest. Without a budget it is plain.
 var (
 	designs = []design{
-		{8, 1, 2, 2, 2, 2},
-		{12, 1, 2, 2, 2, 2},
-		{16, 1, 3, 2, 3, 2},
-		{24, 1, 3, 3, 3, 3},
-		{32, 1, 3, 3, 5, 4},
-		{48, 1, 5, 4, 5, 6},
+		{8, 1, 2, 2, 2, 2, 3},
+		{12, 1, 2, 2, 2, 2, 3},
+		{16, 1, 3, 2, 3, 2, 3},
+		{24, 1, 3, 3, 3, 3, 10},
+		{32, 1, 3, 3, 5, 4, 10},
+		{48, 1, 5, 4, 5, 6, 10},
 	}
-	plain = design{16, 1, 3, 3, 3, 3}
+	plain = design{16, 1, 3, 3, 3, 3, 0}
 )
 
 const (
 	defaultEta    = 3
 	defaultEpochs = 9
-	// fullEpochs over all images are wanted of a design before a richer one is
-	// looked at.
-	fullEpochs   = 10
-	fewestEpochs = 3
-	mostEpochs   = 300
-	fewestImages = 500
-	imageStep    = 100
-	// shortestTraining is the images a trial sees, epochs times images, below
-	// which the largest factor is given up rather than make it shorter still.
-	shortestTraining = 30000
+	fewestEpochs  = 3
+	mostEpochs    = 300
+	fewestImages  = 500
+	imageStep     = 100
 	// shortestRung is the epochs below which no further rung is begun, where
 	// the user leaves their number open and two are there.
 	shortestRung = 2
@@ -170,32 +165,40 @@ func (p *planner) settle() error {
 		p.length(epochs, images)
 		return p.rungsFit()
 	}
-	enough := func() bool { return p.Epochs*p.TrainImages >= fullEpochs*p.all }
-	if p.cfg.Epochs > 0 && p.cfg.TrainImages > 0 {
-		enough = func() bool { return true }
-	}
-	best := designs[0]
-	for _, d := range designs[1:] {
-		// The poorest but one has to leave trainings of a length that can be
-		// called one, richer ones trainings in full.
-		p.design(d.wanted(p.cfg), len(p.finals))
-		if p.lengthen() && (enough() || d.networks <= plain.networks && p.Epochs*p.TrainImages >= fewestEpochs*p.all) {
-			best = d
-		}
-	}
-	for factors := len(p.finals); ; factors-- {
-		p.design(best.wanted(p.cfg), factors)
-		fits := p.lengthen()
-		short := p.Epochs*p.TrainImages < min(shortestTraining, fewestEpochs*p.all) && !(p.cfg.Epochs > 0 && p.cfg.TrainImages > 0)
-		if fits && !short || factors <= 1 {
-			if fits {
+	// Each factor costs more than all below it together. So the largest is
+	// given up before the exploration gets too poor to choose by.
+	least := min(1, len(p.finals))
+	for factors := len(p.finals); factors >= least; factors-- {
+		for i := len(designs) - 1; i > 0; i-- {
+			p.design(designs[i].wanted(p.cfg), factors)
+			if p.lengthen() && p.passes() >= designs[i].passes {
 				return p.rungsFit()
 			}
-			need := p.forecast(p.workers).Seconds
-			return fmt.Errorf("search: the budget is too short: %d networks in %s, %d epochs of %d images and the validation would take about %s, the budget leaves %s; give more, or fewer --networks, --epochs, --train-images or factors to --validate at",
-				len(p.Networks), plural(len(p.Rungs), "rung"), p.Epochs, p.TrainImages, roundSeconds(need), roundSeconds(max(p.budget, 0)))
 		}
 	}
+	for factors := len(p.finals); factors >= least; factors-- {
+		p.design(designs[0].wanted(p.cfg), factors)
+		if p.lengthen() && (factors == least || p.passes() >= designs[0].passes) {
+			return p.rungsFit()
+		}
+	}
+	need := p.forecast(p.workers).Seconds
+	return fmt.Errorf("search: the budget is too short: %d networks in %s, %d epochs of %d images and the validation would take about %s, the budget leaves %s; give more, or fewer --networks, --epochs, --train-images or factors to --validate at",
+		len(p.Networks), plural(len(p.Rungs), "rung"), p.Epochs, p.TrainImages, roundSeconds(need), roundSeconds(max(p.budget, 0)))
+}
+
+// passes is the length of a training in passes over the images that could be
+// used; infinite where the user gave it.
+func (p *planner) passes() float64 {
+	switch {
+	case p.cfg.Epochs > 0 && p.cfg.TrainImages > 0:
+		return math.Inf(1)
+	case p.cfg.TrainImages > 0:
+		return float64(p.Epochs)
+	case p.cfg.Epochs > 0:
+		return designs[len(designs)-1].passes * float64(p.TrainImages) / float64(p.all)
+	}
+	return float64(p.Epochs) * float64(p.TrainImages) / float64(p.all)
 }
 
 // rungsFit reports rungs asked for that the epochs have no room for.
