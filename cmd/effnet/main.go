@@ -105,7 +105,13 @@ func newRootCmd() *cobra.Command {
 		}
 		return usagef("%s: %w; see '%s --help'", c.Name(), err, c.CommandPath())
 	})
-	root.AddCommand(newDataCmd(), newEvalCmd(), newTrainCmd(), newPlotCmd(), newLRFindCmd(), newClassifyCmd(), newFeaturesCmd(), newExplainCmd(), newServeCmd(), newRunCmd(), newBenchCmd(), newExportCmd(), newPullCmd(), newSearchCmd(), newWorkerCmd(), newReportCmd(), newWatchCmd(), newControlCmd(), newModelsCmd(), newRecipesCmd(), newShowCmd(), newCompareCmd(), newScaleCmd(), newFitCmd())
+	root.AddCommand(
+		newDataCmd(), newEvalCmd(), newTrainCmd(), newPlotCmd(), newLRFindCmd(),
+		newClassifyCmd(), newFeaturesCmd(), newExplainCmd(), newServeCmd(), newRunCmd(), newBenchCmd(),
+		newExportCmd(), newPullCmd(),
+		newSearchCmd(), newWorkerCmd(), newReportCmd(), newWatchCmd(), newControlCmd(),
+		newModelsCmd(), newRecipesCmd(), newShowCmd(), newCompareCmd(), newScaleCmd(), newFitCmd(),
+	)
 	root.SetHelpCommand(&cobra.Command{
 		Use:   "help [command]",
 		Short: "Help about a command",

@@ -49,17 +49,18 @@ func Write(path string, fill func(w io.Writer) error) error {
 			os.Remove(f.Name())
 		}
 	}()
-	if err := fillBuffered(f, fill); err != nil {
-		return err
+	err = fillBuffered(f, fill)
+	if err == nil {
+		err = f.Sync()
 	}
-	if err := f.Sync(); err != nil {
-		return err
+	if err == nil {
+		err = f.Close()
 	}
-	if err := f.Close(); err != nil {
-		return err
+	if err == nil {
+		err = os.Rename(f.Name(), path)
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
+	if err != nil {
+		return about(err, f.Name(), path)
 	}
 	named = true
 	return syncDir(dir)
@@ -97,7 +98,7 @@ func createTemp(dir, base string) (*os.File, error) {
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
-		return f, err
+		return f, about(err, name, filepath.Join(dir, base))
 	}
 	return nil, fmt.Errorf("write %s: no free name for a temporary file", filepath.Join(dir, base))
 }

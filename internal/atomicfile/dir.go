@@ -28,7 +28,7 @@ func Dir(path string, fill func(dir string) error) error {
 	}
 	temp := filepath.Join(parent, fmt.Sprintf(".%s.%08x.tmp", base, rand.Uint32()))
 	if err := os.Mkdir(temp, 0o755); err != nil {
-		return err
+		return about(err, temp, path)
 	}
 	named := false
 	defer func() {
@@ -37,13 +37,13 @@ func Dir(path string, fill func(dir string) error) error {
 		}
 	}()
 	if err := fill(temp); err != nil {
-		return err
+		return about(err, temp, path)
 	}
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := os.Rename(temp, path); err != nil {
-		return err
+		return about(err, temp, path)
 	}
 	named = true
 	return syncDir(parent)
