@@ -36,12 +36,12 @@ func computeFigure(a *search.Analysis) *figure {
 		}
 	}
 	any := func(*search.TrialResult) bool { return true }
-	add("noise", search.PhaseNoise, any)
+	add(search.PhaseNoise.Title(), search.PhaseNoise, any)
 	for k, r := range a.Plan.Rungs {
-		add(fmt.Sprintf("rung %d: %s", k+1, several(r.Epochs, "epoch")), search.PhaseRung, func(t *search.TrialResult) bool { return t.Rung == k })
+		add(fmt.Sprintf("%s: %s", search.RungTitle(k), several(r.Epochs, "epoch")), search.PhaseRung, func(t *search.TrialResult) bool { return t.Rung == k })
 	}
-	add("fresh seeds", search.PhaseRerun, any)
-	add("width sweeps", search.PhaseSweep, any)
+	add(search.PhaseRerun.Title(), search.PhaseRerun, any)
+	add(search.PhaseSweep.Title(), search.PhaseSweep, any)
 	for i := range a.Plan.Finals {
 		f := &a.Plan.Finals[i]
 		own := map[string]bool{}
@@ -51,7 +51,7 @@ func computeFigure(a *search.Analysis) *figure {
 		if a.Choice != nil {
 			own[a.Choice.Compound(f.Factor)] = true
 		}
-		add("comparison at "+factor(f.Factor), search.PhaseFinal, func(t *search.TrialResult) bool { return own[t.Network] })
+		add(search.FinalTitle(f.Factor), search.PhaseFinal, func(t *search.TrialResult) bool { return own[t.Network] })
 	}
 	if len(bars) < 2 {
 		return nil

@@ -39,7 +39,7 @@ func timeFigure(a *search.Analysis) *figure {
 	var keys []dotKey
 	for _, p := range phases {
 		if seen[p.phase] {
-			keys = append(keys, p.dotKey)
+			keys = append(keys, dotKey{p.ink, p.phase.Title()})
 		}
 	}
 	return &figure{
@@ -86,13 +86,13 @@ func latencyFigure(a *search.Analysis) *figure {
 // phases are the parts of a search, in the order in which it goes through them.
 var phases = []struct {
 	phase search.Phase
-	dotKey
+	ink   ink
 }{
-	{search.PhaseNoise, dotKey{inkMuted, "noise"}},
-	{search.PhaseRung, dotKey{inkDepth, "rungs"}},
-	{search.PhaseRerun, dotKey{inkCompound, "fresh seeds"}},
-	{search.PhaseSweep, dotKey{inkResolution, "sweeps"}},
-	{search.PhaseFinal, dotKey{inkWidth, "comparison"}},
+	{search.PhaseNoise, inkMuted},
+	{search.PhaseRung, inkDepth},
+	{search.PhaseRerun, inkCompound},
+	{search.PhaseSweep, inkResolution},
+	{search.PhaseFinal, inkWidth},
 }
 
 // phaseInk is the colour of a part of the search.

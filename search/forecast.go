@@ -84,9 +84,8 @@ func (p *Plan) forecast(workers int) Forecast {
 		f.Parts[i].FLOPs += flops
 		f.Parts[i].Compute += s
 	}
-	order := []Phase{PhaseNoise, PhaseRung, PhaseRerun, PhaseSweep, PhaseFinal}
 	slices.SortStableFunc(f.Parts, func(a, b ForecastPart) int {
-		return slices.Index(order, a.Phase) - slices.Index(order, b.Phase)
+		return slices.Index(Phases, a.Phase) - slices.Index(Phases, b.Phase)
 	})
 	f.Seconds = makespan(work, workers)
 	for i := range p.Networks {

@@ -111,17 +111,6 @@ const (
 	maxEpochs   = 10000
 )
 
-// Phase is a part of a search. Each has its own trials.
-type Phase string
-
-const (
-	PhaseNoise Phase = "noise" // the base with several seeds, as long as the first rung
-	PhaseRung  Phase = "rung"  // candidates, rung by rung fewer and longer
-	PhaseRerun Phase = "rerun" // the best of them in full length on fresh seeds
-	PhaseSweep Phase = "sweep" // widths at several depths and resolutions
-	PhaseFinal Phase = "final" // the chosen ratio against the rules, on the test images
-)
-
 // Session is one process that worked on a search.
 type Session struct {
 	Workers int    `json:"workers"` // trials at a time

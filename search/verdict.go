@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"effnet/internal/words"
 )
 
 // VerdictKind is the answer in one word.
@@ -197,12 +199,7 @@ func (a *Analysis) detail(f *FactorVerdict) string {
 	return text
 }
 
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
+func plural(n int, what string) string { return words.Plural(n, what) }
 
 // title makes the first letter a capital one.
 func title(s string) string { return string(s[0]-'a'+'A') + s[1:] }

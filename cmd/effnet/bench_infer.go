@@ -11,6 +11,7 @@ import (
 	"effnet/arch"
 	"effnet/internal/kernel"
 	"effnet/internal/npy"
+	"effnet/internal/words"
 	"effnet/onnx"
 )
 
@@ -225,7 +226,7 @@ func (b *benchCmd) printText(r *benchReport, what string) error {
 	_, rows, _ := strings.Cut(t.String(), "\n") // the headings are empty
 	b.printf("%s", rows)
 	if len(r.Engines) > 1 {
-		b.printf("\nmedians of %s in turns\n%s", plural(b.rounds, "round"), enginesTable(r.Engines))
+		b.printf("\nmedians of %s in turns\n%s", words.Plural(b.rounds, "round"), enginesTable(r.Engines))
 	}
 	for _, f := range r.Failed {
 		b.printf("\n%s failed: %s\n", f.Engine, f.Error)
@@ -240,7 +241,7 @@ func (b *benchCmd) printText(r *benchReport, what string) error {
 }
 
 func (b *benchCmd) printSetting(r *benchSetting) {
-	b.printf("%s at %dx%d, batch %d, %s, kernels %s\n%s\n", r.Net, r.Resolution, r.Resolution, r.Batch, plural(r.Threads, "thread"), r.Kernel, r.Machine.line())
+	b.printf("%s at %dx%d, batch %d, %s, kernels %s\n%s\n", r.Net, r.Resolution, r.Resolution, r.Batch, words.Plural(r.Threads, "thread"), r.Kernel, r.Machine.line())
 	if r.Optimizer != "" {
 		b.printf("steps of %s on %s\n", r.Optimizer, r.Data)
 	}

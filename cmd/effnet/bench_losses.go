@@ -11,6 +11,7 @@ import (
 	"effnet/arch"
 	"effnet/infer"
 	"effnet/internal/npy"
+	"effnet/internal/words"
 	"effnet/weights"
 )
 
@@ -295,7 +296,7 @@ func (b *benchCmd) printLosses(r *lossReport) error {
 	}
 	b.printSetting(&r.benchSetting)
 	b.printf("%s at %g from the same weights; relative differences from %s %s, whose loss went from %.4f to %.4f\n",
-		plural(r.Steps, "step"), r.LR, r.Reference.Engine, r.Reference.Version, r.Reference.Losses[0], r.Reference.Losses[r.Steps-1])
+		words.Plural(r.Steps, "step"), r.LR, r.Reference.Engine, r.Reference.Version, r.Reference.Losses[0], r.Reference.Losses[r.Steps-1])
 	steps := lossMarks(r.Steps)
 	head := []string{"engine", "version"}
 	for _, s := range steps {

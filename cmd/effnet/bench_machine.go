@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"effnet/internal/kernel"
+	"effnet/internal/words"
 	"effnet/latency"
 )
 
@@ -51,7 +52,7 @@ func (b *benchCmd) runMachine(impl *kernel.Impl) error {
 	if b.json {
 		return writeJSON(b.OutOrStdout(), r)
 	}
-	b.printf("%s, %s\n\n", r.machineInfo.line(), plural(r.Threads, "thread"))
+	b.printf("%s, %s\n\n", r.machineInfo.line(), words.Plural(r.Threads, "thread"))
 	t := newTable("", ">", "")
 	t.add("multiply-adds in registers", fmt.Sprintf("%.1f", r.PeakGFLOPS), "GFLOP/s, kernels "+r.Kernel)
 	for _, w := range r.Bandwidth {
@@ -69,7 +70,7 @@ func (b *benchCmd) runMachine(impl *kernel.Impl) error {
 
 // line is the machine in a few words.
 func (m *machineInfo) line() string {
-	return fmt.Sprintf("%s (%s, %s)", m.CPU, m.Arch, plural(m.Cores, "core"))
+	return fmt.Sprintf("%s (%s, %s)", m.CPU, m.Arch, words.Plural(m.Cores, "core"))
 }
 
 func describeMachine() machineInfo {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"effnet/internal/kernel"
+	"effnet/internal/words"
 	searchreport "effnet/report"
 )
 
@@ -43,7 +44,7 @@ func checkFigure(flag, path string) error {
 // roofline is the figure of r, whose steps and ceilings have been measured.
 func (r *benchReport) roofline() *searchreport.Roofline {
 	f := &searchreport.Roofline{
-		Title:   fmt.Sprintf("%s at %dx%d, float32, %s", r.Net, r.Resolution, r.Resolution, plural(r.Threads, "thread")),
+		Title:   fmt.Sprintf("%s at %dx%d, float32, %s", r.Net, r.Resolution, r.Resolution, words.Plural(r.Threads, "thread")),
 		Machine: fmt.Sprintf("%s, kernels %s; everything at its best", r.Machine.line(), r.Kernel),
 		Peak:    1e9 * r.PeakGFLOPS,
 		Swish:   1e9 * r.Ceilings.Swish,

@@ -12,6 +12,7 @@ import (
 
 	lib "effnet"
 	"effnet/arch"
+	"effnet/internal/words"
 )
 
 // benchStart is a job of one classification: the answer is {"class": N}.
@@ -201,7 +202,7 @@ func (b *benchCmd) printStart(r *startReport) error {
 		return writeJSON(b.OutOrStdout(), r)
 	}
 	b.printf("%s at %dx%d, %s, kernels %s\n%s\n\nfrom process start to the class of %s, medians of %s\n",
-		r.Net, r.Resolution, r.Resolution, plural(r.Threads, "thread"), r.Kernel, r.Machine.line(), filepath.Base(r.Image), plural(b.rounds, "round"))
+		r.Net, r.Resolution, r.Resolution, words.Plural(r.Threads, "thread"), r.Kernel, r.Machine.line(), filepath.Base(r.Image), words.Plural(b.rounds, "round"))
 	t := newTable("engine", "version", ">ms", ">at best", ">effnet takes", "")
 	for _, f := range r.Engines {
 		t.add(append([]string{f.Engine, f.Version, msText(f.P50), msText(f.Min)}, f.cells()...)...)

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"effnet/arch"
+	"effnet/internal/words"
 	"effnet/latency"
 	searchreport "effnet/report"
 )
@@ -114,7 +115,7 @@ func (k *compareCmd) measure(specs []arch.Spec, list []comparedNet, nets *search
 	if err != nil {
 		return err
 	}
-	nets.Machine = fmt.Sprintf("%s, %s", latency.Processor(), plural(here.Threads, "thread"))
+	nets.Machine = fmt.Sprintf("%s, %s", latency.Processor(), words.Plural(here.Threads, "thread"))
 	for i := range samples {
 		s := &samples[i]
 		took := times(s)

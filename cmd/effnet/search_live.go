@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"effnet/arch"
+	"effnet/internal/words"
 	"effnet/search"
 )
 
@@ -70,20 +71,11 @@ func (l *searchLive) forecast(p *search.Plan) {
 		t.add(name, fmt.Sprint(trials), epochs, flop(flops), duration(seconds(compute)))
 	}
 	for _, part := range f.Parts {
-		name := string(part.Phase)
-		switch {
-		case part.Phase == search.PhaseRung:
-			name = fmt.Sprintf("rung %d", part.Rung+1)
-		case part.Phase == search.PhaseFinal && part.Factor == 1:
-			name = "final, base"
-		case part.Phase == search.PhaseFinal:
-			name = fmt.Sprintf("final, %gx", part.Factor)
-		}
-		add(name, part.Trials, fmt.Sprint(part.Epochs), part.FLOPs, part.Compute)
+		add(part.Title(), part.Trials, fmt.Sprint(part.Epochs), part.FLOPs, part.Compute)
 	}
 	add("all", f.Trials, "", f.FLOPs, f.Compute)
 	fmt.Fprintf(l.w, "\n%s\n", t.String())
-	fmt.Fprintf(l.w, "forecast  %s, %s at a time on %s\n", duration(seconds(f.Seconds)), plural(l.workers, "trial"), plural(l.workers*l.threads, "thread"))
+	fmt.Fprintf(l.w, "forecast  %s, %s at a time on %s\n", duration(seconds(f.Seconds)), words.Plural(l.workers, "trial"), words.Plural(l.workers*l.threads, "thread"))
 	if x := f.Explore(); x > 0 && !l.cfg.Exhaustive {
 		fmt.Fprintf(l.w, "economy   the ratio is found with %s, a grid of all candidates in full length on as many seeds would take %s, %.1f times as much\n",
 			flop(x), flop(f.Exhaustive), f.Exhaustive/x)
@@ -96,13 +88,6 @@ func flop(x float64) string {
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
 
 func (l *searchLive) note(format string, args ...any) {
 	l.mu.Lock()

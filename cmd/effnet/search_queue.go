@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"effnet/dataset"
+	"effnet/internal/words"
 	"effnet/search"
 	"effnet/search/queue"
 )
@@ -88,7 +89,7 @@ func (s *searchCmd) openQueue(cfg *search.Config, eng *search.Engine, opt *searc
 	if opt.Workers = s.workers; opt.Workers == 0 {
 		opt.Workers = max(1, local+slots)
 	}
-	fmt.Fprintf(s.ErrOrStderr(), "workers   %s here, %s elsewhere with %d; %d at a time in all\n", plural(local, "trial"), plural(workers, "worker"), slots, opt.Workers)
+	fmt.Fprintf(s.ErrOrStderr(), "workers   %s here, %s elsewhere with %d; %d at a time in all\n", words.Plural(local, "trial"), words.Plural(workers, "worker"), slots, opt.Workers)
 	return q, nil
 }
 
@@ -118,7 +119,7 @@ func (q *searchQueue) close() {
 		q.opt.Note("%v", err)
 	}
 	if s := q.q.Stats(); s.Refused > 0 {
-		q.opt.Note("%s refused: the trial was another worker's by then", plural(s.Refused, "late result"))
+		q.opt.Note("%s refused: the trial was another worker's by then", words.Plural(s.Refused, "late result"))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"effnet/internal/words"
 	"effnet/search"
 	"effnet/search/live"
 )
@@ -131,7 +132,7 @@ func (w *watch) verdict(r *search.Result) error {
 func (w *watch) plain(r *search.Result, v *live.View) {
 	out := w.OutOrStdout()
 	if w.state == "" {
-		fmt.Fprintf(out, "%s on %s: %s, %d of %s\n", v.Base, v.Data, v.State, v.Ended, plural(v.Total, "trial"))
+		fmt.Fprintf(out, "%s on %s: %s, %d of %s\n", v.Base, v.Data, v.State, v.Ended, words.Plural(v.Total, "trial"))
 		for id, t := range r.Trials {
 			w.said[id] = t.Ended()
 		}
@@ -190,7 +191,7 @@ func watchLines(v *live.View, width, height int, now time.Time) []string {
 	}
 	lines = append(lines, tableLines(parts)...)
 	if v.Best != nil {
-		lines = append(lines, "", fmt.Sprintf("best so far  %s, %.2f %% on validation images (%s)", v.Best.Network, 100*v.Best.Accuracy, plural(v.Best.Trials, "trial")))
+		lines = append(lines, "", fmt.Sprintf("best so far  %s, %.2f %% on validation images (%s)", v.Best.Network, 100*v.Best.Accuracy, words.Plural(v.Best.Trials, "trial")))
 	}
 	if len(v.Running) > 0 {
 		running := newTable("running", "for", "", ">epoch", ">accuracy", "curve", ">left")
@@ -231,7 +232,7 @@ func progressLine(ended, total int, elapsed, left time.Duration) string {
 	if total > 0 {
 		share = float64(ended) / float64(total)
 	}
-	return fmt.Sprintf("%s %d of %s, %s elapsed, %s left", asciiBar(share, 30), ended, plural(total, "trial"), duration(elapsed), duration(left))
+	return fmt.Sprintf("%s %d of %s, %s elapsed, %s left", asciiBar(share, 30), ended, words.Plural(total, "trial"), duration(elapsed), duration(left))
 }
 
 func tableLines(t *table) []string { return strings.Split(strings.TrimRight(t.String(), "\n"), "\n") }

@@ -15,6 +15,7 @@ import (
 
 	"effnet/dataset"
 	"effnet/internal/lockfile"
+	"effnet/internal/words"
 	"effnet/search"
 	"effnet/search/queue"
 )
@@ -89,7 +90,7 @@ func (w *workerCmd) run() error {
 			return w.engine(ctx, d, class, dir, fetch)
 		},
 	}
-	w.note("worker %s: kernels %s, %s at a time on %s", w.name, strings.Join(kernels, ", "), plural(slots, "trial"), plural(slots*threads, "thread"))
+	w.note("worker %s: kernels %s, %s at a time on %s", w.name, strings.Join(kernels, ", "), words.Plural(slots, "trial"), words.Plural(slots*threads, "thread"))
 	err = work.Run(w.Context())
 	if w.Context().Err() != nil && errors.Is(err, w.Context().Err()) {
 		w.note("ended; unfinished trials were given back")

@@ -3,6 +3,7 @@ package live
 import (
 	"fmt"
 
+	"effnet/internal/words"
 	"effnet/search"
 )
 
@@ -80,28 +81,16 @@ func order(p *search.Plan) []key {
 // name says what a part is.
 func (k key) name(p *search.Plan) string {
 	switch k.phase {
-	case search.PhaseNoise:
-		return "noise"
 	case search.PhaseRung:
-		return fmt.Sprintf("rung %d of %d (%s)", k.index+1, len(p.Rungs), plural(p.Rungs[k.index].Epochs, "epoch"))
-	case search.PhaseRerun:
-		return "re-runs"
-	case search.PhaseSweep:
-		return "width sweeps"
+		return fmt.Sprintf("%s of %d (%s)", search.RungTitle(k.index), len(p.Rungs), words.Plural(p.Rungs[k.index].Epochs, "epoch"))
 	case search.PhaseFinal:
-		if k.index < 0 {
-			return "base for the comparison"
+		factor := 1.0 // the base's
+		if k.index >= 0 {
+			factor = p.Finals[k.index].Factor
 		}
-		return fmt.Sprintf("comparison at %g×", p.Finals[k.index].Factor)
+		return search.FinalTitle(factor)
 	}
-	return string(k.phase)
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return k.phase.Title()
 }
 
 // parts counts trials by part.

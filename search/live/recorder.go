@@ -2,7 +2,6 @@ package live
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -132,27 +131,10 @@ func (r *Recorder) trial(t *search.TrialStatus) Trial {
 	}
 	r.curves[t.ID] = c
 	return Trial{
-		ID: t.ID, Network: t.Network.ID, Phase: phaseName(t), Seed: t.Seed,
+		ID: t.ID, Network: t.Network.ID, Phase: t.Title(), Seed: t.Seed,
 		Depth: t.Network.Depth, Width: t.Network.Width, Resolution: t.Network.Resolution,
 		Epochs: t.Epochs, Epoch: p.Epoch, Done: p.Done, Accuracy: p.Accuracy, Rate: p.Rate, Left: t.Left.Seconds(), Curve: c,
 	}
-}
-
-// phaseName says what a trial is for.
-func phaseName(t *search.TrialStatus) string {
-	switch t.Phase {
-	case search.PhaseNoise:
-		return "noise"
-	case search.PhaseRung:
-		return fmt.Sprintf("rung %d", t.Rung+1)
-	case search.PhaseRerun:
-		return "re-run"
-	case search.PhaseSweep:
-		return "width sweep"
-	case search.PhaseFinal:
-		return "comparison"
-	}
-	return string(t.Phase)
 }
 
 // Close records that the process leaves the search, which is done or stopped.

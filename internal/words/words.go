@@ -1,0 +1,12 @@
+// Package words has what packages that write for people share.
+package words
+
+import "fmt"
+
+// Plural counts things whose name takes an s: "1 trial", "3 trials".
+func Plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
