@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"effnet/arch"
 )
@@ -69,17 +70,34 @@ type Network struct {
 	Predicted *Costs `json:"predicted,omitempty"`
 }
 
+// Key tells scalings of one base apart: it is equal for those that are the same
+// network at the same resolution.
+func Key(s *arch.Spec) string {
+	var n Network
+	n.shape(s)
+	return n.key()
+}
+
+func (n *Network) key() string {
+	return fmt.Sprintf("%d %d %d %s", n.Resolution, n.Stem, n.Head, strings.Join(n.Stages, " "))
+}
+
+// shape fills in what Key tells networks apart by.
+func (n *Network) shape(s *arch.Spec) {
+	n.Resolution, n.Stem, n.Head = s.Resolution, s.Stem.Width, s.Head
+	n.Stages = make([]string, len(s.Stages))
+	for i := range s.Stages {
+		n.Stages[i] = s.Stages[i].String()
+	}
+}
+
 // resolve fills in what the spec says of the network.
 func (n *Network) resolve(spec *arch.Spec, baseMACs int64) error {
 	c, err := spec.CostAt(spec.Resolution)
 	if err != nil {
 		return err
 	}
-	n.Resolution, n.Stem, n.Head = spec.Resolution, spec.Stem.Width, spec.Head
-	n.Stages = n.Stages[:0]
-	for i := range spec.Stages {
-		n.Stages = append(n.Stages, spec.Stages[i].String())
-	}
+	n.shape(spec)
 	n.Costs = countedCosts(&c)
 	n.CostRatio = float64(c.MACs) / float64(baseMACs)
 	return nil

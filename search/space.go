@@ -6,7 +6,6 @@ import (
 	"math"
 	"slices"
 	"sort"
-	"strings"
 
 	"effnet/arch"
 )
@@ -153,17 +152,6 @@ func pixels(resolution int, factor float64) int {
 	return max(1, int(math.Round(float64(resolution)*factor)))
 }
 
-// fingerprint is equal for specs that are the same network at the same resolution.
-func fingerprint(s *arch.Spec) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d %d %d", s.Resolution, s.Stem.Width, s.Head)
-	for i := range s.Stages {
-		b.WriteByte(' ')
-		b.WriteString(s.Stages[i].String())
-	}
-	return b.String()
-}
-
 // progress is how far along the way from the base to the factor a multiple of
 // a cost is: 0 at the base, 1 at the factor, negative where the cost went the
 // other way.
@@ -192,7 +180,7 @@ func (sp *Space) settings(dim int, shares []float64) ([]setting, error) {
 		var c arch.Totals
 		key := ""
 		if err == nil {
-			if key = fingerprint(&spec); key != last {
+			if key = Key(&spec); key != last {
 				c, err = spec.CostAt(spec.Resolution)
 			}
 		}

@@ -189,9 +189,6 @@ func apart(p, q *point) float64 {
 	return Distance(p.realised, q.realised) + Distance(p.nominal, q.nominal)/4
 }
 
-// key is equal for equal networks.
-func (n *Network) key() string { return fmt.Sprint(n.Resolution, n.Stem, n.Head, n.Stages) }
-
 // prefix names the networks of a factor: "x2-".
 func prefix(factor float64) string { return "x" + formatFactor(factor) + "-" }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -117,21 +116,14 @@ func readSmall(path string, most int64) ([]byte, error) {
 type searchMeter struct {
 	kernel  string
 	samples map[latency.Features]latency.Sample // the latest of each network
-	known   map[string]latency.Features         // by what tells a base's scalings apart
+	known   map[string]latency.Features         // by [search.Key]
 }
 
 // features are a network's; building its graph takes long where thousands are
 // looked at, round after round.
 func (m *searchMeter) features(s *arch.Spec) (latency.Features, error) {
-	key := strconv.AppendInt(nil, int64(s.Resolution), 10)
-	for _, x := range []int{s.Stem.Width, s.Head} {
-		key = strconv.AppendInt(append(key, ' '), int64(x), 10)
-	}
-	for i := range s.Stages {
-		key = strconv.AppendInt(append(key, ' '), int64(s.Stages[i].Repeats), 10)
-		key = strconv.AppendInt(append(key, ' '), int64(s.Stages[i].Width), 10)
-	}
-	if f, ok := m.known[string(key)]; ok {
+	key := search.Key(s)
+	if f, ok := m.known[key]; ok {
 		return f, nil
 	}
 	g, err := s.Graph()
@@ -139,7 +131,7 @@ func (m *searchMeter) features(s *arch.Spec) (latency.Features, error) {
 		return latency.Features{}, err
 	}
 	f := latency.FeaturesOf(g)
-	m.known[string(key)] = f
+	m.known[key] = f
 	return f, nil
 }
 
