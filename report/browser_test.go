@@ -18,7 +18,8 @@ func TestBrowser(t *testing.T) {
 	browser := browsertest.Open(t)
 	dir := t.TempDir()
 	cam(t, dir)
-	page, err := Page(dir, everyPhase(t, 24))
+	_, a := everyPhase(t)
+	page, err := Page(dir, a)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -239,11 +239,8 @@ func surfaceHeat(s *search.Surface) heat {
 	}
 	return heat{
 		lo: e.lo, hi: e.hi,
-		predict: func(sh arch.Shares) float64 {
-			y, _ := s.At(sh)
-			return y
-		},
-		region: s.Region, optimum: &s.Optimum,
+		predict: s.Mean,
+		region:  s.Region, optimum: &s.Optimum,
 	}
 }
 

@@ -7,12 +7,58 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"effnet/arch"
 	"effnet/search"
 )
+
+// folders holds the runs that tests share.
+var folders string
+
+func TestMain(m *testing.M) {
+	var err error
+	if folders, err = os.MkdirTemp("", "report"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	os.RemoveAll(folders)
+	os.Exit(code)
+}
+
+// once makes a search the first time that a test wants it.
+func once(name string, change func(*search.Config)) func(testing.TB) (string, *search.Analysis) {
+	var made sync.Once
+	var a *search.Analysis
+	return func(t testing.TB) (string, *search.Analysis) {
+		t.Helper()
+		dir := filepath.Join(folders, name)
+		made.Do(func() { a = fixture(t, dir, change) })
+		if a == nil {
+			t.Fatalf("the search %s failed in another test", name)
+		}
+		return dir, a
+	}
+}
+
+// Searches of the usual kind, and with every phase.
+var (
+	usual      = once("usual", nil)
+	everyPhase = once("phases", phasesOf(24))
+)
+
+// phasesOf has every phase, and a budget with a limit in latency.
+func phasesOf(nets int) func(c *search.Config) {
+	return func(c *search.Config) {
+		c.Networks, c.Epochs, c.Eta, c.Rungs, c.Seeds = nets, 36, 3, 3, 1
+		c.Finalists, c.FreshSeeds, c.NoiseSeeds, c.Sweep = 4, 3, 5, true
+		c.Limits = []search.Limit{{Measure: search.MeasureLatency, Factor: 4}}
+	}
+}
 
 // fixture runs a search whose trials are drawn from a made-up surface, so that
 // a report has something like real data to show.

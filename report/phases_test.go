@@ -2,7 +2,6 @@ package report
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -16,9 +15,12 @@ import (
 // candidates and with hundreds, among them some that diverged and some that
 // were stopped.
 func TestEveryPhase(t *testing.T) {
-	for _, nets := range []int{30, 144} {
-		t.Run(fmt.Sprint(nets), func(t *testing.T) {
-			a := everyPhase(t, nets)
+	for name, search := range map[string]func(testing.TB) (string, *search.Analysis){
+		"few candidates": everyPhase, "many candidates": once("many", phasesOf(144)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, a := search(t)
 			dir := t.TempDir()
 			if look := os.Getenv("EFFNET_LOOK"); look != "" {
 				dir = filepath.Join(look, t.Name())
@@ -54,13 +56,4 @@ func TestEveryPhase(t *testing.T) {
 			}
 		})
 	}
-}
-
-// everyPhase is a search with every phase, whose budget has a limit in latency.
-func everyPhase(t testing.TB, nets int) *search.Analysis {
-	return fixture(t, t.TempDir(), func(c *search.Config) {
-		c.Networks, c.Epochs, c.Eta, c.Rungs, c.Seeds = nets, 36, 3, 3, 1
-		c.Finalists, c.FreshSeeds, c.NoiseSeeds, c.Sweep = 4, 3, 5, true
-		c.Limits = []search.Limit{{Measure: search.MeasureLatency, Factor: 4}}
-	})
 }

@@ -24,13 +24,15 @@ var update = flag.Bool("update", false, "rewrite the golden outline")
 
 // write makes a report in a folder of its own, or in the one that
 // EFFNET_LOOK names, to be looked at.
-func write(t *testing.T, change func(*search.Config)) (string, *search.Analysis) {
+func write(t *testing.T, a *search.Analysis) string {
 	t.Helper()
 	dir := t.TempDir()
 	if look := os.Getenv("EFFNET_LOOK"); look != "" {
 		dir = filepath.Join(look, t.Name())
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
 	}
-	a := fixture(t, dir, change)
 	path, err := Write(dir, a)
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +40,7 @@ func write(t *testing.T, change func(*search.Config)) (string, *search.Analysis)
 	if path != filepath.Join(dir, PageName) {
 		t.Errorf("the page is at %s", path)
 	}
-	return dir, a
+	return dir
 }
 
 func read(t *testing.T, parts ...string) string {
@@ -51,8 +53,12 @@ func read(t *testing.T, parts ...string) string {
 }
 
 func TestPage(t *testing.T) {
-	dir, a := write(t, nil)
-	page := read(t, dir, PageName)
+	_, a := usual(t)
+	made, err := Page(t.TempDir(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(made)
 	// Nothing is fetched: no address but the name of SVG's namespace.
 	for _, u := range regexp.MustCompile(`(?i)(https?:)?//[a-z0-9.-]+\.[a-z]{2,}|url\(|@import|<link|src="[^d]|href="[^#d]`).FindAllString(page, -1) {
 		if u != "http://www.w3.org" {
@@ -115,7 +121,9 @@ func golden(t *testing.T, name, got string) {
 // TestFigures: every figure is there twice, well-formed, in bounds, and the
 // same when drawn again from the ledger alone.
 func TestFigures(t *testing.T) {
-	dir, a := write(t, nil)
+	t.Parallel()
+	run, a := usual(t)
+	dir := write(t, a)
 	names, err := filepath.Glob(filepath.Join(dir, FiguresFolder, "*"))
 	if err != nil {
 		t.Fatal(err)
@@ -153,16 +161,13 @@ func TestFigures(t *testing.T) {
 	if n := strings.Count(first["triangle.svg"], "<circle"); n < len(a.Of(search.StageExplore)) {
 		t.Errorf("the triangle has %d circles for %d networks", n, len(a.Of(search.StageExplore)))
 	}
-	res, err := search.Load(dir)
+	res, err := search.Load(run)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Write(dir, res.Analyse()); err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range first {
-		if read(t, dir, FiguresFolder, name) != text {
-			t.Errorf("%s is another when drawn from the ledger", name)
+	for _, f := range figures(res.Analyse()) {
+		if string(f.sheet().svg(false)) != first[f.name+".svg"] {
+			t.Errorf("%s is another when drawn again", f.name)
 		}
 	}
 }
@@ -182,7 +187,7 @@ func wellFormed(t *testing.T, name, text string) {
 
 // TestTextFits: no text of a figure leaves it.
 func TestTextFits(t *testing.T) {
-	a := fixture(t, t.TempDir(), nil)
+	_, a := usual(t)
 	for _, f := range figures(a) {
 		for _, p := range f.panels {
 			fits(t, f.name, p)
@@ -250,7 +255,11 @@ func TestUnfinished(t *testing.T) {
 	fixture(t, whole, func(c *search.Config) { c.Networks = 5 })
 	lines := bytes.SplitAfter([]byte(read(t, whole, search.LedgerName)), []byte("\n"))
 	dir := t.TempDir()
-	for n := 1; n < len(lines); n += 3 {
+	for n := 1; n < len(lines); n++ {
+		// Of the trials' lines, some.
+		if trial := bytes.Contains(lines[n-1], []byte(`"trial":`)); trial && n%12 > 0 {
+			continue
+		}
 		if err := os.WriteFile(filepath.Join(dir, search.LedgerName), bytes.Join(lines[:n], nil), 0o666); err != nil {
 			t.Fatal(err)
 		}

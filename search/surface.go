@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
@@ -233,6 +234,21 @@ func (s *Surface) At(at arch.Shares) (accuracy, se float64) {
 	if s.fit == nil {
 		return math.NaN(), math.NaN()
 	}
+	row := s.row(at)
+	v := mat.NewVecDense(len(row), row)
+	return s.Mean(at), math.Sqrt(max(mat.Inner(v, s.fit.cov, v), 0))
+}
+
+// Mean is At without the standard error, which takes most of its time.
+func (s *Surface) Mean(at arch.Shares) float64 {
+	if s.fit == nil {
+		return math.NaN()
+	}
+	return s.offset + floats.Dot(s.row(at), s.fit.beta)
+}
+
+// row is what the coefficients of the fit are multiplied by.
+func (s *Surface) row(at arch.Shares) []float64 {
 	row := make([]float64, len(s.fit.beta))
 	t := surfaceTerms(at)
 	copy(row, t[:])
@@ -242,8 +258,7 @@ func (s *Surface) At(at arch.Shares) (accuracy, se float64) {
 	for _, b := range s.blocks {
 		row[b] = 1 / float64(len(s.blocks))
 	}
-	v := mat.NewVecDense(len(row), row)
-	return s.offset + mat.Dot(v, mat.NewVecDense(len(row), s.fit.beta)), math.Sqrt(max(mat.Inner(v, s.fit.cov, v), 0))
+	return row
 }
 
 // gradient of the quadratic with coefficients beta along the shares of width
