@@ -114,12 +114,25 @@ func sums(a *search.Analysis) compute {
 	return s
 }
 
-// growCommand grows the base by the chosen ratio; "" before there is one.
+// growCommand grows the base as the search found best; "" before there is a
+// ratio. The ratio's file is there when the search has ended.
 func growCommand(a *search.Analysis) string {
-	if a.Choice == nil {
+	shares, role := a.Growth()
+	if shares == nil {
 		return ""
 	}
-	return fmt.Sprintf("effnet scale %s --ratio %s --factor 6", baseName(a), search.RatioName)
+	ratio := search.RatioName
+	switch {
+	case role != search.RoleCompound:
+		ratio = fmt.Sprintf("%g:%g:%g", shares.D, shares.W, shares.R)
+	case !a.Done:
+		ratio = fmt.Sprintf("%.3f:%.3f:%.3f", shares.D, shares.W, shares.R)
+	}
+	factor := "6"
+	if a.Config.Factor < 1 {
+		factor = "0.5"
+	}
+	return fmt.Sprintf("effnet scale %s --ratio %s --factor %s", baseName(a), ratio, factor)
 }
 
 // method says how the numbers came about.

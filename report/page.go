@@ -194,13 +194,19 @@ func gapStrip(c *search.Comparison) *scene {
 
 // chosenRatio is how the search says to grow.
 func chosenRatio(a *search.Analysis) *ratio {
-	if a.Choice == nil {
+	growth, role := a.Growth()
+	if growth == nil {
 		return nil
 	}
 	n := a.Net(a.Choice.Winner)
 	r := &ratio{
 		Title: "The chosen ratio",
 		Text:  fmt.Sprintf("of the growth of cost into depth, width and resolution. At %s: depth ×%.2f, width ×%.2f, %d px (%s).", factor(a.Config.Factor), n.Depth, n.Width, n.Resolution, n.ID),
+	}
+	if role != search.RoleCompound {
+		c := a.Choice.Ratio
+		r.Title = "How to grow"
+		r.Text = fmt.Sprintf("All cost into %s. The best ratio of several dimensions that was found did worse: depth %.0f %%, width %.0f %%, resolution %.0f %% of the growth (%s).", role, 100*c.D, 100*c.W, 100*c.R, n.ID)
 	}
 	for _, s := range []struct {
 		name string
@@ -210,7 +216,10 @@ func chosenRatio(a *search.Analysis) *ratio {
 		{"width", func(s arch.Shares) float64 { return s.W }},
 		{"resolution", func(s arch.Shares) float64 { return s.R }},
 	} {
-		p := s.part(a.Choice.Ratio)
+		p := s.part(*growth)
+		if p == 0 {
+			continue
+		}
 		text := fmt.Sprintf("%s %.0f %%", s.name, 100*p)
 		const bar = 290 // pixels at least
 		if textWidth(text, 14, true) > bar*p {

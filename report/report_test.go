@@ -382,3 +382,35 @@ func TestInk(t *testing.T) {
 		}
 	}
 }
+
+// TestGrow: the command on the page grows as the verdict says.
+func TestGrow(t *testing.T) {
+	_, made := usual(t)
+	for _, c := range []struct {
+		name   string
+		change func(*search.Analysis)
+		want   string
+	}{
+		{"compound", func(a *search.Analysis) { a.Verdict.Kind = search.CompoundWins }, "effnet scale tiny --ratio ratio.yaml --factor 6"},
+		{"undecided", func(a *search.Analysis) { a.Verdict.Kind, a.Verdict.Single = search.Undecided, "depth" }, "effnet scale tiny --ratio ratio.yaml --factor 6"},
+		{"single", func(a *search.Analysis) { a.Verdict.Kind, a.Verdict.Single = search.SingleWins, "width" }, "effnet scale tiny --ratio 0:1:0 --factor 6"},
+		{"before the end", func(a *search.Analysis) { a.Verdict.Kind, a.Done = search.Unfinished, false }, "effnet scale tiny --ratio 0."},
+		{"before the choice", func(a *search.Analysis) { a.Verdict.Kind, a.Done, a.Choice = search.Unfinished, false, nil }, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a, res := *made, *made.Result
+			a.Result = &res
+			c.change(&a)
+			if got := growCommand(&a); !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {
+				t.Errorf("the command is %q, want %q", got, c.want)
+			}
+			r := chosenRatio(&a)
+			if (r == nil) != (a.Choice == nil) {
+				t.Fatalf("the ratio is %+v", r)
+			}
+			if r != nil && (len(r.Shares) == 1) != (a.Verdict.Kind == search.SingleWins) {
+				t.Errorf("the shares are %+v", r.Shares)
+			}
+		})
+	}
+}

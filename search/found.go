@@ -2,13 +2,29 @@ package search
 
 import (
 	"math"
+	"slices"
 
 	"effnet/arch"
 )
 
+// Growth is the ratio to grow by as the verdict stands, and what it is: where a
+// single dimension wins that dimension's, else the chosen one. It is nil before
+// the search has chosen.
+func (a *Analysis) Growth() (*arch.Shares, Role) {
+	switch {
+	case a.Choice == nil:
+		return nil, ""
+	case a.Verdict.Kind != SingleWins:
+		return &a.Choice.Ratio, RoleCompound
+	}
+	dim := slices.Index(dimNames[:], a.Verdict.Single)
+	return &corners[dim], Role(a.Verdict.Single)
+}
+
 // Ratio is what the search found, nil before it has chosen.
 func (a *Analysis) Ratio() (*Ratio, error) {
-	if a.Choice == nil {
+	shares, role := a.Growth()
+	if shares == nil {
 		return nil, nil
 	}
 	base, err := a.Config.BaseSpec()
@@ -21,7 +37,10 @@ func (a *Analysis) Ratio() (*Ratio, error) {
 	}
 	r := &Ratio{
 		Base: base.Name, Data: a.Config.Data, Cost: cost, Factor: a.Config.Factor,
-		Shares: a.Choice.Ratio, Verdict: a.Verdict.Text,
+		Shares: *shares, Verdict: a.Verdict.Text,
+	}
+	if role != RoleCompound {
+		r.Compared = &a.Choice.Ratio
 	}
 	if a.Surface != nil {
 		r.Region = extent(a.Surface.Region)
@@ -42,6 +61,16 @@ func (a *Analysis) Ratio() (*Ratio, error) {
 			Factor: factor, Depth: n.Depth, Width: n.Width, Resolution: n.Resolution,
 			Realised: n.CostRatio, MACs: n.MACs, Params: n.Params, Accuracy: accuracy.Mean,
 		})
+	}
+	if role != RoleCompound {
+		for _, f := range a.Plan.Finals {
+			for i := range f.Networks {
+				if id := f.Networks[i].ID; a.Net(id).Role == role {
+					add(f.Factor, id)
+				}
+			}
+		}
+		return r, nil
 	}
 	add(a.Config.Factor, a.Choice.Winner)
 	for _, c := range a.Choice.Compounds {

@@ -26,7 +26,7 @@ func TestFoundRatio(t *testing.T) {
 		t.Fatal(err)
 	}
 	base := testBase()
-	if r.Base != base.Name || r.Data != "fake" || r.Cost != MeasureMACs || r.Factor != 2 || r.Shares != res.Choice.Ratio || r.Verdict != a.Verdict.Text {
+	if r.Base != base.Name || r.Data != "fake" || r.Cost != MeasureMACs || r.Factor != 2 || r.Shares != res.Choice.Ratio || r.Compared != nil || r.Verdict != a.Verdict.Text {
 		t.Errorf("%+v", r)
 	}
 	if len(r.Points) != 1+len(res.Choice.Compounds) {

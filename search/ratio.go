@@ -18,14 +18,17 @@ import (
 // Ratio is what a search found, for scaling networks by it: the content of a
 // ratio file.
 type Ratio struct {
-	Base    string      // name of the network that was scaled
-	Data    string      // name of the data set
-	Cost    Measure     // what was equal among the networks compared
-	Factor  float64     // cost of the explored networks over the base's
-	Shares  arch.Shares // of the growth of MACs
-	Region  *Extent     // of the 95 % region of the best shares; nil where it is not known
-	Verdict string      // of the validation, in words
-	Points  []RatioPoint
+	Base   string      // name of the network that was scaled
+	Data   string      // name of the data set
+	Cost   Measure     // what was equal among the networks compared
+	Factor float64     // cost of the explored networks over the base's
+	Shares arch.Shares // of the growth of MACs: how to grow
+	// Compared are the shares of the best ratio of several dimensions, where
+	// Shares are a single dimension that was better; nil where it was not.
+	Compared *arch.Shares
+	Region   *Extent // of the 95 % region of the best shares; nil where it is not known
+	Verdict  string  // of the validation, in words
+	Points   []RatioPoint
 }
 
 // Extent is the range of each share over a region.
@@ -74,6 +77,9 @@ func (r *Ratio) YAML() []byte {
 	line("cost: %s", r.Cost)
 	line("factor: %s", num(r.Factor))
 	line("shares: {depth: %s, width: %s, resolution: %s}", num(r.Shares.D), num(r.Shares.W), num(r.Shares.R))
+	if x := r.Compared; x != nil {
+		line("compared: {depth: %s, width: %s, resolution: %s} # the best ratio of several dimensions: it was worse", num(x.D), num(x.W), num(x.R))
+	}
 	line("compound: {alpha: %s, beta: %s, gamma: %s} # alpha * beta^2 * gamma^2 = factor", num(c.Alpha), num(c.Beta), num(c.Gamma))
 	if x := r.Region; x != nil {
 		line("region: {depth: %s, width: %s, resolution: %s} # 95 %% region of the shares", pair(x.Depth), pair(x.Width), pair(x.Resolution))
@@ -91,16 +97,13 @@ func (r *Ratio) YAML() []byte {
 
 // ratioFile is the file's shape. Pointers are keys that must be there.
 type ratioFile struct {
-	Format *string `yaml:"format"`
-	Base   string  `yaml:"base"`
-	Data   string  `yaml:"data"`
-	Cost   string  `yaml:"cost"`
-	Factor float64 `yaml:"factor"`
-	Shares *struct {
-		Depth      float64 `yaml:"depth"`
-		Width      float64 `yaml:"width"`
-		Resolution float64 `yaml:"resolution"`
-	} `yaml:"shares"`
+	Format   *string      `yaml:"format"`
+	Base     string       `yaml:"base"`
+	Data     string       `yaml:"data"`
+	Cost     string       `yaml:"cost"`
+	Factor   float64      `yaml:"factor"`
+	Shares   *ratioShares `yaml:"shares"`
+	Compared *ratioShares `yaml:"compared"`
 	Compound *struct {
 		Alpha float64 `yaml:"alpha"`
 		Beta  float64 `yaml:"beta"`
@@ -122,6 +125,21 @@ type ratioFile struct {
 		Params     int64   `yaml:"params"`
 		Accuracy   float64 `yaml:"accuracy"`
 	} `yaml:"points"`
+}
+
+type ratioShares struct {
+	Depth      float64 `yaml:"depth"`
+	Width      float64 `yaml:"width"`
+	Resolution float64 `yaml:"resolution"`
+}
+
+// shares checks them.
+func (t *ratioShares) shares() (s arch.Shares, err error) {
+	s = arch.Shares{D: t.Depth, W: t.Width, R: t.Resolution}
+	if sum := s.D + s.W + s.R; !(min(s.D, s.W, s.R) >= 0) || !(math.Abs(sum-1) <= 0.001) {
+		err = fmt.Errorf("the shares are %v, %v and %v, want numbers of 0 or more that sum to 1", s.D, s.W, s.R)
+	}
+	return s, err
 }
 
 // MaxRatio is the largest ratio file that is read, in bytes; maxRatioTokens
@@ -177,11 +195,18 @@ func (t *ratioFile) ratio() (r *Ratio, key string, err error) {
 	if err != nil {
 		return bad("cost", "the cost is %q, want %s", shorten(t.Cost), measureNames())
 	}
-	s := arch.Shares{D: t.Shares.Depth, W: t.Shares.Width, R: t.Shares.Resolution}
-	if sum := s.D + s.W + s.R; !(min(s.D, s.W, s.R) >= 0) || !(math.Abs(sum-1) <= 0.001) {
-		return bad("shares", "the shares are %v, %v and %v, want numbers of 0 or more that sum to 1", s.D, s.W, s.R)
+	s, err := t.Shares.shares()
+	if err != nil {
+		return nil, "shares", err
 	}
 	r = &Ratio{Base: t.Base, Data: t.Data, Cost: cost, Factor: t.Factor, Shares: s, Verdict: t.Verdict}
+	if t.Compared != nil {
+		s, err := t.Compared.shares()
+		if err != nil {
+			return nil, "compared", err
+		}
+		r.Compared = &s
+	}
 	if c := t.Compound; c != nil {
 		want := r.Compound()
 		if off := max(math.Abs(c.Alpha/want.Alpha-1), math.Abs(c.Beta/want.Beta-1), math.Abs(c.Gamma/want.Gamma-1)); !(off <= 0.01) {

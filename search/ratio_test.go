@@ -68,6 +68,10 @@ func TestRatioRoundTrip(t *testing.T) {
 		if rapid.Bool().Draw(t, "region") {
 			r.Region = &Extent{Depth: [2]float64{0, share.Draw(t, "hi")}, Resolution: [2]float64{0.5, 1}}
 		}
+		if rapid.Bool().Draw(t, "compared") {
+			s := sharesOf(share.Draw(t, "compared d"), share.Draw(t, "compared w")+0.001, share.Draw(t, "compared r"))
+			r.Compared = &s
+		}
 		for range rapid.IntRange(0, 3).Draw(t, "points") {
 			r.Points = append(r.Points, RatioPoint{Factor: 2, Depth: 0.5 + share.Draw(t, "depth"), Width: 1, Resolution: 28, Realised: 1.5 + share.Draw(t, "cost"), MACs: 1 << 40, Params: 3, Accuracy: share.Draw(t, "accuracy")})
 		}
@@ -102,6 +106,7 @@ func TestRatioErrors(t *testing.T) {
 		{"base: ", "base: a\nbase: ", "f:4:1: "},
 		{"shares:", "share:", "f:7:1: "},
 		{"points:", "points: [[[", "f:"},
+		{"shares: {depth: 0.25", "compared: {depth: 2, width: 0, resolution: 0}\nshares: {depth: 0.25", "f:7:"},
 	} {
 		if !strings.Contains(text, c.from) {
 			t.Fatalf("the file has no %q", c.from)

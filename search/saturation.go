@@ -67,7 +67,10 @@ type Saturation struct {
 	// Band is the 95 % band of the best curve from the least cost to the
 	// largest, point by point.
 	Band        []BandPoint
-	First, Last float64 // error removed by the first doubling of cost, and by one at the largest cost, by the best curve
+	// First and Last are the error that the first doubling of cost removes and
+	// that at the largest cost, by the best curve; of a search that shrinks, the
+	// error that the first halving adds and the last.
+	First, Last float64
 	Text        string  // one sentence
 }
 
@@ -116,17 +119,28 @@ func FitSaturation(dimension string, points []SaturationPoint, draws int, seed u
 	s.Fits = fitCurves(c, e, p, true)
 	best := bestCurve(&s.Fits)
 	s.Best = best.Curve
-	s.Saturates = s.Fits[0].AICc+clearAICc <= min(s.Fits[1].AICc, s.Fits[2].AICc) && s.Fits[0].A > 0 && s.Fits[0].EInf > 0
+	shrinks := c[len(c)-1] < 1.02 // nothing is larger than the base
+	s.Saturates = !shrinks && s.Fits[0].AICc+clearAICc <= min(s.Fits[1].AICc, s.Fits[2].AICc) && s.Fits[0].A > 0 && s.Fits[0].EInf > 0
 	top := c[len(c)-1]
 	s.First, s.Last = best.At(1)-best.At(2), best.At(top/2)-best.At(top)
+	if shrinks {
+		s.First, s.Last = best.At(0.5)-best.At(1), best.At(c[0])-best.At(2*c[0])
+	}
 	knees, floors := s.bootstrap(c, e, groups, p, draws, seed)
 	s.EInfLo, s.EInfHi = percentiles(floors)
-	does := "removes"
-	if s.First < 0 { // then every doubling does
+	step, does := "doubling", "removes"
+	if shrinks {
+		step = "halving"
+	}
+	if (s.First < 0) != shrinks { // then every step does
 		does = "adds"
 	}
-	gains := fmt.Sprintf("the first doubling of cost %s %s points of error, the last %s", does, Points(math.Abs(s.First)), Points(math.Abs(s.Last)))
+	gains := fmt.Sprintf("the first %s of cost %s %s points of error, the last %s", step, does, Points(math.Abs(s.First)), Points(math.Abs(s.Last)))
 	switch {
+	case shrinks && s.First <= 0:
+		s.Text = fmt.Sprintf("Shrinking %s alone costs no accuracy: %s.", dimension, gains)
+	case shrinks:
+		s.Text = fmt.Sprintf("Shrinking %s alone: %s.", dimension, gains)
 	case s.Saturates:
 		s.Knee = math.Pow(2, 1/s.Fits[0].B)
 		s.KneeLo, s.KneeHi = percentiles(knees)

@@ -44,6 +44,20 @@ func TestSaturation(t *testing.T) {
 			t.Errorf("%s: saturates %v, knee at %v", c.name, s.Saturates, s.Knee)
 		}
 	}
+	for _, c := range []struct {
+		name  string
+		curve func(float64) float64
+		text  string
+	}{
+		{"harm", line, "Shrinking width alone: the first halving of cost adds 1.20 points of error, the last 1.20."},
+		{"none", func(c float64) float64 { return 0.1 + 0.01*math.Log2(c) }, "Shrinking width alone costs no accuracy: the first halving of cost removes 1.00 points of error, the last 1.00."},
+		{"a floor", saturating, "Shrinking width alone: the first halving of cost adds 7.31 points of error, the last 58.5"},
+	} {
+		s := FitSaturation("width", along1(c.curve, 1e-6, 1, 1, 0.5, 0.25, 0.125), 0, 1)
+		if s.Saturates || !math.IsNaN(s.Knee) || !strings.HasPrefix(s.Text, c.text) {
+			t.Errorf("shrinking, %s: knee at %v, %q", c.name, s.Knee, s.Text)
+		}
+	}
 	s := FitSaturation("depth", along1(saturating, 1e-6, 1, costs...), 0, 1)
 	near(t, "floor", s.Fits[0].EInf, 0.06, 1e-4)
 	near(t, "power", s.Fits[0].B, 1.5, 1e-2)

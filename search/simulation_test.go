@@ -361,6 +361,16 @@ func TestSearchFinds(t *testing.T) {
 	f.surface = func(s *arch.Spec) float64 { return 0.8 + 0.02*math.Log(float64(s.Stages[3].Width)/32) }
 	a = runFake(t, t.TempDir(), f, func(c *Config) { c.Networks, c.Seeds = 12, 3 }).Analyse()
 	if a.Verdict.Kind != SingleWins || a.Verdict.Single != "width" {
-		t.Errorf("verdict %q", a.Verdict.Text)
+		t.Fatalf("verdict %q", a.Verdict.Text)
+	}
+	// Then that is how to grow, and the networks of the file are those that did.
+	r, err := a.Ratio()
+	if err != nil || r.Shares != WidthCorner || r.Compared == nil || *r.Compared != a.Choice.Ratio || len(r.Points) != len(a.Plan.Finals) {
+		t.Fatalf("the ratio is %+v, %v", r, err)
+	}
+	for i, p := range r.Points {
+		if p.Factor != a.Plan.Finals[i].Factor || p.Depth != 1 || p.Width <= 1 || p.Resolution != a.Plan.BaseNet.Resolution {
+			t.Errorf("point %d is %+v", i, p)
+		}
 	}
 }

@@ -1,6 +1,10 @@
 package search
 
-import "time"
+import (
+	"time"
+
+	"effnet/arch"
+)
 
 // Summary is a result and what was derived from it, as data for other
 // programs. Everything that depends on time or load is in Timing and in the
@@ -14,7 +18,8 @@ type Summary struct {
 	Validation  int                 `json:"validation_images"`
 	Test        int                 `json:"test_images"`
 	Choice      *Choice             `json:"choice,omitempty"`
-	Noise       map[string]float64  `json:"noise_points"` // standard deviation over seeds, percentage points
+	Growth      *arch.Shares        `json:"growth,omitempty"` // how to grow: a single dimension where that wins, else the choice's
+	Noise       map[string]float64  `json:"noise_points"`     // standard deviation over seeds, percentage points
 	Networks    []NetworkSummary    `json:"networks"`
 	Rungs       []RungSummary       `json:"rungs,omitempty"`
 	Surface     *SurfaceSummary     `json:"surface,omitempty"`
@@ -88,6 +93,7 @@ func (a *Analysis) Summary() *Summary {
 	if a.Plan == nil {
 		return s
 	}
+	s.Growth, _ = a.Growth()
 	s.Epochs, s.TrainImages = a.Plan.Epochs, a.Plan.TrainImages
 	s.Validation, s.Test = a.Plan.Validation, a.Plan.Test
 	s.Timing.Forecast = a.Plan.Forecast

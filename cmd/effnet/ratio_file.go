@@ -22,6 +22,15 @@ func writeRatio(dir string, a *search.Analysis) (path string, err error) {
 	return path, atomicfile.WriteBytes(path, r.YAML())
 }
 
+// growth says how to grow.
+func growth(a *search.Analysis) string {
+	shares, role := a.Growth()
+	if role != search.RoleCompound {
+		return string(role) + " alone"
+	}
+	return fmt.Sprintf("depth %.2f, width %.2f, resolution %.2f of the growth", shares.D, shares.W, shares.R)
+}
+
 // readRatio reads a ratio given as depth:width:resolution or as a ratio file,
 // or a run folder with one. file is nil for the first.
 func readRatio(text string) (shares arch.Shares, file *search.Ratio, err error) {

@@ -407,7 +407,7 @@ func (s *searchCmd) finish(res *search.Result, test dataset.Set) error {
 	fmt.Fprintln(w, a.Validation)
 	fmt.Fprintf(w, "\nbest model  %s\nreport      %s\n", filepath.Join(s.out, bestModelName), path)
 	if ratio != "" {
-		fmt.Fprintf(w, "ratio       %s\n", ratio)
+		fmt.Fprintf(w, "ratio       %s: %s\n", ratio, growth(a))
 	}
 	return nil
 }
