@@ -211,6 +211,12 @@ type Outputs struct {
 	Embedding []float32 // [width]
 }
 
+// RunAlone is [Model.Run] on the calling goroutine alone, as programs want it that
+// run pictures on all cores themselves.
+func (m *Model) RunAlone(ctx context.Context, x []float32, n int, logits, embeddings []float32) error {
+	return m.plan.RunAlone(ctx, x, n, logits, embeddings)
+}
+
 // Apply runs the network on one picture.
 func (m *Model) Apply(ctx context.Context, im imageprep.Image) (Outputs, error) {
 	x := make([]float32, m.InputElems())

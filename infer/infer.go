@@ -112,7 +112,21 @@ func (p *Plan) RunInto(ctx context.Context, x []float32, n int, logits []float32
 	return p.runInto(ctx, x, n, logits, taps, nil)
 }
 
+// RunAlone is RunInto on the calling goroutine alone.
+func (p *Plan) RunAlone(ctx context.Context, x []float32, n int, logits []float32, taps ...[]float32) error {
+	return p.runOn(ctx, p.alone, x, n, logits, taps, nil)
+}
+
 func (p *Plan) runInto(ctx context.Context, x []float32, n int, logits []float32, taps [][]float32, times []time.Duration) error {
+	pool := p.alone
+	if p.workers.TryLock() {
+		defer p.workers.Unlock()
+		pool = p.pool
+	}
+	return p.runOn(ctx, pool, x, n, logits, taps, times)
+}
+
+func (p *Plan) runOn(ctx context.Context, pool *par.Pool, x []float32, n int, logits []float32, taps [][]float32, times []time.Duration) error {
 	if want := n * p.in.Elems(); n < 0 || len(x) != want {
 		return fmt.Errorf("infer: the input has %d values, %d images of %dx%dx%d want %d", len(x), n, p.in.H, p.in.W, p.in.C, want)
 	}
@@ -127,11 +141,6 @@ func (p *Plan) runInto(ctx context.Context, x []float32, n int, logits []float32
 		if want := n * v.shape.Elems(); len(s.dst[i]) != want {
 			return fmt.Errorf("infer: output %d has room for %d values, want %d", i, len(s.dst[i]), want)
 		}
-	}
-	pool := p.alone
-	if p.workers.TryLock() {
-		defer p.workers.Unlock()
-		pool = p.pool
 	}
 	s.run(ctx, pool, x, n, times)
 	return ctx.Err()

@@ -12,28 +12,34 @@ import (
 	"effnet"
 )
 
-// batcher runs the pictures of all requests to a model, those that are there
-// together in one batch. Batches go one after the other, with all threads of
-// the model.
+// batcher runs the pictures of all requests to a model. Each request waits for a
+// core with which to run its own pictures, and runs those of others that are there
+// in the same batch.
+//
+// A batch has all cores if nobody else wants any, else one. On one core a picture
+// takes no longer alone than in a batch, so that with others on theirs no time is
+// lost, and no picture waits for the end of another's.
 type batcher struct {
 	model   *effnet.Model
 	max     int
 	delay   time.Duration
 	limit   int64
+	cores   *cores
 	metrics *modelMetrics
 
-	jobs     chan *job // room for all that are admitted
 	admitted atomic.Int64
-	coming   atomic.Int64 // admitted, and not yet in jobs
-	perImage atomic.Int64 // nanoseconds that a picture takes in a batch, smoothed
-	ended    sync.WaitGroup
+	perImage atomic.Int64 // nanoseconds that a picture takes on one core, smoothed
+
+	mu      sync.Mutex
+	ready   []*job        // to be run, in the order in which they came
+	coming  int           // admitted, and not yet in ready
+	changed chan struct{} // closed when ready or coming changes; nil if nobody looks
 }
 
 // job is a prepared picture on its way through a batch.
 type job struct {
-	ctx      context.Context
-	deadline time.Time // by which it has to be run
-	x        []float32 // [H,W,C]
+	ctx context.Context // in which it waits to be run
+	x   []float32       // [H,W,C]
 
 	logits, embedding []float32 // the result
 	queued            time.Time
@@ -45,16 +51,8 @@ type job struct {
 // errExpired is that of a picture that waited too long.
 var errExpired = errors.New("the request waited too long for its turn")
 
-func newBatcher(m *effnet.Model, cfg *Config, metrics *modelMetrics) *batcher {
-	b := &batcher{model: m, max: cfg.MaxBatch, delay: cfg.MaxDelay, limit: int64(cfg.Queue), metrics: metrics, jobs: make(chan *job, cfg.Queue)}
-	b.ended.Go(b.loop)
-	return b
-}
-
-// close ends the batcher. No picture may be admitted.
-func (b *batcher) close() {
-	close(b.jobs)
-	b.ended.Wait()
+func newBatcher(m *effnet.Model, cfg *Config, c *cores, metrics *modelMetrics) *batcher {
+	return &batcher{model: m, max: cfg.MaxBatch, delay: cfg.MaxDelay, limit: int64(cfg.Queue), cores: c, metrics: metrics}
 }
 
 // full reports that not even one more picture has room.
@@ -66,144 +64,204 @@ func (b *batcher) admit(n, coming int) bool {
 		b.admitted.Add(int64(-n))
 		return false
 	}
-	b.coming.Add(int64(coming))
+	b.come(coming)
 	b.metrics.pending.Add(float64(n))
 	return true
 }
 
 // leave gives back the room of n pictures, of which some never became jobs.
 func (b *batcher) leave(n, neverCame int) {
-	b.coming.Add(int64(-neverCame))
+	b.come(-neverCame)
 	b.admitted.Add(int64(-n))
 	b.metrics.pending.Sub(float64(n))
 }
 
+// come notes that n more pictures are on their way.
+func (b *batcher) come(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.coming += n
+	b.tell()
+}
+
+// tell wakes those who look for changes.
+func (b *batcher) tell() {
+	if b.changed != nil {
+		close(b.changed)
+		b.changed = nil
+	}
+}
+
 // wait is about how long all that is admitted will take.
 func (b *batcher) wait() time.Duration {
-	return time.Duration(b.admitted.Load() * b.perImage.Load())
+	return time.Duration(b.admitted.Load() * b.perImage.Load() / int64(b.cores.total))
 }
 
-// put hands a prepared picture over; its done will be told. There is room at
-// once, unless requests that have given up still lie there.
-func (b *batcher) put(j *job) error {
-	j.queued = time.Now()
-	j.done = make(chan error, 1)
-	select {
-	case b.jobs <- j:
-		b.coming.Add(-1)
-		return nil
-	case <-j.ctx.Done():
-		return j.ctx.Err()
+// do runs the jobs of a request that came at since, which holds a core already if
+// it says so, until each has its result in done.
+func (b *batcher) do(ctx context.Context, jobs []*job, since time.Time, holding bool) {
+	b.mu.Lock()
+	for _, j := range jobs {
+		j.queued = time.Now()
+		j.done = make(chan error, 1)
+	}
+	b.ready = append(b.ready, jobs...)
+	b.coming -= len(jobs)
+	b.tell()
+	b.mu.Unlock()
+	if b.delay > 0 {
+		if holding {
+			b.cores.give(1)
+			holding = false
+		}
+		b.gather(ctx, jobs[0])
+	}
+	for b.has(jobs) {
+		var err error
+		if holding {
+			err = b.cores.turn(ctx, since)
+		} else {
+			err = b.cores.take(ctx, 1, since)
+		}
+		if err != nil {
+			b.withdraw(jobs, err)
+			return
+		}
+		b.runReady(jobs)
+		holding = false
+	}
+	if holding {
+		b.cores.give(1)
 	}
 }
 
-func (b *batcher) loop() {
-	var (
-		batch []*job
-		mem   buffers
-	)
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for first := range b.jobs {
-		batch = append(batch[:0], first)
-		timer.Reset(b.delay)
-		batch = b.collect(batch, timer.C)
-		live := batch[:0]
-		for _, j := range batch {
-			if err := j.expired(); err != nil {
-				j.done <- err
-				continue
-			}
-			live = append(live, j)
-		}
-		if len(live) > 0 {
-			b.run(live, &mem)
-		}
-		clear(batch)
-	}
+// has reports that some of the jobs are nobody's yet.
+func (b *batcher) has(jobs []*job) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.ContainsFunc(b.ready, func(j *job) bool { return slices.Contains(jobs, j) })
 }
 
-// collect adds pictures to a batch until it is full, or none is there or on its
-// way, or the delay is over.
-func (b *batcher) collect(batch []*job, over <-chan time.Time) []*job {
-	for len(batch) < b.max {
+// withdraw gives up the jobs that are nobody's yet.
+func (b *batcher) withdraw(jobs []*job, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ready = slices.DeleteFunc(b.ready, func(j *job) bool {
+		mine := slices.Contains(jobs, j)
+		if mine {
+			j.done <- err
+		}
+		return mine
+	})
+}
+
+// gather waits until there is a whole batch, or nothing more on its way, or the
+// delay is over.
+func (b *batcher) gather(ctx context.Context, mine *job) {
+	over := time.NewTimer(b.delay)
+	defer over.Stop()
+	for {
+		b.mu.Lock()
+		if len(b.ready) >= b.max || b.coming == 0 || !slices.Contains(b.ready, mine) {
+			b.mu.Unlock()
+			return
+		}
+		if b.changed == nil {
+			b.changed = make(chan struct{})
+		}
+		changed := b.changed
+		b.mu.Unlock()
 		select {
-		case j, ok := <-b.jobs:
-			if !ok {
-				return batch
-			}
-			batch = append(batch, j)
+		case <-changed:
+		case <-over.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// runReady runs a batch that has at least one of the jobs, with the core that the
+// caller has and gives away here, and with all others that are idle.
+func (b *batcher) runReady(jobs []*job) {
+	n := 1
+	if more := min(b.model.Threads(), b.cores.total) - 1; more > 0 && b.cores.more(more) {
+		n += more
+	}
+	defer b.cores.give(n)
+	b.mu.Lock()
+	first := slices.IndexFunc(b.ready, func(j *job) bool { return slices.Contains(jobs, j) })
+	if first < 0 {
+		b.mu.Unlock()
+		return
+	}
+	most := b.max
+	if n == 1 && b.delay == 0 { // other cores take their share
+		most = min(most, (len(b.ready)+b.cores.total-1)/b.cores.total)
+	}
+	// The oldest, but so that one that the caller waits for is among them.
+	first = max(0, first-most+1)
+	batch := slices.Clone(b.ready[first:min(first+most, len(b.ready))])
+	b.ready = slices.Delete(b.ready, first, first+len(batch))
+	b.tell()
+	b.mu.Unlock()
+	live := batch[:0]
+	for _, j := range batch {
+		if j.ctx.Err() != nil {
+			j.done <- context.Cause(j.ctx)
 			continue
-		default:
 		}
-		if b.delay <= 0 || b.coming.Load() == 0 && len(b.jobs) == 0 {
-			return batch
-		}
-		select {
-		case j, ok := <-b.jobs:
-			if !ok {
-				return batch
-			}
-			batch = append(batch, j)
-		case <-over:
-			return batch
-		}
+		live = append(live, j)
 	}
-	return batch
+	if len(live) > 0 {
+		b.run(live, n)
+	}
 }
 
-// expired says why a picture is not to be run any more.
-func (j *job) expired() error {
-	if err := j.ctx.Err(); err != nil {
-		return err
+// run runs a batch on n cores.
+func (b *batcher) run(batch []*job, n int) {
+	var (
+		images                = len(batch)
+		elems, classes, width = b.model.InputElems(), b.model.Classes(), b.model.Width()
+		start                 = time.Now()
+		x                     = batch[0].x
+		logits, embeddings    = make([]float32, images*classes), make([]float32, images*width)
+	)
+	if images > 1 {
+		x = make([]float32, images*elems)
+		for i, j := range batch {
+			copy(x[i*elems:], j.x)
+		}
 	}
-	if !j.deadline.IsZero() && time.Now().After(j.deadline) {
-		return errExpired
-	}
-	return nil
-}
-
-// buffers is the memory of batches, kept from one to the next.
-type buffers struct{ x, logits, embeddings []float32 }
-
-func (b *batcher) run(batch []*job, mem *buffers) {
-	n, elems, classes, width := len(batch), b.model.InputElems(), b.model.Classes(), b.model.Width()
-	if cap(mem.x) < n*elems {
-		mem.x = make([]float32, b.max*elems)
-		mem.logits, mem.embeddings = make([]float32, b.max*classes), make([]float32, b.max*width)
-	}
-	start := time.Now()
-	x := mem.x[:n*elems]
-	for i, j := range batch {
-		copy(x[i*elems:], j.x)
-	}
-	logits, embeddings := mem.logits[:n*classes], mem.embeddings[:n*width]
-	err := run(b.model, x, n, logits, embeddings)
+	err := run(b.model, x, images, logits, embeddings, n > 1)
 	took := time.Since(start)
-	b.metrics.executed(n, took)
+	b.metrics.executed(images, took)
 	old := b.perImage.Load()
-	if each := int64(took) / int64(n); old == 0 {
+	if each := int64(took) * int64(n) / int64(images); old == 0 {
 		b.perImage.Store(each)
 	} else {
 		b.perImage.Store(old + (each-old)/8)
 	}
 	for i, j := range batch {
-		j.queue, j.infer, j.batch = start.Sub(j.queued), took, n
+		j.queue, j.infer, j.batch = start.Sub(j.queued), took, images
 		if err == nil {
-			j.logits = slices.Clone(logits[i*classes:][:classes])
-			j.embedding = slices.Clone(embeddings[i*width:][:width])
+			j.logits = logits[i*classes:][:classes:classes]
+			j.embedding = embeddings[i*width:][:width:width]
 		}
 		j.done <- err
 	}
 }
 
-// run runs a batch. It turns a panic of the engine into an error: it is not to
-// end the server.
-func run(m *effnet.Model, x []float32, n int, logits, embeddings []float32) (err error) {
+// run runs a batch, on all threads of the model or on one. It turns a panic of the
+// engine into an error: it is not to end the server.
+func run(m *effnet.Model, x []float32, n int, logits, embeddings []float32, together bool) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the engine failed: %v", p)
 		}
 	}()
-	return m.Run(context.Background(), x, n, logits, embeddings)
+	if together {
+		return m.Run(context.Background(), x, n, logits, embeddings)
+	}
+	return m.RunAlone(context.Background(), x, n, logits, embeddings)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -11,20 +12,20 @@ import (
 	"effnet/imageprep"
 )
 
-// decoder decodes untrusted pictures: so many at a time as there are cores, all
-// of them within one amount of memory, each within a time.
+// decoder decodes untrusted pictures: each on a core and within a time, all of
+// them within one amount of memory.
 type decoder struct {
 	limits imageprep.Limits
 	time   time.Duration
 	total  int64
 	memory *semaphore.Weighted
-	cores  *semaphore.Weighted
+	cores  *cores
 }
 
-func newDecoder(c Config, cores int) *decoder {
+func newDecoder(c Config, cores *cores) *decoder {
 	return &decoder{
 		limits: c.Image, time: c.DecodeTime, total: c.DecodeMemory,
-		memory: semaphore.NewWeighted(c.DecodeMemory), cores: semaphore.NewWeighted(int64(cores)),
+		memory: semaphore.NewWeighted(c.DecodeMemory), cores: cores,
 	}
 }
 
@@ -37,9 +38,10 @@ const bytesPerPixel = 16
 // ends soon and holds its memory until then.
 var errSlow = errors.New("the image takes too long to decode")
 
-// do decodes a picture and gives it to use, whose time counts too. It waits for
-// memory and a core until ctx ends.
-func (d *decoder) do(ctx context.Context, data []byte, use func(imageprep.Image) error) error {
+// do decodes a picture of a request that came at since and gives it to use, whose
+// time counts too. It waits for memory and a core until ctx ends. Where it returns
+// no error, the core is the caller's, who is to give it back.
+func (d *decoder) do(ctx context.Context, since time.Time, data []byte, use func(imageprep.Image) error) error {
 	cfg, err := imageprep.DecodeConfig(data, d.limits)
 	if err != nil {
 		var format *imageprep.FormatError
@@ -50,37 +52,49 @@ func (d *decoder) do(ctx context.Context, data []byte, use func(imageprep.Image)
 	}
 	need := min(bytesPerPixel*int64(cfg.H)*int64(cfg.W)+1<<16, d.total)
 	if err := d.memory.Acquire(ctx, need); err != nil {
-		return err
+		return context.Cause(ctx)
 	}
-	if err := d.cores.Acquire(ctx, 1); err != nil {
+	if err := d.cores.take(ctx, 1, since); err != nil {
 		d.memory.Release(need)
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, d.time, errSlow)
+	defer cancel()
 	done := make(chan error, 1)
+	var ended atomic.Bool // the decoder, or the wait for it: the other gives the core back
 	go func() {
-		defer func() {
-			cancel()
-			d.cores.Release(1)
-			d.memory.Release(need)
-		}()
 		im, err := imageprep.DecodeContext(ctx, data, d.limits)
 		if err == nil {
 			err = use(im)
+		}
+		d.memory.Release(need)
+		if ended.Swap(true) {
+			d.cores.give(1)
+			return
 		}
 		done <- err
 	}()
 	select {
 	case err = <-done:
 	case <-ctx.Done():
-		select { // both at once
-		case err = <-done:
-		default:
-			err = ctx.Err()
+		if !ended.Swap(true) {
+			return slowOr(context.Cause(ctx), d.time)
+		}
+		err = <-done // both at once
+	}
+	if err != nil {
+		d.cores.give(1)
+		if ctx.Err() != nil {
+			err = slowOr(context.Cause(ctx), d.time)
 		}
 	}
-	if err != nil && errors.Is(context.Cause(ctx), errSlow) {
-		return errorf(http.StatusUnprocessableEntity, "%w: more than %v", errSlow, d.time)
-	}
 	return err
+}
+
+// slowOr is the error of a decoder that was ended for a cause.
+func slowOr(cause error, limit time.Duration) error {
+	if errors.Is(cause, errSlow) {
+		return errorf(http.StatusUnprocessableEntity, "%w: more than %v", errSlow, limit)
+	}
+	return cause
 }

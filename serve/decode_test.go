@@ -60,12 +60,12 @@ func TestScans(t *testing.T) {
 func TestDecodeMemory(t *testing.T) {
 	data := picture(t, 200, 100, 1)
 	need := int64(200*100*bytesPerPixel + 1<<16)
-	d := newDecoder(Config{DecodeMemory: 2 * need, DecodeTime: time.Minute, Image: imageprep.Limits{MaxPixels: 1 << 20}}, 100)
+	d := newDecoder(Config{DecodeMemory: 2 * need, DecodeTime: time.Minute, Image: imageprep.Limits{MaxPixels: 1 << 20}}, newCores(100))
 	var now, most atomic.Int64
 	var wait sync.WaitGroup
 	for range 16 {
 		wait.Go(func() {
-			err := d.do(t.Context(), data, func(imageprep.Image) error {
+			err := d.do(t.Context(), time.Now(), data, func(imageprep.Image) error {
 				n := now.Add(1)
 				for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
 				}
@@ -83,8 +83,8 @@ func TestDecodeMemory(t *testing.T) {
 		t.Errorf("%d pictures were decoded at once, there is memory for 2", most.Load())
 	}
 	// One that alone needs more than there is has all of it.
-	one := newDecoder(Config{DecodeMemory: 1000, DecodeTime: time.Minute}, 1)
-	if err := one.do(t.Context(), data, func(imageprep.Image) error { return errors.New("used") }); err == nil || err.Error() != "used" {
+	one := newDecoder(Config{DecodeMemory: 1000, DecodeTime: time.Minute}, newCores(1))
+	if err := one.do(t.Context(), time.Now(), data, func(imageprep.Image) error { return errors.New("used") }); err == nil || err.Error() != "used" {
 		t.Errorf("%v", err)
 	}
 }

@@ -124,8 +124,10 @@ func (c *call) explain(data []byte, class int) (*effnet.Explanation, imageprep.I
 		size image.Point
 	}
 	ready := make(chan prepared, 1)
+	ctx, cancel := c.queued(c.s.cfg.QueueTimeout)
+	defer cancel()
 	start := time.Now()
-	err := c.s.decode.do(c.ctx, data, func(im imageprep.Image) error {
+	err := c.s.decode.do(ctx, c.start, data, func(im imageprep.Image) error {
 		p := prepared{make([]float32, c.l.InputElems()), im, image.Pt(im.W, im.H)}
 		if err := c.l.Prepare(p.x, im); err != nil {
 			return err
@@ -139,11 +141,17 @@ func (c *call) explain(data []byte, class int) (*effnet.Explanation, imageprep.I
 	})
 	c.l.slot.metrics.input.Add(micros(time.Since(start)))
 	if err != nil {
-		return nil, imageprep.Image{}, image.Point{}, err
+		return nil, imageprep.Image{}, image.Point{}, c.late(err)
 	}
+	c.s.cores.give(1)
 	p := <-ready
 	c.l.explaining.Lock() // one after the other: each has all threads
 	defer c.l.explaining.Unlock()
+	threads := min(c.l.Threads(), c.s.cores.total)
+	if err := c.s.cores.take(ctx, threads, c.start); err != nil {
+		return nil, imageprep.Image{}, image.Point{}, c.late(err)
+	}
+	defer c.s.cores.give(threads)
 	start = time.Now()
 	e, err := c.l.ExplainPrepared(c.ctx, p.x, p.size.Y, p.size.X, class)
 	c.l.slot.metrics.executed(1, time.Since(start))

@@ -39,7 +39,7 @@ func fullOr[T any](n, short T) T {
 	return short
 }
 
-// zooSource is EfficientNet-B0 with random weights and two threads.
+// zooSource is EfficientNet-B0 with random weights.
 func zooSource(t testing.TB) (Source, *effnet.Model) {
 	t.Helper()
 	spec := arch.MustLookup("efficientnet_b0")
@@ -48,13 +48,25 @@ func zooSource(t testing.TB) (Source, *effnet.Model) {
 		t.Fatal(err)
 	}
 	w := &weights.Model{Spec: spec, Set: weights.Random(g, 1)}
-	open := func() (*effnet.Model, error) { return effnet.New(w, w.Set, effnet.Options{Explain: true}) }
+	cores := runtime.GOMAXPROCS(0)
+	open := func() (*effnet.Model, error) {
+		return effnet.New(w, w.Set, effnet.Options{Threads: cores, Explain: true})
+	}
 	m, err := open()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { m.Close() })
 	return Source{Name: "b0", Open: open}, m
+}
+
+// asCommand makes room for connections beside what computes, as effnet serve does,
+// and says how many cores there are for that.
+func asCommand(t testing.TB) (cores int) {
+	cores = runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(cores + 2)
+	t.Cleanup(func() { runtime.GOMAXPROCS(cores) })
+	return cores
 }
 
 // photo is a JPEG of the size of a photograph for the web.
@@ -82,7 +94,8 @@ func TestThroughput(t *testing.T) {
 		t.Skip("measures; run with -full on a machine without other work")
 	}
 	src, m := zooSource(t)
-	_, url := newServer(t, Config{Models: []Source{src}, Queue: 64})
+	cores := asCommand(t)
+	_, url := newServer(t, Config{Models: []Source{src}, Queue: 64, Cores: cores})
 	pic := photo(t)
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}
 	post := func() time.Duration {
@@ -100,7 +113,6 @@ func TestThroughput(t *testing.T) {
 		return time.Since(start)
 	}
 	const batch, clients, rounds = 8, 24, 7
-	cores := runtime.GOMAXPROCS(0)
 	x := make([]float32, batch*m.InputElems())
 	logits, embeddings := make([]float32, batch*m.Classes()), make([]float32, batch*m.Width())
 	// rate is what f does a second.

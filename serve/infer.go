@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"effnet/imageprep"
@@ -25,8 +27,8 @@ type call struct {
 	note  *note
 
 	release func()
-	n       int // pictures admitted
-	coming  int // of which the batcher still expects
+	n       int          // pictures admitted
+	coming  atomic.Int64 // of which the batcher still expects
 }
 
 // begin takes a model for a request, if it has any room.
@@ -56,7 +58,7 @@ func (c *call) noRoom() error {
 // end gives the model back and notes how it went.
 func (c *call) end(err error) {
 	if c.n > 0 {
-		c.l.leave(c.n, c.coming)
+		c.l.leave(c.n, int(c.coming.Load()))
 	}
 	c.l.slot.metrics.ended(c.start, err)
 	c.release()
@@ -70,7 +72,8 @@ func (c *call) admit(n, coming int) error {
 	if !c.l.batcher.admit(n, coming) {
 		return c.noRoom()
 	}
-	c.n, c.coming = n, coming
+	c.n = n
+	c.coming.Store(int64(coming))
 	c.note.images = n
 	return nil
 }
@@ -83,21 +86,25 @@ type timing struct {
 	Batch  int     `json:"batch"`     // pictures of the last batch, those of others included
 }
 
-// images decodes pictures and runs them.
+// images decodes pictures and runs them, each as soon as it is ready.
 func (c *call) images(list []upload) ([]*job, timing, error) {
 	if err := c.admit(len(list), len(list)); err != nil {
 		return nil, timing{}, err
 	}
 	start := time.Now()
 	jobs := make([]*job, len(list))
+	decoded := make([]time.Duration, len(list))
 	errs := make(chan error, len(list))
-	ctx, cancel := context.WithCancel(c.ctx)
+	ctx, cancel := c.queued(c.s.cfg.QueueTimeout)
 	defer cancel()
 	for i := range list {
-		jobs[i] = c.job(make([]float32, c.l.InputElems()))
+		jobs[i] = c.job(ctx, make([]float32, c.l.InputElems()))
 		go func() {
-			err := c.s.decode.do(ctx, list[i].data, func(im imageprep.Image) error { return c.l.Prepare(jobs[i].x, im) })
-			if err != nil && list[i].name != "" && !errors.Is(err, context.Canceled) {
+			err := c.s.decode.do(ctx, c.start, list[i].data, func(im imageprep.Image) error { return c.l.Prepare(jobs[i].x, im) })
+			decoded[i] = time.Since(start)
+			if err == nil {
+				err = c.run(ctx, jobs[i:i+1], true)
+			} else if list[i].name != "" && statusOf(err) != statusClosed && statusOf(err) != http.StatusServiceUnavailable {
 				err = fmt.Errorf("%s: %w", list[i].name, err)
 			}
 			errs <- err
@@ -112,48 +119,54 @@ func (c *call) images(list []upload) ([]*job, timing, error) {
 			cancel()
 		}
 	}
-	took := time.Since(start)
+	took := slices.Max(decoded)
 	c.l.slot.metrics.input.Add(micros(took))
 	if first != nil {
-		return nil, timing{}, first
+		return nil, timing{}, c.late(first)
 	}
-	t, err := c.run(jobs)
+	t := c.timing(jobs)
 	t.Decode = millis(took)
-	return jobs, t, err
+	return jobs, t, nil
 }
 
-func (c *call) job(x []float32) *job {
-	return &job{ctx: c.ctx, x: x, deadline: time.Now().Add(c.s.cfg.QueueTimeout)}
+// queued is the context in which pictures wait for their turn, at most so long.
+func (c *call) queued(most time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(c.ctx, most, errExpired)
 }
 
-// run puts prepared pictures through the batcher.
-func (c *call) run(jobs []*job) (t timing, err error) {
-	for _, j := range jobs {
-		if err := c.l.put(j); err != nil {
-			return t, err
+func (c *call) job(ctx context.Context, x []float32) *job { return &job{ctx: ctx, x: x} }
+
+// run has prepared pictures run, on a core that the caller has if it says so.
+func (c *call) run(ctx context.Context, jobs []*job, holding bool) error {
+	c.coming.Add(int64(-len(jobs)))
+	c.l.do(ctx, jobs, c.start, holding)
+	var first error
+	for _, j := range jobs { // none is another's any more, but perhaps in another's batch
+		if err := <-j.done; err != nil && first == nil {
+			first = err
 		}
-		c.coming--
 	}
+	return first
+}
+
+// timing is that of pictures that have been run.
+func (c *call) timing(jobs []*job) (t timing) {
 	for _, j := range jobs {
-		select {
-		case e := <-j.done:
-			if e != nil {
-				err = e
-				continue
-			}
-			c.l.slot.metrics.queue.Add(micros(j.queue))
-			t.Queue = max(t.Queue, millis(j.queue))
-			t.Infer = max(t.Infer, millis(j.infer))
-			t.Batch = j.batch
-		case <-c.ctx.Done():
-			return t, c.ctx.Err()
-		}
+		c.l.slot.metrics.queue.Add(micros(j.queue))
+		t.Queue = max(t.Queue, millis(j.queue))
+		t.Infer = max(t.Infer, millis(j.infer))
+		t.Batch = j.batch
 	}
 	c.note.timing = t
+	return t
+}
+
+// late says what a request whose turn did not come is to be told.
+func (c *call) late(err error) error {
 	if errors.Is(err, errExpired) {
-		err = busy(c.l.wait(), "%w: more than %v", err, c.s.cfg.QueueTimeout)
+		return busy(c.l.wait(), "%w", errExpired)
 	}
-	return t, err
+	return err
 }
 
 // finish runs write, which makes the answer, and counts its time.

@@ -63,8 +63,8 @@ func TestBatching(t *testing.T) {
 	if execs := metric(t, data, "nv_inference_exec_count"); largest.Load() != 4 || execs > n/2 || metric(t, data, "nv_inference_count") != n {
 		t.Errorf("%d pictures in %v batches, the largest of %d", n, execs, largest.Load())
 	}
-	if b := s.slots[0].now.batcher; b.admitted.Load() != 0 || b.coming.Load() != 0 {
-		t.Errorf("%d pictures are still admitted, %d coming", b.admitted.Load(), b.coming.Load())
+	if b := s.slots[0].now.batcher; b.admitted.Load() != 0 || b.coming != 0 || len(b.ready) != 0 {
+		t.Errorf("%d pictures are still admitted, %d coming, %d ready", b.admitted.Load(), b.coming, len(b.ready))
 	}
 }
 
@@ -87,34 +87,13 @@ func metric(t *testing.T, text []byte, name string) float64 {
 	return sum
 }
 
-// hold makes a model busy until the function that it returns is called: it takes
-// all of its workers' attention, a batch that does not end.
-func hold(s *Server) (free func()) {
-	b := s.slots[0].now.batcher
-	gate := make(chan struct{})
-	ctx := gatedContext{context.Background(), gate, new(atomic.Bool)}
-	b.admit(1, 1)
-	_ = b.put(&job{ctx: ctx, x: make([]float32, b.model.InputElems())})
-	for !ctx.asked.Load() {
-		time.Sleep(time.Millisecond)
+// hold takes all cores until the function that it returns is called.
+func hold(t *testing.T, s *Server) (free func()) {
+	t.Helper()
+	if err := s.cores.take(t.Context(), s.cores.total, time.Time{}); err != nil {
+		t.Fatal(err)
 	}
-	return sync.OnceFunc(func() {
-		close(gate)
-		b.leave(1, 0)
-	})
-}
-
-// gatedContext makes whoever asks for its error wait.
-type gatedContext struct {
-	context.Context
-	gate  chan struct{}
-	asked *atomic.Bool
-}
-
-func (c gatedContext) Err() error {
-	c.asked.Store(true)
-	<-c.gate
-	return context.Canceled
+	return sync.OnceFunc(func() { s.cores.give(s.cores.total) })
 }
 
 // A map is made beside the batches: none waits for its picture.
@@ -140,8 +119,8 @@ func TestExplainIsNotWaitedFor(t *testing.T) {
 
 // A full queue refuses at once, a long wait ends, and neither leaves anything.
 func TestQueue(t *testing.T) {
-	s, url := newServer(t, Config{Queue: 3, QueueTimeout: 300 * time.Millisecond, MaxDelay: -1})
-	free := hold(s)
+	s, url := newServer(t, Config{Queue: 2, QueueTimeout: 300 * time.Millisecond})
+	free := hold(t, s)
 	defer free()
 	pic := picture(t, 30, 30, 1)
 	statuses := make(chan int, 2)
@@ -153,13 +132,13 @@ func TestQueue(t *testing.T) {
 		})
 	}
 	b := s.slots[0].now.batcher
-	for b.admitted.Load() < 3 || b.coming.Load() > 0 {
+	for b.admitted.Load() < 2 {
 		time.Sleep(time.Millisecond)
 	}
 	start := time.Now()
 	for _, path := range []string{"/v1/classify", "/v1/explain", "/v2/models/small/infer"} {
 		resp, data := send(t, "POST", url+path, "image/png", pic)
-		if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" || !strings.Contains(string(data), "model small has 3 images waiting and no room for more") {
+		if resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" || !strings.Contains(string(data), "model small has 2 images waiting and no room for more") {
 			t.Errorf("%s of a full queue: %s, %s", path, resp.Status, data)
 		}
 	}
@@ -185,8 +164,8 @@ func TestQueue(t *testing.T) {
 
 // Who goes away is not run.
 func TestCancelled(t *testing.T) {
-	s, url := newServer(t, Config{MaxDelay: -1})
-	free := hold(s)
+	s, url := newServer(t, Config{})
+	free := hold(t, s)
 	defer free()
 	ctx, cancel := context.WithCancel(t.Context())
 	r, err := http.NewRequestWithContext(ctx, "POST", url+"/v1/classify", bytes.NewReader(picture(t, 30, 30, 1)))
@@ -199,20 +178,17 @@ func TestCancelled(t *testing.T) {
 		gone <- err
 	}()
 	b := s.slots[0].now.batcher
-	for b.admitted.Load() < 2 || b.coming.Load() > 0 {
+	for b.admitted.Load() < 1 {
 		time.Sleep(time.Millisecond)
 	}
 	cancel()
 	if err := <-gone; err == nil {
 		t.Error("the request was answered")
 	}
-	for b.admitted.Load() > 1 {
+	for b.admitted.Load() > 0 {
 		time.Sleep(time.Millisecond)
 	}
 	free()
-	for len(b.jobs) > 0 {
-		time.Sleep(time.Millisecond)
-	}
 	_, data := send(t, "GET", url+"/metrics", "", nil)
 	if !strings.Contains(string(data), `nv_inference_request_failure{model="small",reason="CANCELED",version="1"} 1`) || metric(t, data, "nv_inference_count") != 0 {
 		t.Errorf("cancelled requests: %s", data)
@@ -356,7 +332,7 @@ func TestOverload(t *testing.T) {
 		t.Skip("takes seconds")
 	}
 	const queueTimeout = time.Second
-	s, url := newServer(t, Config{Models: []Source{fileSource(t, "slow", "1", testWeights(t, slowSpec, 1))}, Queue: 16, QueueTimeout: queueTimeout})
+	s, url := newServer(t, Config{Models: []Source{fileSource(t, "slow", "1", testWeights(t, slowSpec, 1))}, Cores: asCommand(t), Queue: 16, QueueTimeout: queueTimeout})
 	pic := picture(t, 96, 96, 1)
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 512}}
 	defer client.CloseIdleConnections()

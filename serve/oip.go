@@ -142,19 +142,23 @@ func (s *Server) oipInfer(w http.ResponseWriter, r *http.Request) (err error) {
 	if err != nil {
 		return err
 	}
+	most := s.cfg.QueueTimeout
+	if us, ok := q.Parameters["timeout"].(float64); ok && us > 0 {
+		most = min(most, time.Duration(min(us, 1e12))*time.Microsecond)
+	}
+	ctx, cancel := c.queued(most)
+	defer cancel()
 	jobs := make([]*job, n)
 	channels, pixels := in.Shape[1], in.Shape[2]*in.Shape[3]
 	for i := range jobs {
-		jobs[i] = c.job(make([]float32, elems))
+		jobs[i] = c.job(ctx, make([]float32, elems))
 		effnet.FromNCHW(jobs[i].x, x[i*elems:][:elems], pixels, channels)
-		if us, ok := q.Parameters["timeout"].(float64); ok && us > 0 && us < float64(s.cfg.QueueTimeout.Microseconds()) {
-			jobs[i].deadline = start.Add(time.Duration(us) * time.Microsecond)
-		}
 	}
 	c.l.slot.metrics.input.Add(micros(time.Since(start)))
-	if _, err := c.run(jobs); err != nil {
-		return err
+	if err := c.run(ctx, jobs, false); err != nil {
+		return c.late(err)
 	}
+	c.timing(jobs)
 	c.finish(func() { err = q.respond(w, c.l, jobs) })
 	return err
 }

@@ -9,8 +9,9 @@
 // Every picture goes the same way:
 //
 //	admission   a model has room for so many pictures; without it 503 at once
-//	decoding    as many at a time as there are cores and memory; each within limits
-//	batching    pictures of all requests are run together, see [Config.MaxBatch]
+//	decoding    on one core, as many at a time as there are cores and memory; each within limits
+//	running     on the same core, or on all if nobody else needs any, with those of other
+//	            requests that are ready at that time
 //	answer
 //
 // A [Server] is an http.Handler. It keeps no state but its models, which can be
@@ -41,8 +42,13 @@ type Config struct {
 	Hosts []string // more such names; addresses and localhost always are
 	Token string   // bearer token that requests must carry; "" for none
 
+	// Cores is how many goroutines decode pictures and run networks at a time; 0:
+	// GOMAXPROCS. With a GOMAXPROCS above it, requests are read, refused and answered
+	// without waiting for these.
+	Cores int
+
 	MaxBatch     int           // pictures that are run together, at most; 8
-	MaxDelay     time.Duration // that a picture waits for others which are on their way; 5 ms; below 0 none
+	MaxDelay     time.Duration // that a picture waits for others which are on their way, to run with them; 0: none
 	Queue        int           // pictures of a model that are admitted and not answered, at most; 64
 	QueueTimeout time.Duration // that an admitted picture waits before it is run, at most; 5 s
 	Timeout      time.Duration // of a whole request; 30 s
@@ -76,8 +82,8 @@ func (c Config) withDefaults() Config {
 			*p = v
 		}
 	}
+	set(&c.Cores, runtime.GOMAXPROCS(0))
 	set(&c.MaxBatch, 8)
-	wait(&c.MaxDelay, 5*time.Millisecond)
 	set(&c.Queue, 64)
 	wait(&c.QueueTimeout, 5*time.Second)
 	wait(&c.Timeout, 30*time.Second)
@@ -112,6 +118,7 @@ type Server struct {
 	cfg     Config
 	slots   []*slot // in the order of Config.Models
 	guard   *loopback.Guard
+	cores   *cores
 	decode  *decoder
 	body    budget
 	metrics *metrics
@@ -131,11 +138,12 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg:     cfg,
 		guard:   loopback.NewGuard(cfg.Addr, cfg.Hosts...),
-		decode:  newDecoder(cfg, runtime.GOMAXPROCS(0)),
+		cores:   newCores(cfg.Cores),
 		body:    budget{limit: cfg.BodyMemory},
 		metrics: newMetrics(),
 		stop:    make(chan struct{}),
 	}
+	s.decode = newDecoder(cfg, s.cores)
 	for _, src := range cfg.Models {
 		if src.Version == "" {
 			src.Version = "1"

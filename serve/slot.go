@@ -63,7 +63,7 @@ func (sl *slot) load() error {
 		return err
 	}
 	l := &loaded{Model: m, slot: sl, since: time.Now()}
-	l.batcher = newBatcher(m, &sl.server.cfg, sl.metrics)
+	l.batcher = newBatcher(m, &sl.server.cfg, sl.server.cores, sl.metrics)
 	sl.retire(l)
 	return nil
 }
@@ -71,7 +71,7 @@ func (sl *slot) load() error {
 // try runs a model once, so that one that cannot run is not served.
 func try(m *effnet.Model) error {
 	logits, embedding := make([]float32, m.Classes()), make([]float32, m.Width())
-	return run(m, make([]float32, m.InputElems()), 1, logits, embedding)
+	return run(m, make([]float32, m.InputElems()), 1, logits, embedding, true)
 }
 
 // retire puts next, or nothing, in the place of the model that is there, which
@@ -112,7 +112,6 @@ func (sl *slot) use() (l *loaded, release func(), err error) {
 }
 
 func (l *loaded) close() {
-	l.batcher.close()
 	l.Model.Close()
 }
 

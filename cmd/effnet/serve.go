@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -73,7 +74,7 @@ SIGTERM and Ctrl-C end it when all that it has accepted is answered.`,
 	fs.StringVar(&k.cert, "tls-cert", "", "`file` with the certificate chain, PEM; serves https")
 	fs.StringVar(&k.key, "tls-key", "", "`file` with its key, PEM")
 	fs.IntVar(&k.cfg.MaxBatch, "max-batch", 8, "images that are run together, at most")
-	fs.DurationVar(&k.cfg.MaxDelay, "max-delay", 5*time.Millisecond, "that an image waits for others which are being decoded; 0 none")
+	fs.DurationVar(&k.cfg.MaxDelay, "max-delay", 0, "that an image waits for others which are being decoded, to run with them")
 	fs.IntVar(&k.cfg.Queue, "queue", 64, "images of a model that are admitted and not answered, at most; more get 503")
 	fs.DurationVar(&k.cfg.QueueTimeout, "queue-timeout", 5*time.Second, "that an admitted image waits to be run, at most")
 	fs.DurationVar(&k.cfg.Timeout, "timeout", 30*time.Second, "of a whole request")
@@ -89,7 +90,7 @@ SIGTERM and Ctrl-C end it when all that it has accepted is answered.`,
 	k.model.running = true
 	k.model.register(fs)
 	k.prep.register(fs)
-	fs.IntVar(&k.threads, "threads", 0, "threads of each model (default: all)")
+	fs.IntVar(&k.threads, "threads", 0, "threads of one run (default: all cores)")
 	return k.Command
 }
 
@@ -106,9 +107,6 @@ func (k *serveCmd) check() error {
 		return usagef("serve: --max-batch, --queue and --max-images are %d, %d and %d, want at least 1", k.cfg.MaxBatch, k.cfg.Queue, k.cfg.MaxImages)
 	case k.cfg.MaxDelay < 0 || k.cfg.QueueTimeout <= 0 || k.cfg.Timeout <= 0 || k.cfg.DecodeTime <= 0 || k.drain <= 0 || k.cfg.Watch < 0:
 		return usagef("serve: times have to be above 0, --max-delay and --watch at least 0")
-	}
-	if k.cfg.MaxDelay == 0 {
-		k.cfg.MaxDelay = -1
 	}
 	k.cfg.MaxBody, k.cfg.Image.MaxPixels, k.cfg.DecodeMemory = k.bodyMax.n, k.pixels.n, k.memory.n
 	if k.tokenFile != "" {
@@ -135,6 +133,13 @@ func (k *serveCmd) run(args []string) error {
 	if err := k.check(); err != nil {
 		return err
 	}
+	// What computes never fills more than the cores; with more than that,
+	// connections are served at once, by the system's turns.
+	cores := runtime.GOMAXPROCS(0)
+	if k.threads == 0 {
+		k.threads = cores
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores + 2))
 	for _, arg := range args {
 		src, err := k.source(arg)
 		if err != nil {
@@ -155,6 +160,7 @@ func (k *serveCmd) run(args []string) error {
 		return fmt.Errorf("serve: %w", err)
 	}
 	defer l.Close()
+	k.cfg.Cores = cores
 	s, err := serve.New(k.cfg)
 	if err != nil {
 		return err
