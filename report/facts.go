@@ -185,8 +185,8 @@ func origin(a *search.Analysis) []fact {
 		{"Ledger", fmt.Sprintf("%s, begun %s", search.LedgerName, a.Started.UTC().Format("2006-01-02 15:04 UTC"))},
 		{"Data", c.Data + ", " + c.DataChecksum},
 		{"Recipe", c.Recipe},
-		{"Kernels", c.Kernel},
 	}
+	facts = append(facts, trainerFacts(a)...)
 	if n := len(a.Sessions); n > 0 {
 		s := a.Sessions[n-1]
 		facts = append(facts, fact{"Machine", fmt.Sprintf("%d CPUs, %d trials at a time with %d thread(s) each, %s on %s", s.CPUs, s.Workers, s.Threads, s.Go, runtime.GOARCH)})

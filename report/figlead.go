@@ -30,6 +30,7 @@ func leadFigure(a *search.Analysis) *figure {
 	}
 	e := newExtent()
 	rows := map[float64][]leadRow{}
+	mixed := 0
 	for _, c := range a.Compare {
 		n := a.Net(c.Second)
 		if n.Stage == search.StageBase {
@@ -37,14 +38,22 @@ func leadFigure(a *search.Analysis) *figure {
 		}
 		e.add(c.Lo, c.Hi)
 		r := ruleOf(a, c.Factor, n)
-		rows[c.Factor] = append(rows[c.Factor], leadRow{r, n.ID, c.Diff, c.Lo, c.Hi, fmt.Sprintf("compound less %s at %s\n%s points, 95 %% interval %s to %s\np %s, %s",
-			roleName(r), factor(c.Factor), signed(100*c.Diff, 2), signed(100*c.Lo, 2), signed(100*c.Hi, 2), pValue(c.P), several(c.Seeds, "seed"))})
+		tip := fmt.Sprintf("compound less %s at %s\n%s points, 95 %% interval %s to %s\np %s, %s",
+			roleName(r), factor(c.Factor), signed(100*c.Diff, 2), signed(100*c.Lo, 2), signed(100*c.Hi, 2), pValue(c.P), several(c.Seeds, "seed"))
+		if text := c.MixedText(); text != "" {
+			mixed++
+			tip += "\n" + text
+		}
+		rows[c.Factor] = append(rows[c.Factor], leadRow{r, n.ID, c.Diff, c.Lo, c.Hi, tip})
 	}
 	f := &figure{
 		name: "lead", nav: "Test images", title: "The comparison on test images",
 		see:     "By how many points the chosen ratio is ahead of every other rule, grown to the same cost. Right of zero it wins; a filled dot is a difference that chance does not explain.",
 		caption: "Lines are 95 % intervals: of the training noise and of the draw of test images together. The test images were used once, here." + baseText(a),
 		table:   rulesTable(a),
+	}
+	if mixed > 0 {
+		f.caption += fmt.Sprintf(" Of %s, %d are of networks that were trained with unlike kernels, which round differently: hover for which.", several(len(a.Compare), "comparison"), mixed)
 	}
 	for i := range a.Plan.Finals {
 		final := &a.Plan.Finals[i]
@@ -157,7 +166,7 @@ func leadCell(a *search.Analysis, f float64, id string) cell {
 	for i := range a.Compare {
 		if c := &a.Compare[i]; c.Second == id && c.Factor == f {
 			l := leadRow{lo: c.Lo, hi: c.Hi}
-			return cell{Text: fmt.Sprintf("%s ± %.2f", signed(100*c.Diff, 2), 100*c.Half()), Sort: fmt.Sprint(c.Diff), Strong: l.clear(), Tip: "p " + pValue(c.P)}
+			return cell{Text: fmt.Sprintf("%s ± %.2f", signed(100*c.Diff, 2), 100*c.Half()), Sort: fmt.Sprint(c.Diff), Strong: l.clear(), Tip: strings.TrimSpace("p " + pValue(c.P) + "\n" + c.MixedText())}
 		}
 	}
 	return number("", math.NaN())

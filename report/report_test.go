@@ -414,3 +414,40 @@ func TestGrow(t *testing.T) {
 		})
 	}
 }
+
+// TestTrainers: kernels of several classes are warned of; one class is but
+// named.
+func TestTrainers(t *testing.T) {
+	dir, _ := usual(t)
+	res, err := search.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	show := func() string {
+		html, err := Page(dir, res.Analyse())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(html)
+	}
+	all := func(kernel, worker string, of func(id string) bool) {
+		for id, x := range res.Trials {
+			if x.Outcome != nil && of(id) {
+				x.Outcome.Kernel, x.Outcome.Worker = kernel, worker
+			}
+		}
+	}
+	all("avx512", "", func(string) bool { return true })
+	for _, word := range []string{"<dt>Warning", "unlike kernels", "<dt>Trained by", ">kernels<"} {
+		if page := show(); strings.Contains(page, word) {
+			t.Errorf("one class of kernels: the page has %q", word)
+		}
+	}
+	all("avx2", "old machine", func(id string) bool { return strings.HasPrefix(id, "v4-width") })
+	page := show()
+	for _, word := range []string{"<dt>Warning", "unlike kernels", "old machine: ", ">kernels<", "avx2, old machine", "trained with unlike ones"} {
+		if !strings.Contains(page, word) {
+			t.Errorf("two classes of kernels: the page lacks %q", word)
+		}
+	}
+}

@@ -86,6 +86,11 @@ func networksTable(a *search.Analysis) *table {
 		{"± sd", "standard deviation over this network's own seeds", true},
 		{"test", "mean accuracy on the test images, where they were used, per cent", true},
 	}...)
+	// Where there is one class of kernels and one machine, it goes without saying.
+	trainers := len(a.Trainers()) > 1
+	if trainers {
+		t.Columns = append(t.Columns, column{"kernels", "classes of kernels that trained it: unlike ones round differently", false})
+	}
 	for i := range a.Nets {
 		n := &a.Nets[i]
 		row := networkCells(a, n)
@@ -95,7 +100,11 @@ func networksTable(a *search.Analysis) *table {
 		if latency {
 			row = append(row, measured(n.Latency, seconds))
 		}
-		t.Rows = append(t.Rows, tableRow{n.ID, append(row, scoreCells(a, n)...)})
+		row = append(row, scoreCells(a, n)...)
+		if trainers {
+			row = append(row, trainersCell(a, n.ID))
+		}
+		t.Rows = append(t.Rows, tableRow{n.ID, row})
 	}
 	return t
 }

@@ -39,6 +39,10 @@ type Comparison struct {
 	SignFlip       float64 // two-sided sign-flip p-value; NaN below pairedSeeds pairs
 	BootLo, BootHi float64 // 95 % bootstrap interval over seeds and test images together
 	ImageSE        float64 // the part of SE due to the draw of test images
+	// Kernels are the classes of kernels that trained the two, where they are
+	// unlike: rounding then differs as with another seed, which the intervals
+	// count as noise.
+	Kernels []string
 
 	diffs []float64 // seed by seed
 }
@@ -72,6 +76,7 @@ func compareTests(r *Result, first, second string, noise Noise, draws int) (Comp
 		draws = bootDraws
 	}
 	var hitsA, hitsB [][]byte
+	var kernels []string
 	var pa, pb float64
 	images := 0
 	for _, a := range r.TrialsOf(first, PhaseFinal) {
@@ -81,6 +86,7 @@ func compareTests(r *Result, first, second string, noise Noise, draws int) (Comp
 		}
 		x, y := a.Outcome.Test.Accuracy(), b.Outcome.Test.Accuracy()
 		c.diffs = append(c.diffs, x-y)
+		kernels = addKernel(addKernel(kernels, a.Outcome), b.Outcome)
 		pa += x
 		pb += y
 		images = a.Outcome.Test.Total
@@ -93,7 +99,10 @@ func compareTests(r *Result, first, second string, noise Noise, draws int) (Comp
 	if n == 0 || images == 0 || n < pairedSeeds && noise.DF == 0 {
 		return c, false
 	}
-	c.Seeds = n
+	if c.Seeds = n; len(kernels) > 1 {
+		slices.Sort(kernels)
+		c.Kernels = kernels
+	}
 	var sd float64
 	c.Diff, sd = meanSD(c.diffs)
 	draw := imageDraw{images: images}
@@ -273,7 +282,13 @@ func overFactors(cs []Comparison, noise Noise) Comparison {
 			df += float64(x.Seeds - 1)
 		}
 		c.diffs = append(c.diffs, x.diffs...)
+		for _, k := range x.Kernels {
+			if !slices.Contains(c.Kernels, k) {
+				c.Kernels = append(c.Kernels, k)
+			}
+		}
 	}
+	slices.Sort(c.Kernels)
 	if df == 0 {
 		df = float64(noise.DF)
 	}

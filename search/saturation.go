@@ -66,12 +66,12 @@ type Saturation struct {
 	EInfLo, EInfHi       float64 // 95 % interval of the saturating curve's floor
 	// Band is the 95 % band of the best curve from the least cost to the
 	// largest, point by point.
-	Band        []BandPoint
+	Band []BandPoint
 	// First and Last are the error that the first doubling of cost removes and
 	// that at the largest cost, by the best curve; of a search that shrinks, the
 	// error that the first halving adds and the last.
 	First, Last float64
-	Text        string  // one sentence
+	Text        string // one sentence
 }
 
 // BandPoint is a curve with its interval at a cost, in shares of one.

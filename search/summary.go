@@ -59,6 +59,7 @@ type ComparisonSummary struct {
 	P        float64  `json:"p"`
 	Holm     *float64 `json:"p_holm,omitempty"`
 	SignFlip *float64 `json:"sign_flip_p,omitempty"`
+	Kernels  []string `json:"mixed_kernels,omitempty"` // that trained the two, where they are unlike
 }
 
 // TrialSummary is one trial.
@@ -82,6 +83,7 @@ type Timing struct {
 	Compute  float64   `json:"trial_seconds"`
 	Sessions []Session `json:"sessions"`
 	Forecast Forecast  `json:"forecast"`
+	Trainers []Trainer `json:"trainers,omitempty"`
 }
 
 // Summary collects.
@@ -96,7 +98,7 @@ func (a *Analysis) Summary() *Summary {
 	s.Growth, _ = a.Growth()
 	s.Epochs, s.TrainImages = a.Plan.Epochs, a.Plan.TrainImages
 	s.Validation, s.Test = a.Plan.Validation, a.Plan.Test
-	s.Timing.Forecast = a.Plan.Forecast
+	s.Timing.Forecast, s.Timing.Trainers = a.Plan.Forecast, a.Trainers()
 	for name, n := range map[string]Noise{"first": a.First, "validation": a.Validation, "test": a.Test, "pooled": a.Pooled} {
 		if n.DF > 0 {
 			s.Noise[name] = 100 * n.SD

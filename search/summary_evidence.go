@@ -92,7 +92,7 @@ func (c *Comparison) summary() ComparisonSummary {
 	return ComparisonSummary{
 		Factor: c.Factor, First: c.First, Second: c.Second, Rule: c.Rule, Seeds: c.Seeds,
 		Diff: 100 * c.Diff, Lo: 100 * c.Lo, Hi: 100 * c.Hi, BootLo: percent(c.BootLo), BootHi: percent(c.BootHi),
-		P: c.P, Holm: known(c.Holm), SignFlip: known(c.SignFlip),
+		P: c.P, Holm: known(c.Holm), SignFlip: known(c.SignFlip), Kernels: c.Kernels,
 	}
 }
 

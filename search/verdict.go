@@ -98,6 +98,9 @@ func (a *Analysis) verdict() Verdict {
 	}
 	v := Verdict{Kind: said.Kind, Text: said.Text, Single: said.Single, Against: said.Against, SeedsNeeded: said.SeedsNeeded, Factors: fs}
 	v.Detail = a.detail(said)
+	if text := said.Against.MixedText(); text != "" {
+		v.Detail += " " + text
+	}
 	if found[CompoundWins] && found[SingleWins] {
 		v.Kind = Undecided
 		v.Text = "Undecided, as it depends on the cost: "

@@ -44,6 +44,11 @@ func optuna(a *search.Analysis) ([]byte, error) {
 			j.note(id, "test accuracy", s.Accuracy())
 		}
 		j.note(id, "seconds", t.Seconds)
+		for _, v := range []struct{ key, value string }{{"kernels", t.Outcome.Kernel}, {"worker", t.Outcome.Worker}} {
+			if v.value != "" {
+				j.note(id, v.key, v.value)
+			}
+		}
 		state := trialComplete
 		if t.Outcome.Stopped > 0 {
 			state = trialPruned
