@@ -97,7 +97,8 @@ func fitTwo(u, v, y []float64) (a, b float64) {
 }
 
 // calibrate measures the networks, as many at a time as the search will run.
-func calibrate(ctx context.Context, eng *Engine, base *arch.Spec, nets []Network, workers, threads int) (CostModel, error) {
+func calibrate(ctx context.Context, eng *Engine, base *arch.Spec, nets []Network, workers, threads int, say *preparing) (CostModel, error) {
+	say.begin("timing networks", len(nets))
 	speeds := make([]Speed, len(nets))
 	errs := make([]error, len(nets))
 	var wg sync.WaitGroup
@@ -113,6 +114,7 @@ func calibrate(ctx context.Context, eng *Engine, base *arch.Spec, nets []Network
 					err = fmt.Errorf("%v seconds an image cannot be", speeds[i].Train)
 				}
 				errs[i] = err
+				say.step()
 			}
 		})
 	}
@@ -145,6 +147,9 @@ func calibrate(ctx context.Context, eng *Engine, base *arch.Spec, nets []Network
 // budget went before.
 func makePlan(ctx context.Context, cfg *Config, base *arch.Spec, eng *Engine, opt *Options, worked float64) (*Plan, error) {
 	began := opt.now()
+	say := preparing{tell: opt.Preparing}
+	say.begin("listing candidates", 0)
+	meter := say.meter(eng.Meter)
 	src, err := ParseSource(cfg.Candidates)
 	if err != nil {
 		return nil, err
@@ -156,7 +161,7 @@ func makePlan(ctx context.Context, cfg *Config, base *arch.Spec, eng *Engine, op
 			most = designs[len(designs)-1].networks
 		}
 	}
-	found, err := Candidates(ctx, *base, cfg.budget(), src, most, eng.Meter)
+	found, err := Candidates(ctx, *base, cfg.budget(), src, most, meter)
 	if err != nil {
 		return nil, err
 	}
@@ -173,13 +178,15 @@ func makePlan(ctx context.Context, cfg *Config, base *arch.Spec, eng *Engine, op
 	}
 	s := planner{Plan: p, cfg: cfg, pool: found.Networks, all: eng.TrainImages, workers: opt.Workers, listed: src.Kind != SourceTriangle}
 	for _, f := range cfg.ValidateFactors {
-		final, err := newFinal(ctx, cfg, base, f, eng.Meter)
+		say.begin(fmt.Sprintf("listing networks of %g times the cost", f), 0)
+		final, err := newFinal(ctx, cfg, base, f, meter)
 		if err != nil {
 			return nil, err
 		}
 		s.finals = append(s.finals, final)
 	}
 	if cfg.Sweep {
+		say.begin("listing width sweeps", 0)
 		if p.Sweep, err = WidthSweeps(base, max(2, cfg.Factor), sweepWidths); err != nil {
 			return nil, err
 		}
@@ -190,7 +197,7 @@ func makePlan(ctx context.Context, cfg *Config, base *arch.Spec, eng *Engine, op
 	for _, f := range s.finals {
 		probes = append(probes, f.Networks...)
 	}
-	p.Model, err = calibrate(ctx, eng, base, probes, opt.Workers, opt.Threads)
+	p.Model, err = calibrate(ctx, eng, base, probes, opt.Workers, opt.Threads, &say)
 	if err != nil {
 		return nil, err
 	}

@@ -238,12 +238,15 @@ type Engine struct {
 
 // Options say how to run a search, not what it finds.
 type Options struct {
-	Workers int                              // trials at a time
-	Threads int                              // of each trial
-	Planned func(*Plan, *Status)             // called when the plan stands, before the first trial
-	Status  func(*Status)                    // called after every event, and at least every Tick
-	Tick    time.Duration                    // 0: a second
-	Note    func(format string, args ...any) // things the user should know
+	Workers int                  // trials at a time
+	Threads int                  // of each trial
+	Planned func(*Plan, *Status) // called when the plan stands, before the first trial
+	// Preparing is called before that, from the moment that the folder is this
+	// process's own, as what is done changes; not where the plan stands already.
+	Preparing func(Preparation)
+	Status    func(*Status)                    // called after every event, and at least every Tick
+	Tick      time.Duration                    // 0: a second
+	Note      func(format string, args ...any) // things the user should know
 
 	now func() time.Time // of tests; nil: time.Now
 }

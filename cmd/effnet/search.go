@@ -144,7 +144,7 @@ func (s *searchCmd) run(args []string) error {
 	}
 	trainer.memory = cfg.Memory
 	live := newSearchLive(s.ErrOrStderr(), cfg, base)
-	opt := search.Options{Planned: live.planned, Status: live.status, Note: live.note}
+	opt := search.Options{Preparing: live.preparing, Planned: live.planned, Status: live.status, Note: live.note}
 	opt.Workers, opt.Threads = s.share()
 	trials, err := s.openQueue(cfg, trainer.engine(), &opt)
 	if err != nil {

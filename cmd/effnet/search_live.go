@@ -21,18 +21,34 @@ type searchLive struct {
 	workers, threads int
 
 	mu   sync.Mutex
-	said map[string]bool
-	last time.Time // of the last plain line
+	said map[string]bool // trials and preparations that there was a line for
+	last time.Time       // of the last plain line
 }
 
 func newSearchLive(w io.Writer, cfg *search.Config, base *arch.Spec) *searchLive {
 	return &searchLive{screen: newScreen(w), cfg: cfg, base: base, said: map[string]bool{}, last: time.Now()}
 }
 
+// preparing tells what is done before there is a plan.
+func (l *searchLive) preparing(p search.Preparation) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.term != nil {
+		width, _ := l.size()
+		l.draw([]string{clip("planning  "+p.String(), width-1)})
+		return
+	}
+	if !l.said[p.Doing] {
+		l.said[p.Doing] = true
+		fmt.Fprintf(l.w, "planning  %s\n", p.Doing)
+	}
+}
+
 // planned prints the forecast.
 func (l *searchLive) planned(p *search.Plan, st *search.Status) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.clear()
 	fmt.Fprintf(l.w, "base      %s: %s MACs, %s params, %d px\n", l.base.Name, short(p.BaseNet.MACs), short(p.BaseNet.Params), p.BaseNet.Resolution)
 	fmt.Fprintf(l.w, "data      %s: %s training, %s validation, %s test images\n", l.cfg.Data, thousands(int64(p.TrainImages)), thousands(int64(p.Validation)), thousands(int64(p.Test)))
 	fmt.Fprintf(l.w, "explore   %s\n", p.Explored(l.cfg))

@@ -74,10 +74,20 @@ func showSearch(dir string, ui *uiFlags, stderr io.Writer, opt *search.Options) 
 		return nil, err
 	}
 	s := &searchShow{dir: dir, page: page}
-	planned, status := opt.Planned, opt.Status
+	preparing, planned, status := opt.Preparing, opt.Planned, opt.Status
+	// The folder is this process's own from the first call on.
+	record := func() *live.Recorder {
+		if s.recorder == nil {
+			s.recorder = live.NewRecorder(dir)
+		}
+		return s.recorder
+	}
+	opt.Preparing = func(p search.Preparation) {
+		record().Preparing(p)
+		preparing(p)
+	}
 	opt.Planned = func(p *search.Plan, st *search.Status) {
-		s.recorder = live.NewRecorder(dir)
-		s.recorder.Status(st)
+		record().Status(st)
 		planned(p, st)
 	}
 	opt.Status = func(st *search.Status) {

@@ -68,7 +68,7 @@ type watch struct {
 	run     string
 	watcher *live.Watcher
 	screen  *screen
-	said    map[string]bool // trials that there was a line for
+	said    map[string]bool // trials and preparations that there was a line for
 	state   live.State
 	last    time.Time // of the last plain line
 }
@@ -100,14 +100,18 @@ func (w *watch) follow() error {
 		if lost++; v.State != live.Lost {
 			lost = 0
 		}
+		after := fmt.Sprintf("after %d of %s", v.Ended, words.Plural(v.Total, "trial"))
+		if v.Total == 0 {
+			after = "while it was planned"
+		}
 		switch again := "go on with: effnet search --resume " + shellQuote(w.run); {
 		case v.State == live.Done:
 			w.screen.clear()
 			return w.verdict(r)
 		case v.State == live.Stopped:
-			return fmt.Errorf("watch: the search was stopped after %d of %d trials; %s", v.Ended, v.Total, again)
+			return fmt.Errorf("watch: the search was stopped %s; %s", after, again)
 		case lost >= lostPatience:
-			return fmt.Errorf("watch: the searching process gives no sign of life after %d of %d trials; %s", v.Ended, v.Total, again)
+			return fmt.Errorf("watch: the searching process gives no sign of life %s; %s", after, again)
 		}
 		select {
 		case <-t.C:
@@ -132,11 +136,19 @@ func (w *watch) verdict(r *search.Result) error {
 func (w *watch) plain(r *search.Result, v *live.View) {
 	out := w.OutOrStdout()
 	if w.state == "" {
-		fmt.Fprintf(out, "%s on %s: %s, %d of %s\n", v.Base, v.Data, v.State, v.Ended, words.Plural(v.Total, "trial"))
+		about := ""
+		if v.Total > 0 {
+			about = fmt.Sprintf(", %d of %s", v.Ended, words.Plural(v.Total, "trial"))
+		}
+		fmt.Fprintf(out, "%s on %s: %s%s\n", v.Base, v.Data, v.State, about)
 		for id, t := range r.Trials {
 			w.said[id] = t.Ended()
 		}
 		w.state, w.last = v.State, time.Now()
+	}
+	if v.State == live.Planning && v.Doing != "" && !w.said[v.Doing] {
+		w.said[v.Doing], w.last = true, time.Now()
+		fmt.Fprintf(out, "%s: %s\n", v.State, v.Doing)
 	}
 	if v.State != w.state && (v.State == live.Paused || w.state == live.Paused) {
 		fmt.Fprintf(out, "%s\n", v.State)
@@ -163,7 +175,7 @@ func (w *watch) plain(r *search.Result, v *live.View) {
 		fmt.Fprintf(out, "%s %-22s %s, %s left\n", count, id, what, duration(seconds(v.Left)))
 		w.last = time.Now()
 	}
-	if time.Since(w.last) >= lineInterval {
+	if v.State != live.Planning && time.Since(w.last) >= lineInterval {
 		w.last = time.Now()
 		var running []string
 		for i := range v.Running {
@@ -183,6 +195,9 @@ func watchLines(v *live.View, width, height int, now time.Time) []string {
 	}
 	if v.Budget > 0 {
 		head += fmt.Sprintf(", budget %s", duration(seconds(v.Budget)))
+	}
+	if v.Total == 0 {
+		times = v.Doing
 	}
 	lines := []string{head, times, ""}
 	parts := newTable("phase", "", ">trials")

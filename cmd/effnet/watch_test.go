@@ -66,8 +66,10 @@ x2-02-e3-s1  rung 1  [############----]    3/3   90.00 %  ▁█     1m01s`
 	if l := watchLines(view(1), 100, 30, now)[0]; l != "\x1b[1mrunning\x1b[0m  tiny on photos, budget 1h00m" {
 		t.Errorf("with colour: %q", l)
 	}
-	if lines := watchLines(&live.View{State: live.Planning}, 80, 20, now); len(lines) == 0 {
-		t.Error("a search that is planned shows nothing")
+	t.Setenv("NO_COLOR", "1")
+	planned := &live.View{Base: "tiny", Data: "photos", State: live.Planning, Doing: "timing networks, 3 of 12"}
+	if got := strings.Join(watchLines(planned, 80, 20, now), "\n"); !strings.HasPrefix(got, "planning  tiny on photos\ntiming networks, 3 of 12\n") {
+		t.Errorf("a search that is planned:\n%s", got)
 	}
 }
 

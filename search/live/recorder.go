@@ -25,6 +25,7 @@ type status struct {
 	Spent   float64   `json:"spent"`
 	Left    float64   `json:"left"`
 	Running []Trial   `json:"running,omitempty"`
+	Doing   string    `json:"doing,omitempty"` // while there is no plan
 }
 
 const (
@@ -75,6 +76,14 @@ func (r *Recorder) beat() {
 			return
 		}
 	}
+}
+
+// Preparing records what is done before there is a plan.
+func (r *Recorder) Preparing(p search.Preparation) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = status{State: Planning, Doing: p.String()}
+	r.write()
 }
 
 // Status records where the search stands.

@@ -28,7 +28,8 @@ type View struct {
 	Base    string  `json:"base"`
 	Data    string  `json:"data"`
 	State   State   `json:"state"`
-	Ended   int     `json:"ended"` // trials
+	Doing   string  `json:"doing,omitempty"` // while it is planned
+	Ended   int     `json:"ended"`           // trials
 	Total   int     `json:"total"`
 	Parts   []Part  `json:"parts,omitempty"`
 	Running []Trial `json:"running,omitempty"`

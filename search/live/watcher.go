@@ -96,7 +96,7 @@ func (v *View) join(s *status, now time.Time) {
 	if s.Total > 0 {
 		v.Ended, v.Total = s.Ended, s.Total
 	}
-	v.Running = s.Running
+	v.Running, v.Doing = s.Running, s.Doing
 }
 
 // Page is the report, with the length of the ledger as its version.

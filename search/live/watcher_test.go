@@ -39,6 +39,10 @@ func TestWatch(t *testing.T) {
 	if v, err := w.View(); err != nil || v.State != Planning {
 		t.Errorf("before the first event: %+v, %v", v, err)
 	}
+	rec.Preparing(search.Preparation{Doing: "timing networks", Done: 3, Total: 12})
+	if v, err := w.View(); err != nil || v.State != Planning || v.Doing != "timing networks, 3 of 12" || v.Total != 0 {
+		t.Errorf("while it is planned: %+v, %v", v, err)
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	var mu sync.Mutex
 	var seen []View
@@ -105,7 +109,7 @@ func checkRunning(t *testing.T, seen []View) {
 	t.Helper()
 	running, best := 0, 0
 	for _, v := range seen {
-		if v.State != Running || v.Base != "tiny" || v.Data != "made-up" || v.Total == 0 {
+		if v.State != Running || v.Doing != "" || v.Base != "tiny" || v.Data != "made-up" || v.Total == 0 {
 			t.Fatalf("while it runs: %+v", v)
 		}
 		if v.Best != nil {
