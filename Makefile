@@ -4,7 +4,7 @@ BIN     := bin/effnet
 DEMO    := run-demo
 export CGO_ENABLED := 0
 
-.PHONY: all build demo test check test-purego test-avx2 test-arm64 simulation kill faults throughput fuzz bench clean data
+.PHONY: all build demo test check test-purego test-avx2 test-arm64 simulation kill faults throughput reliability fuzz bench clean data
 
 all: build
 
@@ -63,9 +63,15 @@ throughput: build data
 	sh scripts/bench-workers.sh
 
 # Every fuzz target for TIME, one core each. The seeds alone run in make test.
-TIME ?= 10m
+fuzz: TIME ?= 10m
 fuzz:
 	sh scripts/fuzz.sh $(TIME)
+
+# The scorecard of docs/reliability.md on pictures and the server; TIME is for each
+# check that goes on for as long as it is let. About a quarter of an hour.
+reliability: TIME ?= 1m
+reliability:
+	sh scripts/reliability.sh $(TIME)
 
 # Inference and training beside other engines, from a Python that is set up on
 # first use; takes a quarter of an hour.

@@ -2,6 +2,7 @@ package imageprep
 
 import (
 	"bytes"
+	"compress/zlib"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -82,6 +83,31 @@ func manyScans(t testing.TB, n int) []byte {
 	return append(out, 0xff, 0xd9)
 }
 
+// pngBomb is a grey PNG whose pixels expand to n bytes.
+func pngBomb(w, h uint32, depth byte, n int) []byte {
+	var z bytes.Buffer
+	zw := zlib.NewWriter(&z)
+	_, _ = zw.Write(make([]byte, n)) // into memory
+	_ = zw.Close()
+	b := pngHeader(w, h, depth, 0)
+	b = append(b[:len(b)-8], 0, 0, 0, 0)
+	binary.BigEndian.PutUint32(b[len(b)-4:], uint32(z.Len()))
+	chunk := len(b)
+	b = append(append(b, "IDAT"...), z.Bytes()...)
+	b = binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b[chunk:]))
+	return append(b, "\x00\x00\x00\x00IEND\xaeB\x60\x82"...)
+}
+
+// gifBomb is a GIF of n x n pixels of one colour.
+func gifBomb(t testing.TB, n int) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := gif.Encode(&b, image.NewPaletted(image.Rect(0, 0, n, n), color.Palette{color.Black, color.White}), nil); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
 // TestRefused holds the limits: a bomb is refused by a typed error, quickly and
 // without memory for its pixels.
 func TestRefused(t *testing.T) {
@@ -110,6 +136,9 @@ func TestRefused(t *testing.T) {
 		{"gif header", []byte("GIF89a\xff\xff\xff\xff\x00\x00\x00"), Limits{}, "pixels", true},
 		{"bmp", append([]byte("BM"), make([]byte, 60)...), Limits{}, "BMP", false},
 		{"webp", []byte("RIFF\x04\x00\x00\x00WEBP"), Limits{}, "WebP", false},
+		{"png zlib bomb, 20000 square", pngBomb(20000, 20000, 1, 20000*2501), Limits{}, "400000000 pixels", true},
+		{"png zlib bomb, 9 pixels wide", pngBomb(9, 9, 8, 64<<20), Limits{}, "too much pixel data", false},
+		{"gif lzw bomb, 3000 square", gifBomb(t, 3000), Limits{MaxPixels: 1 << 20}, "9000000 pixels", true},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -128,6 +157,7 @@ func TestRefused(t *testing.T) {
 			if !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error is %q, want %q in it", err, c.want)
 			}
+			t.Logf("%s: %v, %d bytes allocated: %v", c.name, took, memory, err)
 			if took > 100*time.Millisecond {
 				t.Errorf("took %v", took)
 			}

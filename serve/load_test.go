@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -370,7 +371,8 @@ func TestOverload(t *testing.T) {
 	peak := closed(12, time.Second)
 	service := time.Duration(float64(12*time.Second) / peak)
 
-	during := fullOr(10*time.Minute, 2*time.Second)
+	during := fullOr(min(*soak, 10*time.Minute), 2*time.Second)
+	before := resident(t)
 	took := openLoop(2*peak, during, post)
 	admitted, refused := took[200], took[503]
 	if len(took) != 2 {
@@ -378,8 +380,8 @@ func TestOverload(t *testing.T) {
 	}
 	goodput := float64(len(admitted)) / during.Seconds()
 	slow, quick := quantile(admitted, 0.99), quantile(refused, 0.99)
-	t.Logf("peak %.0f/s, a round of 12 clients %v; offered %.0f/s for %v: %.0f/s answered, p99 %.0f ms; %d refused, p99 %.1f ms",
-		peak, service, 2*peak, during, goodput, 1e3*slow, len(refused), 1e3*quick)
+	t.Logf("peak %.0f/s, a round of 12 clients %v; offered %.0f/s for %v: %.0f/s answered, p99 %.0f ms; %d refused, p50 %.1f ms, p99 %.1f ms; resident %d KiB before, %d after",
+		peak, service, 2*peak, during, goodput, 1e3*slow, len(refused), 1e3*median(refused), 1e3*quick, before, resident(t))
 	if *full {
 		if slow > (queueTimeout+2*service).Seconds() || goodput < 0.9*peak || quick > 0.05 {
 			t.Errorf("admitted p99 %.3f s, goodput %.0f of %.0f, refusals p99 %.3f s", slow, goodput, peak, quick)
@@ -428,18 +430,35 @@ func median(x []float64) float64 { return quantile(x, 0.5) }
 
 // Clients that send slowly hold neither the server nor much of its memory.
 func TestSlowClients(t *testing.T) {
-	s, err := New(Config{Models: []Source{fileSource(t, "small", "1", testWeights(t, testSpec, 1))}, BodyMemory: 64 << 20})
+	s, err := New(Config{Models: []Source{fileSource(t, "small", "1", testWeights(t, testSpec, 1))}, BodyMemory: 64 << 20, Cores: asCommand(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
 	h := httptest.NewUnstartedServer(s)
 	server := s.HTTPServer()
-	server.ReadHeaderTimeout, server.ReadTimeout = 500*time.Millisecond, 2*time.Second
+	if !*full {
+		server.ReadHeaderTimeout, server.ReadTimeout = 500*time.Millisecond, 2*time.Second
+	}
 	h.Config = server
 	h.Start()
 	defer h.Close()
 	addr := h.Listener.Addr().String()
+	pic := picture(t, 30, 30, 1)
+	// times are those of requests of clients that are not slow.
+	times := func(n int) (all []float64) {
+		for range n {
+			start := time.Now()
+			if resp, data := send(t, "POST", h.URL+"/v1/classify", "image/png", pic); resp.StatusCode != 200 {
+				t.Fatalf("%s: %s", resp.Status, data)
+			}
+			all = append(all, 1e3*time.Since(start).Seconds())
+		}
+		return all
+	}
+	requests := fullOr(2000, 20)
+	times(requests / 10)
+	alone := times(requests)
 	var conns []net.Conn
 	for i := range fullOr(1000, 200) {
 		c, err := net.Dial("tcp", addr)
@@ -454,22 +473,34 @@ func TestSlowClients(t *testing.T) {
 		}
 		conns = append(conns, c)
 	}
-	pic := picture(t, 30, 30, 1)
-	for range 20 {
-		start := time.Now()
-		if resp, data := send(t, "POST", h.URL+"/v1/classify", "image/png", pic); resp.StatusCode != 200 {
-			t.Fatalf("%s: %s", resp.Status, data)
+	stop := make(chan struct{})
+	var dripping sync.WaitGroup
+	dripping.Go(func() { // a byte now and then
+		tick := time.NewTicker(time.Second / time.Duration(len(conns)))
+		defer tick.Stop()
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				_, _ = conns[i%len(conns)].Write([]byte("x")) // it may be closed
+			}
 		}
-		if took := time.Since(start); took > 10*time.Second {
-			t.Errorf("a request beside slow ones took %v", took)
-		}
+	})
+	beside := times(requests)
+	before, after := quantile(alone, 0.99), quantile(beside, 0.99)
+	t.Logf("%d requests: p50 %.2f ms, p99 %.2f ms; beside %d slow clients p50 %.2f ms, p99 %.2f ms", requests, median(alone), before, len(conns), median(beside), after)
+	if most := fullOr(1.1*before, before+10_000); after > most {
+		t.Errorf("beside slow clients p99 is %.2f ms, without them %.2f ms", after, before)
 	}
 	for _, c := range conns { // all are sent away
-		_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
+		_ = c.SetReadDeadline(time.Now().Add(fullOr(2*time.Minute, 30*time.Second)))
 		if _, err := io.Copy(io.Discard, c); err != nil && os.IsTimeout(err) {
 			t.Fatal("a slow client is still connected")
 		}
 	}
+	close(stop)
+	dripping.Wait()
 	http.DefaultClient.CloseIdleConnections()
 	for range 200 {
 		if s.body.used.Load() == 0 {
@@ -478,4 +509,36 @@ func TestSlowClients(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	t.Errorf("%d bytes are still held", s.body.used.Load())
+}
+
+// A body that grows a thousandfold ends at the limit, and what it had is free again.
+func TestGzipBomb(t *testing.T) {
+	s, url := newServer(t, Config{})
+	var bomb bytes.Buffer
+	z := gzip.NewWriter(&bomb)
+	zeros := make([]byte, 1<<20)
+	for range 100 {
+		if _, err := z.Write(zeros); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/v1/classify", "/v1/explain", "/v2/models/small/infer"} {
+		before, start := allocated(), time.Now()
+		resp, data := send(t, "POST", url+path, "image/png", bomb.Bytes(), "Content-Encoding", "gzip")
+		took, memory := time.Since(start), (allocated()-before)>>20
+		t.Logf("%s: %d KiB that become 100 MiB: %s after %v, %d MiB allocated", path, bomb.Len()>>10, resp.Status, took.Round(time.Millisecond), memory)
+		if resp.StatusCode != 413 || memory > 4*32 || s.body.used.Load() != 0 {
+			t.Errorf("%s: %s: %s; %d MiB allocated, %d bytes held", path, resp.Status, data, memory, s.body.used.Load())
+		}
+	}
+}
+
+// allocated is how many bytes have been allocated so far.
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
 }
