@@ -35,6 +35,7 @@ var allowed = map[string]struct{ inside, outside []string }{
 	"effnet/internal/atomicfile":    {nil, nil},
 	"effnet/internal/alloctest":     {nil, nil},
 	"effnet/internal/browsertest":   {nil, []string{"github.com/chromedp/chromedp", "github.com/chromedp/cdproto"}},
+	"effnet/internal/load":          {nil, nil},
 	"effnet/internal/loopback":      {nil, nil},
 	"effnet/internal/lockfile":      {nil, []string{"golang.org/x/sys"}},
 	"effnet/internal/largepages":    {nil, []string{"golang.org/x/sys"}},
