@@ -198,17 +198,19 @@ func (d *roofDrawing) holds(s *RoofStep) bool {
 	return s.intensity() >= d.x.lo && s.intensity() <= d.x.hi && s.rate() >= d.y.lo && s.rate() <= d.y.hi
 }
 
-// axes are as long as the steps need that take most of the time; a few quick
-// ones would pull them far out.
+// axes are as long as the network needs, and the steps that take most of the time;
+// a few quick ones would pull them far out.
 func (d *roofDrawing) axes(order []*RoofStep) {
-	left, right, low := math.Inf(1), 0.0, math.Inf(1)
+	w := d.Roofline.whole()
+	left, right, low, high := w.intensity(), w.intensity(), w.rate(), max(d.Peak, w.rate())
 	sum, all := 0.0, 0.0
 	for _, s := range order {
 		all += s.Seconds
 	}
 	for _, s := range order {
 		if sum < roofCovered*all {
-			left, right, low = min(left, s.intensity()), max(right, s.intensity()), min(low, s.rate())
+			left, right = min(left, s.intensity()), max(right, s.intensity())
+			low, high = min(low, s.rate()), max(high, s.rate())
 		}
 		sum += s.Seconds
 	}
@@ -216,7 +218,7 @@ func (d *roofDrawing) axes(order []*RoofStep) {
 		left, right = min(left, d.Peak/b.Rate/2.5), max(right, d.Peak/b.Rate)
 	}
 	d.x = scale{lo: left / 1.5, hi: right * 1.5, a: 58, b: 736, log: true}
-	d.y = scale{lo: min(low, d.Peak/10) / 1.5, hi: d.Peak * 1.35, a: 488, b: 62, log: true}
+	d.y = scale{lo: min(low, d.Peak/10) / 1.5, hi: high * 1.35, a: 488, b: 62, log: true}
 
 	d.boldLabel(8, 20, clipText(d.Title, 15, true, d.w-16), 15, anchorStart, inkText)
 	d.label(8, 39, clipText(d.Machine, 12, false, d.w-16), 12, anchorStart, inkMuted)

@@ -63,6 +63,20 @@ func TestRoofline(t *testing.T) {
 		t.Error("products that are saved go unsaid")
 	}
 
+	// A peak, or a network, that was measured while the machine did other things.
+	for _, slow := range []struct{ peak, network float64 }{{0.05, 1}, {1, 50}, {0.02, 30}} {
+		r := roofline()
+		r.Peak *= slow.peak
+		r.Seconds *= slow.network
+		if s, err = r.draw(); err != nil {
+			t.Fatal(err)
+		}
+		fits(t, "roofline", s)
+		if !bytes.Contains(s.svg(false), []byte(">whole network: ")) {
+			t.Errorf("peak times %g, seconds times %g: the network is not shown", slow.peak, slow.network)
+		}
+	}
+
 	// What stands above follows from the figures of the machine: the stem takes
 	// 100 us for its products and as long for its swish.
 	if got := r.Reachable(&r.Steps[0]); math.Abs(got-100e9) > 1 {

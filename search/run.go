@@ -27,6 +27,8 @@ type runner struct {
 	opt    Options
 	began  time.Time
 
+	publishing sync.Mutex // before mu
+
 	mu     sync.Mutex // everything below, the ledger included
 	cond   *sync.Cond // a trial ended, a command came, or the search stops
 	log    *ledger
@@ -454,9 +456,12 @@ func (r *runner) tick(over <-chan struct{}) {
 	}
 }
 
+// publish tells how the search stands, no earlier state after a later one.
 func (r *runner) publish() {
 	if r.opt.Status == nil {
 		return
 	}
+	r.publishing.Lock()
+	defer r.publishing.Unlock()
 	r.opt.Status(r.snapshot())
 }

@@ -189,10 +189,10 @@ func hostile() map[string]struct {
 func TestHostile(t *testing.T) {
 	for name, c := range hostile() {
 		t.Run(name, func(t *testing.T) {
-			start := time.Now()
 			var err error
-			alloctest.Bounded(t, len(c.file), func() { _, err = parse(c.file) })
-			took := time.Since(start)
+			alloctest.Bounded(t, len(c.file), func() {
+				alloctest.Quick(t, time.Second, func() { _, err = parse(c.file) })
+			})
 			var fe *FormatError
 			var ue *UnsupportedError
 			if !errors.As(err, &fe) && !errors.As(err, &ue) {
@@ -203,9 +203,6 @@ func TestHostile(t *testing.T) {
 			}
 			if len(err.Error()) > 400 || strings.Contains(err.Error(), "\n") {
 				t.Errorf("error is not one short line: %q", err)
-			}
-			if took > time.Second {
-				t.Errorf("took %v", took)
 			}
 		})
 	}

@@ -3,9 +3,11 @@ package lockfile
 import (
 	"bufio"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -39,17 +41,23 @@ func TestAcquireNoFolder(t *testing.T) {
 // TestKilled kills a holder with SIGKILL: its lock must be free at once.
 func TestKilled(t *testing.T) {
 	if path := os.Getenv("LOCKFILE_TEST_HOLD"); path != "" {
-		if _, err := Acquire(path); err != nil {
+		l, err := Acquire(path)
+		if err != nil {
 			t.Fatal(err)
 		}
 		os.Stdout.WriteString("held\n")
-		select {}
+		io.Copy(io.Discard, os.Stdin) // with nothing to wait for, it would be ended as deadlocked
+		runtime.KeepAlive(l)
+		return
 	}
 	path := filepath.Join(t.TempDir(), "lock")
 	cmd := exec.Command(os.Args[0], "-test.run=^TestKilled$")
 	cmd.Env = append(os.Environ(), "LOCKFILE_TEST_HOLD="+path)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {

@@ -93,8 +93,12 @@ func TestPage(t *testing.T) {
 		t.Errorf("before there is a report: %d\n%s", r.StatusCode, body)
 	}
 	m.set(func() { m.html, m.version = []byte(report), 7 })
-	time.Sleep(2 * time.Millisecond)
-	r, body = get(t, h.URL)
+	for end := time.Now().Add(time.Minute); ; time.Sleep(2 * time.Millisecond) {
+		// The empty report does for ten times as long as it took to make.
+		if r, body = get(t, h.URL); strings.Contains(body, "verdict") || time.Now().After(end) {
+			break
+		}
+	}
 	if !strings.Contains(body, `<h1 id="verdict">`) || !strings.Contains(body, `id="live-pause"`) || !strings.Contains(body, "events?seen=7") {
 		t.Errorf("%d\n%s", r.StatusCode, body)
 	}
@@ -318,7 +322,8 @@ func TestEvents(t *testing.T) {
 		for ev := e.next(); ev.name != ""; ev = e.next() {
 			names = append(names, ev.name)
 		}
-		if got := strings.Join(names, " "); got != "state report end" {
+		// A look may fall between the two changes.
+		if got := strings.Join(names, " "); got != "state report end" && got != "report state end" {
 			t.Errorf("at the end: %s", got)
 		}
 	}
@@ -354,6 +359,7 @@ func TestStreamLimit(t *testing.T) {
 		t.Errorf("one more stream: %d", r.StatusCode)
 	}
 	streams[0].body.Close()
+	end := time.Now().Add(time.Minute)
 	for i := 0; ; i++ {
 		m.set(func() { m.view.Ended = i }) // so that the server writes, and notices
 		req, _ := http.NewRequestWithContext(t.Context(), "GET", h.URL+"/events", nil)
@@ -365,7 +371,7 @@ func TestStreamLimit(t *testing.T) {
 		if r.StatusCode == 200 {
 			break
 		}
-		if i == 500 {
+		if time.Now().After(end) {
 			t.Fatal("a closed page makes no room")
 		}
 		time.Sleep(2 * time.Millisecond)
@@ -376,14 +382,15 @@ func TestStreamLimit(t *testing.T) {
 func TestReportsLeaveTime(t *testing.T) {
 	m := &made{html: []byte(report), version: 1, slow: 20 * time.Millisecond}
 	s, _ := serve(t, m)
+	began := time.Now()
 	for range 50 {
 		m.set(func() { m.version++ })
 		if _, _, err := s.current(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if m.pages > 3 {
-		t.Errorf("%d reports in the time of a few", m.pages)
+	if most := 1 + int(time.Since(began)/(idleShare*m.slow)); m.pages > most+1 {
+		t.Errorf("%d reports in the time of %d", m.pages, most)
 	}
 	s.ended.Store(true)
 	m.set(func() { m.version = 1000 })

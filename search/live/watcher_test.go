@@ -56,7 +56,7 @@ func TestWatch(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		seen = append(seen, *v)
-		if v.Ended >= 4 {
+		if v.Ended >= 4 && len(v.Running) > 0 {
 			stop()
 		}
 	}}
@@ -68,8 +68,8 @@ func TestWatch(t *testing.T) {
 	checkRunning(t, seen)
 
 	v, err := w.View()
-	if err != nil || v.State != Stopped || v.Ended < 4 || v.Ended >= v.Total || v.Ended == 4 && len(v.Running) == 0 {
-		t.Errorf("interrupted: %+v, %v", v, err)
+	if last := seen[len(seen)-1]; err != nil || v.State != Stopped || v.Ended < 4 || v.Ended >= v.Total || v.Ended != last.Ended || len(v.Running) != len(last.Running) {
+		t.Errorf("interrupted: %+v, %v; last seen %+v", v, err, last)
 	}
 	html, version, err := w.Page()
 	if err != nil || !strings.Contains(string(html), "<main>") || version == 0 {
@@ -234,14 +234,24 @@ func TestSteer(t *testing.T) {
 	dir := t.TempDir()
 	w := NewWatcher(dir, verdictPage)
 	cfg := searchtest.Config()
-	cfg.Exhaustive = true                                    // no trial of one epoch, which might end before it is paused
-	eng := &searchtest.Engine{Delay: 150 * time.Millisecond} // of an epoch
+	cfg.Exhaustive = true // no trial of one epoch
+	eng := (&searchtest.Engine{Delay: 20 * time.Millisecond}).Engine()
+	train, goOn := eng.Train, make(chan struct{})
+	eng.Train = func(ctx context.Context, trial *search.Trial, progress func(search.Progress)) (*search.Outcome, error) {
+		return train(ctx, trial, func(p search.Progress) {
+			progress(p)
+			select {
+			case <-goOn:
+			case <-ctx.Done():
+			}
+		})
+	}
 	rec := NewRecorder(dir)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	until := func(what string, ok func(*View) bool) View {
 		t.Helper()
-		for end := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 			v, err := w.View()
 			if err != nil {
 				t.Fatal(err)
@@ -256,7 +266,7 @@ func TestSteer(t *testing.T) {
 	}
 	done := make(chan error, 1)
 	go func() {
-		_, err := search.Run(ctx, dir, cfg, searchtest.Base(), eng.Engine(),
+		_, err := search.Run(ctx, dir, cfg, searchtest.Base(), eng,
 			search.Options{Workers: 2, Threads: 1, Tick: time.Millisecond, Status: rec.Status})
 		rec.Close(err == nil)
 		done <- err
@@ -284,6 +294,7 @@ func TestSteer(t *testing.T) {
 	if err := w.Control(search.Command{Op: search.OpStop, Trial: rests}); err == nil || !strings.Contains(err.Error(), "has ended") {
 		t.Errorf("giving it up twice: %v", err)
 	}
+	close(goOn)
 	if err := w.Control(search.Command{Op: search.OpResume}); err != nil {
 		t.Fatal(err)
 	}

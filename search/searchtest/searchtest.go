@@ -90,8 +90,10 @@ func (e *Engine) train(ctx context.Context, t *search.Trial, progress func(searc
 	for epoch := 1; epoch <= t.Epochs; epoch++ {
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
 		case <-time.After(e.Delay):
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
 		gap := 0.3 * math.Exp(-float64(epoch))
 		o.Curve = append(o.Curve, search.Point{Epoch: epoch, Loss: 0.4 + gap, Accuracy: end - gap})
