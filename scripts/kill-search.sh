@@ -1,7 +1,8 @@
 #!/bin/sh
-# Searches twice: once left alone, once killed with SIGKILL at random instants,
-# every fourth time as soon as a rung has ended or the ratio was chosen, and
-# resumed. The rungs, the choice, all that was found and the best model's weights
+# Searches twice: once left alone, once killed with SIGKILL at random instants
+# and resumed. Of every four kills one falls anywhere from the start of the process,
+# two once it has begun a trial, and one as soon as a rung has ended or the ratio
+# was chosen. The rungs, the choice, all that was found and the best model's weights
 # must come out the same, and no trial that had ended may be done again. A search
 # that ends before it has been killed often enough is compared and begun anew.
 #
@@ -83,6 +84,14 @@ another_rung() {
 	return 1
 }
 
+# a_trial: waits until $pid has begun a trial, or has ended.
+a_trial() {
+	had=$(lines start)
+	while kill -0 $pid 2>/dev/null && [ "$(lines start)" = "$had" ]; do
+		sleep 0.01
+	done
+}
+
 killed=0 inside=0 between=0
 while [ "$killed" -lt "$kills" ]; do
 	before=$(open_trials)
@@ -92,6 +101,7 @@ while [ "$killed" -lt "$kills" ]; do
 	if [ $((killed % 4)) = 3 ]; then
 		another_rung 60 && at_rung=1
 	else
+		[ $((killed % 4)) = 0 ] || a_trial
 		# Any instant of a quarter of a search, so that one is killed in many places.
 		sleep "$(random 0.05 "$(echo "$took" | awk '{ print $1 / 4 }')")"
 	fi

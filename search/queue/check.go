@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"effnet/internal/atomicfile"
 )
 
 // checkTime is how often the queue is held against what the search waits for.
@@ -22,41 +24,92 @@ func (q *Queue) checkTime() time.Duration { return max(q.opt.AckWait/3, 50*time.
 // result lacks is written again, results that the watch has missed are taken,
 // dead letters are reported, and a store that no longer answers is replaced.
 func (q *Queue) check() {
-	var silent time.Time // since when nothing answers
-	var stuck bool       // trials that nobody will get were there at the last check
+	var silence silence
+	var stuck bool // trials that nobody will get were there at the last check
 	warned := false
 	for sleep(q.ctx, q.checkTime()) == nil {
 		l := q.current()
 		var err error
 		if l != nil {
-			ctx, cancel := context.WithTimeout(q.ctx, requestTime)
 			if err = l.missing(); err == nil {
-				err = q.inspect(ctx, l)
+				err = q.inspect(q.ctx, l)
 			}
 			if err == nil {
-				stuck, err = q.deadLetters(ctx, l, stuck)
+				stuck, err = q.deadLetters(q.ctx, l, stuck)
 			}
-			cancel()
 			q.confirm(l, confirmTime)
 		}
+		if q.ctx.Err() != nil {
+			return
+		}
+		embedded := q.opt.Server.URL == ""
 		switch {
-		case q.ctx.Err() != nil:
 		case l != nil && err == nil:
-			silent, warned = time.Time{}, false
-		case silent.IsZero() && l != nil && !lost(err):
-			silent = time.Now()
-		case q.opt.Server.URL == "" && (l == nil || lost(err) || time.Since(silent) > 2*q.checkTime()):
+			silence.end()
+			warned = false
+		case embedded && (l == nil || lost(err)), !embedded && gone(err) && l.nc.IsConnected():
 			q.rebuild(l, err)
-			silent = time.Time{}
-		case q.opt.Server.URL != "" && gone(err) && l.nc.IsConnected():
+			silence.end()
+		case embedded && silence.broken(time.Now(), 2*q.checkTime(), l.effort(q.ctx)):
 			q.rebuild(l, err)
-			silent = time.Time{}
-		case !warned && time.Since(silent) > q.opt.AckWait:
+			silence.end()
+		case !embedded && !warned && silence.broken(time.Now(), q.opt.AckWait, 0):
 			q.opt.Note("the queue at %s does not answer (%s); the search goes on when it does", q.opt.Server.redacted(), oneLine(err))
 			warned = true
 		}
 	}
 }
+
+// silence is a time during which a store does not answer.
+type silence struct {
+	since    time.Time
+	patience time.Duration // the most that was called for
+}
+
+func (s *silence) end() { *s = silence{} }
+
+// broken reports whether a store that does not answer now has been silent for too
+// long: for more than least, and for more than many times the effort that such work
+// is without it. A machine that has other things to do is slow, which a new store
+// would not change.
+func (s *silence) broken(now time.Time, least, effort time.Duration) bool {
+	if s.since.IsZero() {
+		s.since = now
+	}
+	s.patience = max(s.patience, least+min(effortTimes*effort, mostPatience))
+	return now.Sub(s.since) > s.patience
+}
+
+const (
+	effortTimes  = 50
+	mostPatience = 2 * time.Minute
+)
+
+// effort is how long a message takes through the server, on a connection of its
+// own, which nothing of the store can hold up, and a file to the store's disk. A
+// server that takes no connection is no measure.
+func (l *live) effort(ctx context.Context) time.Duration {
+	if l.srv == nil {
+		return 0
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	began := time.Now()
+	nc, err := l.srv.connect("probe")
+	if err != nil {
+		return 0
+	}
+	defer nc.Close()
+	nc.FlushWithContext(ctx)
+	name := l.srv.dir + probeSuffix
+	if err := atomicfile.WriteBytes(name, []byte("{}")); err == nil {
+		os.Remove(name)
+	}
+	return time.Since(began)
+}
+
+// probeSuffix ends the name of a file beside the store.
+const probeSuffix = ".probe"
 
 // errNoStore: the store's folder is not there any more.
 var errNoStore = errors.New("its folder is gone")
@@ -83,7 +136,8 @@ func lost(err error) bool { return gone(err) || errors.Is(err, errNoStore) }
 // to. No trial's key has a dot.
 const beatKey = "coordinator.beat"
 
-// inspect looks at every trial that waits for its result.
+// inspect looks at every trial that waits for its result. Each request may take
+// its time: a store that is slow is not silent.
 func (q *Queue) inspect(ctx context.Context, l *live) error {
 	q.mu.Lock()
 	var all []*waiter
@@ -106,21 +160,33 @@ func (q *Queue) inspect(ctx context.Context, l *live) error {
 	if slow {
 		return errSlow
 	}
-	if _, err := l.claims.Put(ctx, beatKey, []byte("{}")); err != nil {
+	err := ask(ctx, func(ctx context.Context) error {
+		_, err := l.claims.Put(ctx, beatKey, []byte("{}"))
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	for _, w := range never {
-		if err := q.offer(ctx, l, w, true); err != nil {
+		if err := ask(ctx, func(ctx context.Context) error { return q.offer(ctx, l, w, true) }); err != nil {
 			return err
 		}
 	}
 	for _, w := range all {
-		_, err := l.stream.GetLastMsgForSubject(ctx, l.names.trial(w.key))
+		err := ask(ctx, func(ctx context.Context) error {
+			_, err := l.stream.GetLastMsgForSubject(ctx, l.names.trial(w.key))
+			return err
+		})
 		lost := errors.Is(err, jetstream.ErrMsgNotFound)
 		if err != nil && !lost {
 			return err
 		}
-		c, rev, err := l.claim(ctx, w.key)
+		var c claim
+		var rev uint64
+		err = ask(ctx, func(ctx context.Context) (err error) {
+			c, rev, err = l.claim(ctx, w.key)
+			return err
+		})
 		switch {
 		case errors.Is(err, errGarbled) || err == nil && rev == 0:
 			lost = true
@@ -133,16 +199,19 @@ func (q *Queue) inspect(ctx context.Context, l *live) error {
 		if lost && q.waits(w) {
 			q.count(&q.stats.Republished)
 			q.opt.Note("the queue has lost trial %s; it is published again", w.trial.ID)
-			if err := q.offer(ctx, l, w, false); err != nil {
+			if err := ask(ctx, func(ctx context.Context) error { return q.offer(ctx, l, w, false) }); err != nil {
 				return err
 			}
 		}
 	}
-	if len(all) == 0 { // is it there at all?
-		_, err := l.stream.Info(ctx)
-		return err
-	}
 	return nil
+}
+
+// ask gives a request its time.
+func ask(ctx context.Context, request func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
+	return request(ctx)
 }
 
 // waiters are the trials that wait.
@@ -163,14 +232,17 @@ func (q *Queue) waits(w *waiter) bool {
 // more: those past the most deliveries stay in it. What is there at two checks
 // in a row ends as abandoned.
 func (q *Queue) deadLetters(ctx context.Context, l *live, before bool) (now bool, err error) {
-	s, err := l.stream.Info(ctx)
+	var s *jetstream.StreamInfo
+	var c *jetstream.ConsumerInfo
+	err = ask(ctx, func(ctx context.Context) (err error) { s, err = l.stream.Info(ctx); return err })
+	if err == nil {
+		err = ask(ctx, func(ctx context.Context) (err error) { c, err = l.consumer.Info(ctx); return err })
+	}
 	if err != nil {
 		return false, err
 	}
-	c, err := l.consumer.Info(ctx)
-	if err != nil {
-		return false, err
-	}
+	ctx, cancel := context.WithTimeout(ctx, requestTime)
+	defer cancel()
 	now = s.State.Msgs > 0 && c.NumPending == 0 && c.NumAckPending == 0 && c.NumRedelivered == 0
 	if !now || !before {
 		return now, nil

@@ -89,12 +89,7 @@ func (s *session) fetchData(ctx context.Context, dir string) error {
 		}
 		switch a.State {
 		case dataReady:
-			r, err := s.get(ctx, dataObject)
-			if err != nil {
-				return fmt.Errorf("queue: fetching the data set: %w", err)
-			}
-			defer r.Close()
-			return unpack(r, dir)
+			return s.fetch(ctx, dataObject, func(r io.Reader) error { return unpack(r, dir) })
 		case dataBusy:
 			if err := sleep(ctx, 500*time.Millisecond); err != nil {
 				return err

@@ -253,7 +253,9 @@ func (l *lease) commit(ctx context.Context, r *result, dir string, took time.Dur
 			continue
 		}
 		if err != nil {
-			m.discard(ctx, r.Files, m.shared)
+			if errors.Is(err, errSuperseded) { // else it may count all the same
+				m.discard(ctx, r.Files, m.shared)
+			}
 			m.tell(event{Kind: eventRefused, Worker: m.pool.name, Trial: l.task.ID, Text: err.Error()})
 			show(Refused, err)
 			return

@@ -81,10 +81,14 @@ func (s *Server) connect(name string, note func(string, ...any)) (*nats.Conn, er
 		opts = append(opts, nats.ClientCert(s.Cert, s.Key))
 	}
 	nc, err := nats.Connect(s.URL, opts...)
-	if err != nil {
-		return nil, fmt.Errorf("queue: NATS at %s: %w", s.redacted(), err)
+	switch {
+	case err == nil:
+		return nc, nil
+	case errors.Is(err, nats.ErrTLS) && s.Cert == "":
+		// The server's own word on it may come too late to be read.
+		err = fmt.Errorf("it does not accept the connection, perhaps as it wants a client's certificate: %w", err)
 	}
-	return nc, nil
+	return nil, fmt.Errorf("queue: NATS at %s: %w", s.redacted(), err)
 }
 
 // options are those of every connection.

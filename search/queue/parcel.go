@@ -108,68 +108,131 @@ func link(from, to string) error {
 	return errors.Join(err, out.Close())
 }
 
-// put stores what fill writes, about so many bytes, as an object.
-func (s *session) put(ctx context.Context, name string, bytes int64, fill func(io.Writer) error) error {
+// persist tries to move about so many bytes, five times at most: until do
+// succeeds, or says that trying again is of no use.
+func persist(ctx context.Context, bytes int64, do func(ctx context.Context) (again bool, err error)) error {
 	const tries = 5
-	var err error
-	for try := range tries {
-		if try > 0 {
-			if e := sleep(ctx, time.Second); e != nil {
-				return errors.Join(e, err)
-			}
-		}
+	wait := 100 * time.Millisecond
+	for try := 1; ; try++ {
 		// A link of 1 MB/s is slow.
 		c, cancel := context.WithTimeout(ctx, 30*time.Second+time.Duration(bytes)*time.Microsecond)
+		again, err := do(c)
+		cancel()
+		if err == nil || !again || gone(err) || ctx.Err() != nil || try == tries {
+			return err
+		}
+		if e := sleep(ctx, wait); e != nil {
+			return errors.Join(e, err)
+		}
+		wait *= 3
+	}
+}
+
+// put stores what fill writes, about so many bytes, as an object.
+func (s *session) put(ctx context.Context, name string, bytes int64, fill func(io.Writer) error) error {
+	err := persist(ctx, 2*bytes, func(ctx context.Context) (bool, error) { // there and back
 		r, w := io.Pipe()
 		filled := make(chan struct{})
 		go func() {
 			defer close(filled)
 			w.CloseWithError(fill(w))
 		}()
-		_, err = s.objects.Put(c, jetstream.ObjectMeta{Name: name}, r)
+		info, err := s.objects.Put(ctx, jetstream.ObjectMeta{Name: name}, whole{r})
 		r.CloseWithError(errors.New("nobody reads"))
 		<-filled
-		cancel()
-		if err == nil || final(err) || ctx.Err() != nil {
-			break
+		if err == nil && info.Chunks > 1 {
+			// The client sends a chunk again where no server answered, but has
+			// filled its one buffer with later ones by then.
+			return true, s.read(ctx, name, func(r io.Reader) error { _, err := io.Copy(io.Discard, r); return err })
 		}
-	}
+		return !final(err), err
+	})
 	if err != nil {
 		return fmt.Errorf("queue: storing %s (%d bytes): %w", name, bytes, err)
 	}
 	return nil
 }
 
-// get opens an object or fails for good.
-func (s *session) get(ctx context.Context, name string) (io.ReadCloser, error) {
-	var r io.ReadCloser
-	err := retry(ctx, func(context.Context) error { // its context outlives the opening
-		o, err := s.objects.Get(ctx, name)
-		r = o
-		return err
+// fetch has use read an object, from its beginning once more if it does not
+// arrive: of a cluster, a replica that lags behind does not know the object yet, or
+// ends it early.
+func (s *session) fetch(ctx context.Context, name string, use func(io.Reader) error) error {
+	var bytes int64
+	err := persist(ctx, 0, func(ctx context.Context) (bool, error) {
+		info, err := s.objects.GetInfo(ctx, name)
+		if err == nil {
+			bytes = int64(info.Size)
+		}
+		return true, err
 	})
-	return r, err
+	if err == nil {
+		err = persist(ctx, bytes, func(ctx context.Context) (bool, error) {
+			var r *source
+			err := s.read(ctx, name, func(o io.Reader) error {
+				r = &source{Reader: o}
+				return use(r)
+			})
+			return r == nil || r.err != nil, err
+		})
+	}
+	if err != nil {
+		return fmt.Errorf("queue: fetching %s (%d bytes): %w", name, bytes, err)
+	}
+	return nil
+}
+
+// read has use read an object once.
+func (s *session) read(ctx context.Context, name string, use func(io.Reader) error) error {
+	o, err := s.objects.Get(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	return use(o)
+}
+
+// whole fills what it is given to the end, as far as there is anything: a chunk of
+// an object is one read.
+type whole struct{ io.Reader }
+
+func (w whole) Read(p []byte) (int, error) {
+	n, err := io.ReadFull(w.Reader, p)
+	if err == io.ErrUnexpectedEOF {
+		err = nil
+	}
+	return n, err
+}
+
+// source remembers how reading failed, which its reader's error may not show.
+type source struct {
+	io.Reader
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
 }
 
 // receive unpacks a parcel's files into dir; folder is the queue's.
 func (s *session) receive(ctx context.Context, p *parcel, folder, dir string) error {
-	var r io.ReadCloser
-	var err error
 	switch {
 	case p.File != "" && !filepath.IsLocal(filepath.FromSlash(p.File)):
 		return fmt.Errorf("queue: a parcel is at %q, outside the search's folder", p.File)
 	case p.File != "":
-		r, err = os.Open(filepath.Join(folder, filepath.FromSlash(p.File)))
+		f, err := os.Open(filepath.Join(folder, filepath.FromSlash(p.File)))
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		return unpack(f, dir)
 	case s.objects == nil:
 		return errors.New("queue: this session has no object store")
-	default:
-		r, err = s.get(ctx, p.Object)
 	}
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	return unpack(r, dir)
+	return s.fetch(ctx, p.Object, func(r io.Reader) error { return unpack(r, dir) })
 }
 
 // discard removes a parcel; one that stays is in nobody's way.

@@ -71,6 +71,7 @@ type Stats struct {
 	Returned    int // trials given back
 	Republished int // trials that the stream had lost
 	Abandoned   int // trials that took down as many workers as allowed
+	Retrained   int // trials whose result's files did not arrive
 	Rebuilt     int // stores that were broken, moved aside and replaced
 }
 

@@ -93,7 +93,7 @@ func TestToken(t *testing.T) {
 func TestEmbedded(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	q, n := open(t, dir, &fake{steps: 3}, nil)
+	q, n := open(t, dir, &fake{steps: 3}, func(o *Options) { o.AckWait = time.Minute })
 	if err := trainAll(t.Context(), q, trials(t, dir, 12), 3); err != nil {
 		t.Fatal(err)
 	}

@@ -92,10 +92,10 @@ func TestSearch(t *testing.T) {
 
 	// Cut the ledger: the same search, half of it done, moves to the cluster.
 	moved := t.TempDir()
-	if err := os.CopyFS(moved, os.DirFS(dir)); err != nil {
+	if err := os.CopyFS(filepath.Join(moved, search.TrialsFolder), os.DirFS(filepath.Join(dir, search.TrialsFolder))); err != nil {
 		t.Fatal(err)
 	}
-	cutLedger(t, filepath.Join(moved, search.LedgerName))
+	cutLedger(t, filepath.Join(dir, search.LedgerName), filepath.Join(moved, search.LedgerName))
 	servers := 1
 	if *faults >= 100 {
 		servers = 3
@@ -117,10 +117,10 @@ func TestSearch(t *testing.T) {
 	}
 }
 
-// cutLedger keeps the first half of its lines.
-func cutLedger(t *testing.T, path string) {
+// cutLedger copies the first half of its lines.
+func cutLedger(t *testing.T, from, to string) {
 	t.Helper()
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(from)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func cutLedger(t *testing.T, path string) {
 	for data[cut-1] != '\n' {
 		cut--
 	}
-	if err := os.WriteFile(path, data[:cut], 0o666); err != nil {
+	if err := os.WriteFile(to, data[:cut], 0o666); err != nil {
 		t.Fatal(err)
 	}
 }

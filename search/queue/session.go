@@ -165,21 +165,37 @@ func (s *session) swap(ctx context.Context, key string, c claim, rev uint64) (ui
 	if err != nil {
 		return 0, err
 	}
-	unsure := false
+	var unsure time.Time // since when an answer is missing
 	var now uint64
 	err = retry(ctx, func(ctx context.Context) error {
 		now, err = s.claims.Update(ctx, key, data, rev)
-		if errors.Is(err, jetstream.ErrKeyRevisionMismatch) || errors.Is(err, jetstream.ErrKeyExists) {
-			if unsure {
-				if have, at, e := s.claim(ctx, key); e == nil && have.Nonce == c.Nonce {
-					now = at
-					return nil
-				}
+		if !errors.Is(err, jetstream.ErrKeyRevisionMismatch) && !errors.Is(err, jetstream.ErrKeyExists) {
+			if err != nil && unsure.IsZero() {
+				unsure = time.Now()
 			}
-			return fmt.Errorf("%w: %w", errSuperseded, err)
+			return err
 		}
-		unsure = err != nil
-		return err
+		if !unsure.IsZero() {
+			have, at, e := s.claim(ctx, key)
+			switch {
+			case e == nil && have.Nonce == c.Nonce:
+				now = at
+				return nil
+			case at > rev:
+			case time.Since(unsure) < staleTime:
+				// The key has a later revision, which this replica does not
+				// know yet.
+				return errStale
+			}
+		}
+		return fmt.Errorf("%w: %w", errSuperseded, err)
 	})
 	return now, err
 }
+
+// errStale has a question repeated.
+var errStale = errors.New("the replica that was asked lags behind")
+
+// staleTime is how long a replica is believed to lag behind at most. A store that
+// is damaged may never show what it says it has.
+const staleTime = 6 * requestTime

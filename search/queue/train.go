@@ -44,6 +44,7 @@ func (q *Queue) train(ctx context.Context, t *search.Trial, progress func(search
 		case c := <-w.done:
 			out, err := q.accept(ctx, w, c)
 			if errors.Is(err, errSpoilt) && ctx.Err() == nil {
+				q.count(&q.stats.Retrained)
 				q.opt.Note("trial %s is trained again: %v", t.ID, err)
 				l := q.current()
 				if err := q.offer(ctx, l, w, true); err != nil && !q.repairs(l, err) {
