@@ -72,6 +72,8 @@ func TestServeEnds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var all int64
+	slowest := time.Duration(0)
 	for range serveEnds {
 		p, url, stderr := startServe(t, "m.safetensors", "--log", "error")
 		var answered atomic.Int64
@@ -108,8 +110,11 @@ func TestServeEnds(t *testing.T) {
 		if err := p.Wait(); err != nil || time.Since(start) > 30*time.Second {
 			t.Errorf("the server ended after %v with %v: %s", time.Since(start), err, stderr)
 		}
+		slowest = max(slowest, time.Since(start))
 		wait.Wait()
+		all += answered.Load()
 	}
+	t.Logf("%d servers ended, after %v at most; %d requests were answered", serveEnds, slowest.Round(time.Millisecond), all)
 }
 
 func TestServeErrors(t *testing.T) {
