@@ -39,9 +39,10 @@ const bytesPerPixel = 16
 var errSlow = errors.New("the image takes too long to decode")
 
 // do decodes a picture of a request that came at since and gives it to use, whose
-// time counts too. It waits for memory and a core until ctx ends. Where it returns
-// no error, the core is the caller's, who is to give it back.
-func (d *decoder) do(ctx context.Context, since time.Time, data []byte, use func(imageprep.Image) error) error {
+// time counts too. It waits for memory and a core until turn ends, and goes on with
+// these until ctx does. Where it returns no error, the core is the caller's, who is
+// to give it back.
+func (d *decoder) do(ctx, turn context.Context, since time.Time, data []byte, use func(imageprep.Image) error) error {
 	cfg, err := imageprep.DecodeConfig(data, d.limits)
 	if err != nil {
 		var format *imageprep.FormatError
@@ -51,10 +52,10 @@ func (d *decoder) do(ctx context.Context, since time.Time, data []byte, use func
 		return err
 	}
 	need := min(bytesPerPixel*int64(cfg.H)*int64(cfg.W)+1<<16, d.total)
-	if err := d.memory.Acquire(ctx, need); err != nil {
-		return context.Cause(ctx)
+	if err := d.memory.Acquire(turn, need); err != nil {
+		return context.Cause(turn)
 	}
-	if err := d.cores.take(ctx, 1, since); err != nil {
+	if err := d.cores.take(turn, 1, since); err != nil {
 		d.memory.Release(need)
 		return err
 	}

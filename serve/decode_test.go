@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"image"
 	"image/jpeg"
@@ -65,7 +66,7 @@ func TestDecodeMemory(t *testing.T) {
 	var wait sync.WaitGroup
 	for range 16 {
 		wait.Go(func() {
-			err := d.do(t.Context(), time.Now(), data, func(imageprep.Image) error {
+			err := d.do(t.Context(), t.Context(), time.Now(), data, func(imageprep.Image) error {
 				n := now.Add(1)
 				for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
 				}
@@ -84,7 +85,24 @@ func TestDecodeMemory(t *testing.T) {
 	}
 	// One that alone needs more than there is has all of it.
 	one := newDecoder(Config{DecodeMemory: 1000, DecodeTime: time.Minute}, newCores(1))
-	if err := one.do(t.Context(), time.Now(), data, func(imageprep.Image) error { return errors.New("used") }); err == nil || err.Error() != "used" {
+	if err := one.do(t.Context(), t.Context(), time.Now(), data, func(imageprep.Image) error { return errors.New("used") }); err == nil || err.Error() != "used" {
 		t.Errorf("%v", err)
+	}
+}
+
+// What has got its turn is decoded to the end, however long that takes.
+func TestDecodeAfterTurn(t *testing.T) {
+	d := newDecoder(Config{DecodeMemory: 1 << 20, DecodeTime: time.Minute}, newCores(1))
+	turn, end := context.WithCancel(t.Context())
+	err := d.do(t.Context(), turn, time.Now(), picture(t, 20, 20, 1), func(imageprep.Image) error {
+		end()
+		time.Sleep(10 * time.Millisecond)
+		return nil
+	})
+	if err != nil || d.cores.free != 0 {
+		t.Errorf("%v, %d cores free", err, d.cores.free)
+	}
+	if err := d.do(t.Context(), turn, time.Now(), picture(t, 20, 20, 1), nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("without a turn: %v", err)
 	}
 }

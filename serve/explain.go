@@ -124,10 +124,10 @@ func (c *call) explain(data []byte, class int) (*effnet.Explanation, imageprep.I
 		size image.Point
 	}
 	ready := make(chan prepared, 1)
-	ctx, cancel := c.queued(c.s.cfg.QueueTimeout)
+	turn, cancel := c.turn(c.ctx, c.s.cfg.QueueTimeout)
 	defer cancel()
 	start := time.Now()
-	err := c.s.decode.do(ctx, c.start, data, func(im imageprep.Image) error {
+	err := c.s.decode.do(c.ctx, turn, c.start, data, func(im imageprep.Image) error {
 		p := prepared{make([]float32, c.l.InputElems()), im, image.Pt(im.W, im.H)}
 		if err := c.l.Prepare(p.x, im); err != nil {
 			return err
@@ -148,7 +148,7 @@ func (c *call) explain(data []byte, class int) (*effnet.Explanation, imageprep.I
 	c.l.explaining.Lock() // one after the other: each has all threads
 	defer c.l.explaining.Unlock()
 	threads := min(c.l.Threads(), c.s.cores.total)
-	if err := c.s.cores.take(ctx, threads, c.start); err != nil {
+	if err := c.s.cores.take(turn, threads, c.start); err != nil {
 		return nil, imageprep.Image{}, image.Point{}, c.late(err)
 	}
 	defer c.s.cores.give(threads)

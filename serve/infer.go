@@ -95,15 +95,17 @@ func (c *call) images(list []upload) ([]*job, timing, error) {
 	jobs := make([]*job, len(list))
 	decoded := make([]time.Duration, len(list))
 	errs := make(chan error, len(list))
-	ctx, cancel := c.queued(c.s.cfg.QueueTimeout)
+	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
+	turn, end := c.turn(ctx, c.s.cfg.QueueTimeout)
+	defer end()
 	for i := range list {
-		jobs[i] = c.job(ctx, make([]float32, c.l.InputElems()))
+		jobs[i] = c.job(turn, make([]float32, c.l.InputElems()))
 		go func() {
-			err := c.s.decode.do(ctx, c.start, list[i].data, func(im imageprep.Image) error { return c.l.Prepare(jobs[i].x, im) })
+			err := c.s.decode.do(ctx, turn, c.start, list[i].data, func(im imageprep.Image) error { return c.l.Prepare(jobs[i].x, im) })
 			decoded[i] = time.Since(start)
 			if err == nil {
-				err = c.run(ctx, jobs[i:i+1], true)
+				err = c.run(turn, jobs[i:i+1], true)
 			} else if list[i].name != "" && statusOf(err) != statusClosed && statusOf(err) != http.StatusServiceUnavailable {
 				err = fmt.Errorf("%s: %w", list[i].name, err)
 			}
@@ -129,9 +131,9 @@ func (c *call) images(list []upload) ([]*job, timing, error) {
 	return jobs, t, nil
 }
 
-// queued is the context in which pictures wait for their turn, at most so long.
-func (c *call) queued(most time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(c.ctx, most, errExpired)
+// turn is the context in which pictures wait for their turn, at most so long.
+func (c *call) turn(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, most, errExpired)
 }
 
 func (c *call) job(ctx context.Context, x []float32) *job { return &job{ctx: ctx, x: x} }

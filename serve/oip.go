@@ -146,16 +146,16 @@ func (s *Server) oipInfer(w http.ResponseWriter, r *http.Request) (err error) {
 	if us, ok := q.Parameters["timeout"].(float64); ok && us > 0 {
 		most = min(most, time.Duration(min(us, 1e12))*time.Microsecond)
 	}
-	ctx, cancel := c.queued(most)
+	turn, cancel := c.turn(c.ctx, most)
 	defer cancel()
 	jobs := make([]*job, n)
 	channels, pixels := in.Shape[1], in.Shape[2]*in.Shape[3]
 	for i := range jobs {
-		jobs[i] = c.job(ctx, make([]float32, elems))
+		jobs[i] = c.job(turn, make([]float32, elems))
 		effnet.FromNCHW(jobs[i].x, x[i*elems:][:elems], pixels, channels)
 	}
 	c.l.slot.metrics.input.Add(micros(time.Since(start)))
-	if err := c.run(ctx, jobs, false); err != nil {
+	if err := c.run(turn, jobs, false); err != nil {
 		return c.late(err)
 	}
 	c.timing(jobs)
