@@ -22,8 +22,8 @@ func tiles(a *search.Analysis) []fact {
 	if a.Validation.DF > 0 {
 		out = append(out, fact{"± " + search.Points(a.Validation.SD), fmt.Sprintf("points of validation accuracy: standard deviation between seeds of one network, from %d degrees of freedom", a.Validation.DF)})
 	}
-	if s := sums(a); len(p.Rungs) > 1 && s.exploring > 0 && len(a.Cuts) == len(p.Rungs) {
-		out = append(out, fact{fmt.Sprintf("%.0f %%", 100*s.exploring/s.exhaustive), fmt.Sprintf("of the compute that training every candidate in full length would take, thanks to rungs (%s against %s)", flopsText(s.exploring), flopsText(s.exhaustive))})
+	if s := sums(a); len(p.Rungs) > 1 && s.exploring > 0 && a.Choice != nil {
+		out = append(out, fact{fmt.Sprintf("%.0f %%", 100*s.exploring/s.exhaustive), fmt.Sprintf("of the compute of a grid (%s against %s), which trains every candidate in full length on %s, thanks to rungs", flopsText(s.exploring), flopsText(s.exhaustive), several(s.seeds, "seed"))})
 	}
 	return out
 }
@@ -72,10 +72,11 @@ func computeTile(a *search.Analysis) fact {
 // and image.
 type compute struct {
 	all       float64 // of every trial that ended
-	exploring float64 // of the rungs
-	// exhaustive would have been every candidate in full length, with as many
-	// seeds as the last rung has.
+	exploring float64 // of what finds the ratio: noise, rungs and re-runs
+	// exhaustive would have been every candidate in full length, with so many
+	// seeds: those of the re-runs.
 	exhaustive float64
+	seeds      int
 }
 
 // trained is how many epochs a trial ran.
@@ -92,7 +93,7 @@ func trainingFLOPs(a *search.Analysis, macs int64, epochs int) float64 {
 }
 
 func sums(a *search.Analysis) compute {
-	var s compute
+	s := compute{seeds: max(1, len(a.Plan.FreshSeeds))}
 	for i := range a.Nets {
 		n := &a.Nets[i]
 		var all, exploring int // epochs: whole numbers, whose sum is the same in any order
@@ -101,14 +102,14 @@ func sums(a *search.Analysis) compute {
 				continue
 			}
 			all += trained(t)
-			if t.Phase == search.PhaseRung {
+			if t.Phase == search.PhaseNoise || t.Phase == search.PhaseRung || t.Phase == search.PhaseRerun {
 				exploring += trained(t)
 			}
 		}
 		s.all += trainingFLOPs(a, n.MACs, all)
 		s.exploring += trainingFLOPs(a, n.MACs, exploring)
 		if n.Stage == search.StageExplore {
-			s.exhaustive += trainingFLOPs(a, n.MACs, a.Plan.Epochs*len(a.Plan.Rungs[len(a.Plan.Rungs)-1].Seeds))
+			s.exhaustive += trainingFLOPs(a, n.MACs, a.Plan.Epochs*s.seeds)
 		}
 	}
 	return s
@@ -165,7 +166,7 @@ func method(a *search.Analysis) []fact {
 	case most >= 6:
 		facts = append(facts, fact{"Comparison", "The difference of two networks is judged by its spread over common seeds and by the draw of test images together, with Student's t; a claim also needs a sign-flip test to agree."})
 	case most > 0:
-		facts = append(facts, fact{"Comparison", fmt.Sprintf("With %s, the spread over seeds is pooled over all networks (%d degrees of freedom) and joined with the error of drawing these test images, taken image by image; intervals are Student's t.", several(most, "seed"), a.Pooled.DF)})
+		facts = append(facts, fact{"Comparison", fmt.Sprintf("With up to %s, the spread over seeds is pooled over all networks (%d degrees of freedom) and joined with the error of drawing these test images, taken image by image; intervals are Student's t.", several(most, "seed"), a.Pooled.DF)})
 	}
 	return append(facts, fact{"Verdict", "Compound is said to win when it is ahead of every single dimension at the 5 % level; a single dimension is said to win when it is ahead at 5 % shared among the three. Otherwise the search is undecided."})
 }
@@ -189,7 +190,7 @@ func origin(a *search.Analysis) []fact {
 	facts = append(facts, trainerFacts(a)...)
 	if n := len(a.Sessions); n > 0 {
 		s := a.Sessions[n-1]
-		facts = append(facts, fact{"Machine", fmt.Sprintf("%d CPUs, %d trials at a time with %d thread(s) each, %s on %s", s.CPUs, s.Workers, s.Threads, s.Go, runtime.GOARCH)})
+		facts = append(facts, fact{"Machine", fmt.Sprintf("%d CPUs, %s at a time with %s each, %s on %s", s.CPUs, several(s.Workers, "trial"), several(s.Threads, "thread"), s.Go, runtime.GOARCH)})
 	}
 	if n := len(a.Sessions); n > 1 {
 		facts = append(facts, fact{"Sessions", fmt.Sprintf("%d: the search was stopped and taken up again", n)})

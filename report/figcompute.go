@@ -42,6 +42,7 @@ func computeFigure(a *search.Analysis) *figure {
 	}
 	add(search.PhaseRerun.Title(), search.PhaseRerun, any)
 	add(search.PhaseSweep.Title(), search.PhaseSweep, any)
+	add(search.FinalTitle(1), search.PhaseFinal, func(t *search.TrialResult) bool { return t.Network == a.Plan.BaseNet.ID })
 	for i := range a.Plan.Finals {
 		f := &a.Plan.Finals[i]
 		own := map[string]bool{}
@@ -63,8 +64,8 @@ func computeFigure(a *search.Analysis) *figure {
 	}
 	if s := sums(a); len(a.Plan.Rungs) > 1 {
 		bars = append(bars, computeBar{name: "exhaustive grid", flops: s.exhaustive, ink: inkMuted, instead: true,
-			tip: fmt.Sprintf("every candidate in full length, %s each: %s", several(len(a.Plan.Rungs[len(a.Plan.Rungs)-1].Seeds), "seed"), flopsText(s.exhaustive))})
-		f.see += " The dashed bar is what it would have taken to train every candidate in full length."
+			tip: fmt.Sprintf("every candidate in full length, %s each: %s", several(s.seeds, "seed"), flopsText(s.exhaustive))})
+		f.see += " The dashed bar is what a grid would have taken in place of noise, rungs and re-runs: every candidate in full length on as many seeds as the re-runs."
 	}
 	f.panels = []*scene{computeChart(bars)}
 	return f
@@ -72,7 +73,7 @@ func computeFigure(a *search.Analysis) *figure {
 
 // computeChart draws a bar a part.
 func computeChart(bars []computeBar) *scene {
-	const row, top, left = 34.0, 16.0, 128.0
+	const row, top, left = 34.0, 16.0, 148.0
 	s := &scene{w: halfWidth, h: top + row*float64(len(bars)) + 40, title: "Training operations of each part of the search"}
 	most := 0.0
 	for _, b := range bars {

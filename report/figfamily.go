@@ -71,16 +71,11 @@ func familyChart(line []mark, names []string, others []mark, heading string) *sc
 		}
 		p.add(item{kind: shapeText, pts: []point{at}, text: names[i], size: 12, bold: true, anchor: an, fill: inkCompound, halo: true})
 	}
-	var keys []dotKey
-	for _, style := range roles {
-		seen := style.role == search.RoleCompound
-		for _, m := range others {
-			seen = seen || m.ink == style.ink
-		}
-		if seen {
-			keys = append(keys, dotKey{style.ink, style.name})
-		}
+	inks := map[ink]bool{inkCompound: true}
+	for _, m := range others {
+		inks[m.ink] = true
 	}
+	keys := legend(inks)
 	p.dots(p.h-10, keys)
 	return p.scene
 }

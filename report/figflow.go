@@ -23,7 +23,14 @@ func flowFigure(a *search.Analysis) *figure {
 	if len(cols) < 2 {
 		return nil
 	}
+	inks := map[ink]bool{}
+	for _, c := range cols {
+		for _, seat := range c.seats {
+			inks[seat.ink] = true
+		}
+	}
 	return &figure{
+		keys: legend(inks),
 		name: "flow", nav: "Rungs", title: "From all candidates to one",
 		see:     "Every candidate's way through the rungs, ranked by accuracy in each. Lines that cross are networks that changed places when they were trained for longer.",
 		caption: "Numbers are accuracies on the validation images, per cent. In each rung all networks are trained from the start with a finished schedule; the best go on. Single dimensions are compared at the end in any case. Crosses ended before their time.",

@@ -16,6 +16,7 @@ func paretoFigure(a *search.Analysis) *figure {
 	}
 	var draw []func() *scene
 	y := newExtent() // of all panels, so that heights compare
+	inks := map[ink]bool{}
 	for i := range a.Nets {
 		if m, ok := networkMark(a, &a.Nets[i], 1, false); ok {
 			y.add(m.y)
@@ -44,16 +45,20 @@ func paretoFigure(a *search.Analysis) *figure {
 				continue
 			}
 			if n.Role == search.RoleMixed {
-				p.ink = inkMuted
+				p.ink = inkFaint
 			}
 			ms = append(ms, p)
 		}
 		if len(ms) < 3 {
 			continue
 		}
+		for _, m := range ms {
+			inks[m.ink] = true
+		}
 		y.marks(front(ms))
 		draw = append(draw, func() *scene { return paretoPanel(m.heading, m.below, ms, m.text, y) })
 	}
+	f.keys = legend(inks, dotKey{inkText, "base"}, dotKey{inkFaint, "other candidates"})
 	for _, d := range draw {
 		f.panels = append(f.panels, d())
 	}

@@ -28,7 +28,10 @@ func curvesFigure(a *search.Analysis) *figure {
 		parts = append(parts, part{fmt.Sprintf("compared at %s", factor(f.Factor)),
 			trialLines(a, func(t *search.TrialResult) bool { return t.Phase == search.PhaseFinal }, f)})
 	}
-	parts = slices.DeleteFunc(parts, func(p part) bool { return len(p.lines) == 0 })
+	// Of one epoch there is no curve: the way through the rungs shows where it ended.
+	parts = slices.DeleteFunc(parts, func(p part) bool {
+		return !slices.ContainsFunc(p.lines, func(l trialLine) bool { return len(l.pts) > 1 })
+	})
 	if len(parts) == 0 {
 		return nil
 	}
@@ -38,8 +41,8 @@ func curvesFigure(a *search.Analysis) *figure {
 	}
 	e := curvesExtent(panels)
 	f := &figure{
-		name: "curves", nav: "Learning curves", title: "Learning curves",
-		see:     "Accuracy on the validation images after every epoch, mean over seeds. Grey lines are the other candidates; a cross is where a hopeless training was stopped.",
+		name: "curves", nav: "Curves", title: "Learning curves",
+		see:     "Accuracy on the validation images after every epoch, mean over seeds, of trainings of two epochs or more. Grey lines are the other candidates; a cross is where a hopeless training was stopped.",
 		caption: "All panels have one scale of accuracy, which may leave out the first epochs. Every length has its own finished schedule, so a longer training is not a shorter one gone on.",
 	}
 	for _, p := range parts {

@@ -139,13 +139,17 @@ func triangleChart(h heat, places []place, marks []landmark, chosen *landmark) *
 	}
 	t.grid(s, h.predict != nil)
 	h.outline(s, t)
+	rim := inkText
+	if h.predict != nil {
+		rim = "#1d2330" // the surface is bright by night, too
+	}
 	for _, p := range places {
 		at := t.at(p.shares)
 		if p.cross {
-			s.cross(at, 3.5, "#1d2330", p.tip, p.net)
+			s.cross(at, 3.5, rim, p.tip, p.net)
 			continue
 		}
-		s.add(item{kind: shapeCircle, pts: []point{at}, r: p.r, fill: p.fill, stroke: "#1d2330", width: 1.25, tip: p.tip, net: p.net})
+		s.add(item{kind: shapeCircle, pts: []point{at}, r: p.r, fill: p.fill, stroke: rim, width: 1.25, tip: p.tip, net: p.net})
 	}
 	for _, m := range marks {
 		p := t.at(m.shares)

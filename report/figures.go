@@ -12,12 +12,22 @@ type figure struct {
 	half    bool   // takes half the page's width
 	columns int    // panels in a row of its file; 0: three
 	panels  []*scene
+	keys    []dotKey // what the colours of all panels mean; nil: they say so themselves
 	table   *table
 	images  []picture
 }
 
 // sheet is the figure as one drawing.
-func (f *figure) sheet() *scene { return sheet(f.title, f.panels, max(1, f.columns)) }
+func (f *figure) sheet() *scene {
+	s := sheet(f.title, f.panels, max(1, f.columns))
+	if len(f.keys) == 0 {
+		return s
+	}
+	keyed := &scene{w: s.w, h: s.h + 28, title: s.title}
+	keyed.place(s, 0, 0)
+	keyed.dots(keyed.h-10, f.keys)
+	return keyed
+}
 
 // figures in the order of the page. One that has nothing to show yet is left
 // out.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"strings"
 
 	"effnet/arch"
 	"effnet/search"
@@ -27,6 +28,7 @@ type drawn struct {
 	Name, Nav, Title, See, Caption string
 	Half                           bool
 	Panels                         []drawnPanel
+	Keys                           []fact // colours and what they mean
 	Images                         []picture
 	Table                          *table
 }
@@ -46,8 +48,9 @@ type gap struct {
 
 // ratio is how the growth should divide.
 type ratio struct {
-	Title, Text, Command string
-	Shares               []share
+	Title, Text string
+	Command     []string // its words
+	Shares      []share
 }
 
 type share struct {
@@ -106,6 +109,9 @@ func page(dir string, a *search.Analysis, figs []*figure) ([]byte, error) {
 			// A wide one scrolls rather than shrinks beyond reading.
 			most, least := 1.25*s.w, 0.68*s.w
 			d.Panels = append(d.Panels, drawnPanel{int(most), int(least), template.HTML(s.svg(true))})
+		}
+		for _, k := range f.keys {
+			d.Keys = append(d.Keys, fact{string(k.ink), k.text})
 		}
 		data.Figures = append(data.Figures, d)
 	}
@@ -169,9 +175,12 @@ func gapStrip(c *search.Comparison) *scene {
 	}
 	lo, hi := pad(e.lo, e.hi, 0.12)
 	x := scale{lo: lo, hi: hi, a: 4, b: 396}
-	ink := roleInk(search.RoleCompound)
-	if c.Lo <= 0 && c.Hi >= 0 {
-		ink = inkMuted
+	ink := inkMuted
+	switch {
+	case c.Lo > 0:
+		ink = roleInk(search.RoleCompound)
+	case c.Hi < 0:
+		ink = roleInk(c.Rule)
 	}
 	s.line(4, 18, 396, 18, inkGrid, 2)
 	s.line(x.at(0), 6, x.at(0), 30, inkText, 1.5)
@@ -206,7 +215,7 @@ func chosenRatio(a *search.Analysis) *ratio {
 	if role != search.RoleCompound {
 		c := a.Choice.Ratio
 		r.Title = "How to grow"
-		r.Text = fmt.Sprintf("All cost into %s. The best ratio of several dimensions that was found did worse: depth %.0f %%, width %.0f %%, resolution %.0f %% of the growth (%s).", role, 100*c.D, 100*c.W, 100*c.R, n.ID)
+		r.Text = fmt.Sprintf("All cost into %s. The best ratio of several dimensions that was found did worse: depth %.0f\u00a0%%, width %.0f\u00a0%%, resolution %.0f\u00a0%% of the growth (%s).", role, 100*c.D, 100*c.W, 100*c.R, n.ID)
 	}
 	for _, s := range []struct {
 		name string
@@ -229,7 +238,7 @@ func chosenRatio(a *search.Analysis) *ratio {
 		}
 		r.Shares = append(r.Shares, share{s.name, text, fmt.Sprintf("%s %.0f %%", s.name, 100*p), math.Round(1000*p) / 1000})
 	}
-	r.Command = growCommand(a)
+	r.Command = strings.Fields(growCommand(a))
 	return r
 }
 

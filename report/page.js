@@ -52,7 +52,7 @@
 
   // A click holds a network lit.
   document.addEventListener("click", ev => {
-    const sort = ev.target.closest("th button");
+    const sort = ev.target.closest("th span");
     if (sort) return order(sort.parentNode);
     if (ev.target.closest("#theme")) {
       const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
@@ -73,6 +73,13 @@
     const net = e ? e.dataset.net ?? null : null;
     pinned = net === pinned ? null : net;
     light(pinned);
+  });
+
+  document.addEventListener("keydown", ev => {
+    const sort = (ev.key === "Enter" || ev.key === " ") && ev.target.closest("th span");
+    if (!sort) return;
+    ev.preventDefault(); // a space scrolls
+    order(sort.parentNode);
   });
 
   // Tables sort by a column; the order outlives a replaced table.

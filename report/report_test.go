@@ -77,6 +77,9 @@ func TestPage(t *testing.T) {
 	}
 	_, networks, _ := strings.Cut(page, `<table id="networks"`)
 	networks, _, _ = strings.Cut(networks, "</table>")
+	if strings.Contains(networks, "<button") {
+		t.Error("a table's head with buttons is not repeated on the next page of paper")
+	}
 	if n := strings.Count(networks, "<tr data-net"); n != len(a.Nets) {
 		t.Errorf("the table has %d rows, want %d networks", n, len(a.Nets))
 	}

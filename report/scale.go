@@ -74,7 +74,19 @@ func timeTicks(lo, hi float64) []float64 {
 			ticks = append(ticks, s)
 		}
 	}
-	if len(ticks) < 3 {
+	if len(ticks) >= 3 {
+		return ticks
+	}
+	if hi < 60 {
+		return logTicks(lo, hi)
+	}
+	ticks = ticks[:0]
+	for _, s := range []float64{1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18000, 36000, 72000} {
+		if s >= lo && s <= hi {
+			ticks = append(ticks, s)
+		}
+	}
+	if len(ticks) < 2 {
 		return logTicks(lo, hi)
 	}
 	return ticks

@@ -113,18 +113,24 @@ func (a *Analysis) verdict() Verdict {
 	}
 	for i := range fs {
 		if f := &fs[i]; f != said {
-			v.Detail += fmt.Sprintf(" At %.3g times: %s, %s ± %s against %s.", f.Factor, f.Kind, signed(f.Against.Diff), Points(f.Against.Half()), f.Single)
+			v.Detail += f.short()
 		}
 	}
 	return v
 }
 
-// signed is Points with a sign.
-func signed(x float64) string {
-	if x > 0 {
-		return "+" + Points(x)
+// short is what was found at a factor that the verdict is not about.
+func (f *FactorVerdict) short() string {
+	gap := fmt.Sprintf("%s ± %s", Points(math.Abs(f.Against.Diff)), Points(f.Against.Half()))
+	switch {
+	case f.Kind == CompoundWins:
+		return fmt.Sprintf(" At %.3g times compound wins by %s over %s.", f.Factor, gap, f.Single)
+	case f.Kind == SingleWins:
+		return fmt.Sprintf(" At %.3g times %s alone wins by %s.", f.Factor, f.Single, gap)
+	case f.Against.Diff < 0:
+		return fmt.Sprintf(" At %.3g times undecided: compound is %s below %s.", f.Factor, gap, f.Single)
 	}
-	return Points(x)
+	return fmt.Sprintf(" At %.3g times undecided: compound is %s above %s.", f.Factor, gap, f.Single)
 }
 
 // claim finds the claim nearest to being made at a factor, and its p-value.
