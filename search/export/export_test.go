@@ -244,6 +244,21 @@ func TestSummary(t *testing.T) {
 			}
 		}
 	}
+	// A network that was timed has a step of one image, in milliseconds; others
+	// have none.
+	a.Nets[1].Latency = 0.00125
+	if rows, err = csv.NewReader(bytes.NewReader(summary(a))).ReadAll(); err != nil {
+		t.Fatal(err)
+	}
+	for i, row := range rows[1:] {
+		step, batch := "", ""
+		if i == 1 {
+			step, batch = "1.25", "1"
+		}
+		if got := row[column["infer_step_time"]]; got != step || row[column["infer_batch_size"]] != batch {
+			t.Errorf("%s: a step of %q ms for %q images, want %q and %q", row[0], got, row[column["infer_batch_size"]], step, batch)
+		}
+	}
 }
 
 func boolean(b bool) float64 {

@@ -12,14 +12,16 @@ import (
 
 // summary is a table of the networks with the names and units of timm's result
 // files: accuracies and errors in per cent, parameters, multiply-accumulates
-// and activations in millions and billions, times in milliseconds. top1 is on
+// and activations in millions and billions, times in milliseconds. A step is a
+// batch, here of one image; only a search whose budget or a limit is in latency
+// times its networks. top1 is on
 // the test images; networks that were not scored on them have none. Columns
 // that timm does not have come after those it has. No value is an empty field.
 func summary(a *search.Analysis) []byte {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
 	w.Write([]string{
-		"model", "top1", "top1_err", "param_count", "img_size", "infer_gmacs", "infer_macts", "infer_step_time",
+		"model", "top1", "top1_err", "param_count", "img_size", "infer_gmacs", "infer_macts", "infer_step_time", "infer_batch_size",
 		"val_top1", "val_top1_err", "val_seeds", "val_epochs", "test_seeds", "depth", "width", "cost_ratio", "role",
 	})
 	for i := range a.Nets {
@@ -35,9 +37,13 @@ func summary(a *search.Analysis) []byte {
 		for _, t := range a.TrialsOf(n.ID, "") {
 			epochs = max(epochs, t.Epochs)
 		}
+		batch := "" // of the step that was timed
+		if n.Latency > 0 {
+			batch = "1"
+		}
 		w.Write([]string{
 			n.ID, test, testErr, number(float64(n.Params) / 1e6), fmt.Sprint(n.Resolution),
-			number(float64(n.MACs) / 1e9), number(float64(n.Activations) / 1e6), milliseconds(n.Latency),
+			number(float64(n.MACs) / 1e9), number(float64(n.Activations) / 1e6), milliseconds(n.Latency), batch,
 			val, valErr, fmt.Sprint(n.Validation.N), fmt.Sprint(epochs), fmt.Sprint(n.Test.N),
 			number(n.Depth), number(n.Width), number(n.CostRatio), string(n.Role),
 		})
