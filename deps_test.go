@@ -28,6 +28,7 @@ var allowed = map[string]struct{ inside, outside []string }{
 	"effnet/train":                  {[]string{"arch", "autoaugment", "weights", "internal/kernel", "internal/largepages", "internal/par", "internal/atomicfile", "internal/lockfile", "internal/tfevents", "internal/yamlpos"}, []string{"github.com/goccy/go-yaml"}},
 	"effnet/search":                 {[]string{"arch", "internal/atomicfile", "internal/lockfile", "internal/words", "internal/yamlpos"}, []string{"gonum.org/v1/gonum", "github.com/goccy/go-yaml"}},
 	"effnet/search/queue":           {[]string{"arch", "search", "internal/atomicfile", "internal/lockfile"}, []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
+	"effnet/search/queue/queuetest": {nil, []string{"github.com/nats-io/jwt/v2", "github.com/nats-io/nats-server/v2", "github.com/nats-io/nkeys"}},
 	"effnet/report":                 {[]string{"arch", "search", "internal/atomicfile"}, []string{"gonum.org/v1/plot", "gonum.org/v1/gonum"}},
 	"effnet/search/export":          {[]string{"arch", "search", "internal/atomicfile", "internal/tfevents"}, nil},
 	"effnet/search/live":            {[]string{"arch", "search", "internal/atomicfile", "internal/loopback", "internal/words"}, nil},

@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -25,7 +26,7 @@ type Server struct {
 	Key   string
 }
 
-// check reports files that are not there, by name.
+// check reports files that are not there, or are others, by name.
 func (s *Server) check() error {
 	if s.URL == "" && (s.Creds != "" || s.CA != "" || s.Cert != "" || s.Key != "") {
 		return errors.New("queue: credentials and certificates are for a server elsewhere, but no URL is given")
@@ -39,6 +40,18 @@ func (s *Server) check() error {
 		}
 		if _, err := os.Stat(name); err != nil {
 			return fmt.Errorf("queue: %w", err)
+		}
+	}
+	if s.Creds == "" {
+		return nil
+	}
+	text, err := os.ReadFile(s.Creds)
+	if err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	for _, part := range []string{"-----BEGIN NATS USER JWT-----", "-----BEGIN USER NKEY SEED-----"} {
+		if !strings.Contains(string(text), part) {
+			return fmt.Errorf("queue: %s holds no credentials: it has no line %q", s.Creds, part)
 		}
 	}
 	return nil
@@ -63,14 +76,24 @@ func (s *Server) connect(name string, note func(string, ...any)) (*nats.Conn, er
 	if err := s.check(); err != nil {
 		return nil, err
 	}
+	var said atomic.Bool // that it refuses to know this process
 	opts := append(options(name),
 		nats.Timeout(5*time.Second),
+		nats.IgnoreAuthErrorAbort(), // the file of credentials may be renewed
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if refused(err) && !said.Swap(true) {
+				note("NATS at %s: %v; trying again until it does", s.redacted(), s.explain(err))
+			}
+		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				note("the connection to NATS is lost (%v); trying again until it is back", err)
 			}
 		}),
-		nats.ReconnectHandler(func(nc *nats.Conn) { note("connected to NATS again, at %s", nc.ConnectedUrlRedacted()) }))
+		nats.ReconnectHandler(func(nc *nats.Conn) {
+			said.Store(false)
+			note("connected to NATS again, at %s", nc.ConnectedUrlRedacted())
+		}))
 	if s.Creds != "" {
 		opts = append(opts, nats.UserCredentials(s.Creds))
 	}
@@ -81,14 +104,29 @@ func (s *Server) connect(name string, note func(string, ...any)) (*nats.Conn, er
 		opts = append(opts, nats.ClientCert(s.Cert, s.Key))
 	}
 	nc, err := nats.Connect(s.URL, opts...)
+	if err != nil {
+		return nil, fmt.Errorf("queue: NATS at %s: %w", s.redacted(), s.explain(err))
+	}
+	return nc, nil
+}
+
+// refused reports whether a server does not take who connects.
+func refused(err error) bool {
+	return isAny(err, nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired)
+}
+
+// explain says what a connection that failed lacks.
+func (s *Server) explain(err error) error {
 	switch {
-	case err == nil:
-		return nc, nil
+	case refused(err) && s.Creds != "":
+		return fmt.Errorf("it does not accept the credentials in %s: %w", s.Creds, err)
+	case refused(err) && !strings.Contains(s.URL, "@"):
+		return fmt.Errorf("it wants credentials, but none are given: %w", err)
 	case errors.Is(err, nats.ErrTLS) && s.Cert == "":
 		// The server's own word on it may come too late to be read.
-		err = fmt.Errorf("it does not accept the connection, perhaps as it wants a client's certificate: %w", err)
+		return fmt.Errorf("it does not accept the connection, perhaps as it wants a client's certificate: %w", err)
 	}
-	return nil, fmt.Errorf("queue: NATS at %s: %w", s.redacted(), err)
+	return err
 }
 
 // options are those of every connection.

@@ -1,15 +1,9 @@
 package queue
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,43 +11,35 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+
+	"effnet/search/queue/queuetest"
 )
 
-// certificate makes one signed by parent, or by itself, and its files.
+// certificate is queuetest's.
 func certificate(t *testing.T, dir, name string, parent *tls.Certificate) (cert tls.Certificate, certFile, keyFile string) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	cert, certFile, keyFile, err := queuetest.Certificate(dir, name, parent)
 	if err != nil {
-		t.Fatal(err)
-	}
-	c := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, BasicConstraintsValid: true, IsCA: parent == nil,
-	}
-	signer, by := c, any(key)
-	if parent != nil {
-		signer, by = parent.Leaf, parent.PrivateKey
-	}
-	der, err := x509.CreateCertificate(rand.Reader, c, signer, &key.PublicKey, by)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
-	certFile, keyFile = filepath.Join(dir, name+".pem"), filepath.Join(dir, name+".key")
-	for file, data := range map[string][]byte{certFile: certPEM, keyFile: keyPEM} {
-		if err := os.WriteFile(file, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if cert, err = tls.X509KeyPair(certPEM, keyPEM); err != nil {
 		t.Fatal(err)
 	}
 	return cert, certFile, keyFile
+}
+
+// startServer starts one on any port of the loopback interface.
+func startServer(t *testing.T, o *server.Options) *server.Server {
+	t.Helper()
+	o.Host, o.Port, o.NoSigs, o.NoLog = "127.0.0.1", server.RANDOM_PORT, true, true
+	s, err := server.NewServer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(s.Shutdown)
+	if !s.ReadyForConnections(time.Minute) {
+		t.Fatal("the server is not ready")
+	}
+	return s
 }
 
 // TestTLS: a server that asks for a client certificate, and one that is asked
@@ -66,18 +52,10 @@ func TestTLS(t *testing.T) {
 	_, certFile, keyFile := certificate(t, dir, "client", &ca)
 	pool := x509.NewCertPool()
 	pool.AddCert(ca.Leaf)
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true, JetStream: true, StoreDir: filepath.Join(dir, "js"),
+	s := startServer(t, &server.Options{
+		JetStream: true, StoreDir: filepath.Join(dir, "js"),
 		TLS: true, TLSVerify: true, TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(s.Shutdown)
-	if !s.ReadyForConnections(time.Minute) {
-		t.Fatal("the server is not ready")
-	}
 	url := "tls://" + s.Addr().String()
 	for name, at := range map[string]struct {
 		server Server
@@ -105,4 +83,126 @@ func TestTLS(t *testing.T) {
 	if err := trainAll(t.Context(), q, trials(t, dir, 2), 1); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestCredentials: a search and a worker with credentials of an account, as a user
+// that may do no more than the documents ask for, and what those hear who have
+// none, or others.
+func TestCredentials(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ca, caFile, _ := certificate(t, dir, "ca", nil)
+	cert, _, _ := certificate(t, dir, "server", &ca)
+	ours, err := queuetest.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := queuetest.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := func(name string) string { return filepath.Join(dir, name) }
+	for name, by := range map[string]*queuetest.Authority{"search": ours, "worker": ours, "late": ours, "stranger": theirs} {
+		until := time.Now().Add(time.Hour)
+		if name == "late" {
+			until = time.Now().Add(-time.Minute)
+		}
+		if err := by.User(file(name), until); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range map[string]string{"text": "no credentials\n", "empty": ""} {
+		if err := os.WriteFile(file(name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := &server.Options{JetStream: true, StoreDir: file("js")}
+	ours.Trust(o, cert)
+	s := startServer(t, o)
+	at := func(creds string) Server { return Server{URL: "tls://" + s.Addr().String(), CA: caFile, Creds: creds} }
+	f := &fake{steps: 2}
+	for name, want := range map[string]string{
+		"stranger": "it does not accept the credentials in " + file("stranger"),
+		"late":     "it does not accept the credentials in " + file("late"),
+		"text":     file("text") + " holds no credentials",
+		"empty":    file("empty") + " holds no credentials",
+		"nowhere":  file("nowhere") + ": no such file",
+		"":         "it wants credentials, but none are given",
+	} {
+		creds := ""
+		if name != "" {
+			creds = file(name)
+		}
+		w, _ := worker(t, "", name, f)
+		w.Server = at(creds)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		err := w.Run(ctx)
+		cancel()
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("a worker with %q: error %v, want %q in one line", name, err, want)
+		}
+		q, err := Open(t.Context(), Options{Server: at(creds), Folder: t.TempDir(), Engine: f.engine()})
+		if err == nil {
+			q.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("a search with %q: error %v, want %q in one line", name, err, want)
+		}
+	}
+	run := t.TempDir()
+	q, _ := open(t, run, f, func(o *Options) { o.Server, o.Slots, o.AckWait = at(file("search")), 0, time.Minute })
+	apart(run)
+	w, _ := worker(t, "", "w", f)
+	w.Server = at(file("worker"))
+	start(t, w)
+	if err := trainAll(t.Context(), q, trials(t, run, 4), 2); err != nil {
+		t.Error(err)
+	}
+	if s := q.Stats(); s != (Stats{}) {
+		t.Errorf("%+v, want nothing out of the way", s)
+	}
+}
+
+// TestCredentialsRenewed: credentials that run out while a search runs can be
+// replaced in their file.
+func TestCredentialsRenewed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ca, caFile, _ := certificate(t, dir, "ca", nil)
+	cert, _, _ := certificate(t, dir, "server", &ca)
+	a, err := queuetest.NewAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &server.Options{}
+	a.Trust(o, cert)
+	s := startServer(t, o)
+	at := Server{URL: "tls://" + s.Addr().String(), CA: caFile, Creds: filepath.Join(dir, "creds")}
+	grant := func(valid time.Duration) {
+		t.Helper()
+		if err := a.User(at.Creds, time.Now().Add(valid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := &notes{t: t}
+	var nc *nats.Conn
+	for valid := 2 * time.Second; nc == nil; valid *= 2 { // a slow machine may take longer than that to connect
+		grant(valid)
+		if nc, err = at.connect("test", n.note); err != nil && valid > time.Minute {
+			t.Fatal(err)
+		}
+	}
+	defer nc.Close()
+	until := func(ok func() bool) {
+		t.Helper()
+		for end := time.Now().Add(2 * time.Minute); !ok(); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("never; it said %q", n.text)
+			}
+		}
+	}
+	until(func() bool { return n.has("it does not accept the credentials in " + at.Creds) })
+	time.Sleep(time.Second) // it tries four times
+	grant(time.Hour)
+	until(func() bool { return n.has("connected to NATS again, at tls://") && nc.IsConnected() })
 }
