@@ -46,7 +46,7 @@ func saturationFigure(a *search.Analysis) *figure {
 		name: "saturation", nav: "Saturation", title: "Where single dimensions saturate",
 		see:     "Accuracy on the validation images when one dimension alone takes all the cost. A curve that flattens has saturated.",
 		caption: barsText(a),
-		panels:  saturationPanels(ds, costAxis(a)),
+		panels:  saturationPanels(ds, costAxis(a)+", log scale"),
 	}
 	if fits > 0 {
 		f.caption += " Curves are the best of three by AICc, one that ends and two that never do; the shaded band is their bootstrapped 95 % interval."
