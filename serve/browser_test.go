@@ -328,6 +328,16 @@ func (l looked) looks(t *testing.T) {
 			}
 			tab.Shot("serve" + strings.ReplaceAll(at, "/", "-") + "-" + look.Name)
 		}
+		// Paper is white, whatever the theme.
+		browsertest.Value[string](tab, "document.documentElement.dataset.theme = 'dark'")
+		tab.Look(browsertest.Look{Name: "print", Width: 690, Height: 1000, Dark: true, Print: true, Still: true})
+		if paper := browsertest.Value[string](tab, "getComputedStyle(document.body).backgroundColor"); paper != "rgb(255, 255, 255)" {
+			t.Errorf("%s is printed on %s", at, paper)
+		}
+		for _, p := range tab.Unreadable() {
+			t.Errorf("%s, printed: %s", at, p)
+		}
+		tab.Shot("serve" + strings.ReplaceAll(at, "/", "-") + "-print")
 	}
 }
 
