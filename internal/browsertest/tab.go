@@ -166,11 +166,20 @@ func (tab *Tab) Look(l Look) {
 	})
 }
 
-// Wait waits until a JavaScript expression is true.
+// Wait waits until a JavaScript expression is true, also on a page that is
+// loaded again meanwhile.
 func (tab *Tab) Wait(expression string) {
 	tab.t.Helper()
-	if _, err := chromedp.Run(tab.ctx, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(0))); err != nil {
-		tab.fatal("wait for "+expression+": ", err)
+	for {
+		_, err := chromedp.Run(tab.ctx, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(0)))
+		switch {
+		case err == nil:
+			return
+		case tab.ctx.Err() == nil && (strings.Contains(err.Error(), "Cannot find context") || strings.Contains(err.Error(), "context was destroyed")):
+			time.Sleep(20 * time.Millisecond) // of the page as it was
+		default:
+			tab.fatal("wait for "+expression+": ", err)
+		}
 	}
 }
 

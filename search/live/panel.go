@@ -23,6 +23,7 @@ const waiting = `<!DOCTYPE html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>A search begins</title>
+<style>:root { color-scheme: light dark; --muted: light-dark(#5b6472, #a3adbb); --rule: light-dark(#dfe3e8, #2b323d); --depth: light-dark(#0072b2, #56b4e9); } body { margin: 0; }</style>
 </head>
 <body>
 <main></main>
