@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -177,10 +178,14 @@ func TestThroughput(t *testing.T) {
 		alone = append(alone, post().Seconds())
 	}
 	service := float64(cores) / median(done)
-	took := openLoop(median(done)/2, 30*time.Second, func() (int, time.Duration) { return 200, post() })
-	p99 := quantile(took[200], 0.99)
-	t.Logf("service time %.1f ms; at half load p50 %.1f ms, p99 %.1f ms, %.2f times that, and %.2f times the %.1f ms of a request alone",
-		1e3*service, 1e3*quantile(took[200], 0.5), 1e3*p99, p99/service, p99/median(alone), 1e3*median(alone))
+	var p50s, p99s []float64 // of windows: what disturbs one is not in the median
+	for window := range uint64(7) {
+		took := openLoop(window, median(done)/2, 7*time.Second, func() (int, time.Duration) { return 200, post() })
+		p50s, p99s = append(p50s, median(took[200])), append(p99s, quantile(took[200], 0.99))
+	}
+	p50, p99 := median(p50s), median(p99s)
+	t.Logf("service time %.1f ms; at half load p50 %.1f ms, p99 %.1f ms (medians of 7 windows of 7 s, the best %.1f), %.2f times that, and %.2f times the %.1f ms of a request alone",
+		1e3*service, 1e3*p50, 1e3*p99, 1e3*slices.Min(p99s), p99/service, p99/median(alone), 1e3*median(alone))
 	if p99 > 3*service {
 		t.Errorf("at half load p99 is %.1f ms, the service time %.1f ms", 1e3*p99, 1e3*service)
 	}

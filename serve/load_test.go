@@ -384,7 +384,7 @@ func TestOverload(t *testing.T) {
 
 	during := fullOr(min(*soak, 10*time.Minute), 2*time.Second)
 	before := resident(t)
-	took := openLoop(2*peak, during, post)
+	took := openLoop(1, 2*peak, during, post)
 	admitted, refused := took[200], took[503]
 	if len(took) != 2 {
 		t.Fatalf("statuses and times: %v", took)
@@ -410,8 +410,8 @@ func TestOverload(t *testing.T) {
 
 // openLoop sends requests as a Poisson process of a rate, whatever becomes of
 // them, and gives the times in seconds that they took by status.
-func openLoop(rate float64, during time.Duration, post func() (int, time.Duration)) map[int][]float64 {
-	r := rand.New(rand.NewPCG(1, 1))
+func openLoop(seed uint64, rate float64, during time.Duration, post func() (int, time.Duration)) map[int][]float64 {
+	r := rand.New(rand.NewPCG(1, seed))
 	took := map[int][]float64{}
 	var mu sync.Mutex
 	var wait sync.WaitGroup
