@@ -21,6 +21,7 @@ import (
 	"effnet"
 	"effnet/arch"
 	"effnet/imageprep"
+	"effnet/internal/load"
 	"effnet/weights"
 )
 
@@ -167,8 +168,8 @@ func TestThroughput(t *testing.T) {
 			possible, done, ratios = append(possible, could), append(done, did), append(ratios, did/could)
 		}
 	}
-	ratio := median(ratios)
-	t.Logf("B0, batch %d, %d cores: engine and decoder could do %.1f images/s, the server did %.1f: median of ratios %.3f", batch, cores, median(possible), median(done), ratio)
+	ratio := load.Median(ratios)
+	t.Logf("B0, batch %d, %d cores: engine and decoder could do %.1f images/s, the server did %.1f: median of ratios %.3f", batch, cores, load.Median(possible), load.Median(done), ratio)
 	if ratio < 0.9 {
 		t.Errorf("the server does %.3f of what is possible", ratio)
 	}
@@ -177,15 +178,15 @@ func TestThroughput(t *testing.T) {
 	for range 30 {
 		alone = append(alone, post().Seconds())
 	}
-	service := float64(cores) / median(done)
+	service := float64(cores) / load.Median(done)
 	var p50s, p99s []float64 // of windows: what disturbs one is not in the median
 	for window := range uint64(7) {
-		took := openLoop(window, median(done)/2, 7*time.Second, func() (int, time.Duration) { return 200, post() })
-		p50s, p99s = append(p50s, median(took[200])), append(p99s, quantile(took[200], 0.99))
+		took := load.Open(load.Median(done)/2, 7*time.Second, window, func(time.Time) (int, time.Duration) { return 200, post() }).Took
+		p50s, p99s = append(p50s, load.Median(took[200])), append(p99s, load.Quantile(took[200], 0.99))
 	}
-	p50, p99 := median(p50s), median(p99s)
+	p50, p99 := load.Median(p50s), load.Median(p99s)
 	t.Logf("service time %.1f ms; at half load p50 %.1f ms, p99 %.1f ms (medians of 7 windows of 7 s, the best %.1f), %.2f times that, and %.2f times the %.1f ms of a request alone",
-		1e3*service, 1e3*p50, 1e3*p99, 1e3*slices.Min(p99s), p99/service, p99/median(alone), 1e3*median(alone))
+		1e3*service, 1e3*p50, 1e3*p99, 1e3*slices.Min(p99s), p99/service, p99/load.Median(alone), 1e3*load.Median(alone))
 	if p99 > 3*service {
 		t.Errorf("at half load p99 is %.1f ms, the service time %.1f ms", 1e3*p99, 1e3*service)
 	}

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -22,6 +21,7 @@ import (
 	"time"
 
 	"effnet"
+	"effnet/internal/load"
 	"effnet/weights"
 )
 
@@ -384,15 +384,15 @@ func TestOverload(t *testing.T) {
 
 	during := fullOr(min(*soak, 10*time.Minute), 2*time.Second)
 	before := resident(t)
-	took := openLoop(1, 2*peak, during, post)
+	took := load.Open(2*peak, during, 1, func(time.Time) (int, time.Duration) { return post() }).Took
 	admitted, refused := took[200], took[503]
 	if len(took) != 2 {
 		t.Fatalf("statuses and times: %v", took)
 	}
 	goodput := float64(len(admitted)) / during.Seconds()
-	slow, quick := quantile(admitted, 0.99), quantile(refused, 0.99)
+	slow, quick := load.Quantile(admitted, 0.99), load.Quantile(refused, 0.99)
 	t.Logf("peak %.0f/s, a round of 12 clients %v; offered %.0f/s for %v: %.0f/s answered, p99 %.0f ms; %d refused, p50 %.1f ms, p99 %.1f ms; resident %d KiB before, %d after",
-		peak, service, 2*peak, during, goodput, 1e3*slow, len(refused), 1e3*median(refused), 1e3*quick, before, resident(t))
+		peak, service, 2*peak, during, goodput, 1e3*slow, len(refused), 1e3*load.Median(refused), 1e3*quick, before, resident(t))
 	if *full {
 		if slow > (queueTimeout+2*service).Seconds() || goodput < 0.9*peak || quick > 0.05 {
 			t.Errorf("admitted p99 %.3f s, goodput %.0f of %.0f, refusals p99 %.3f s", slow, goodput, peak, quick)
@@ -407,37 +407,6 @@ func TestOverload(t *testing.T) {
 		t.Errorf("%d pictures are still admitted", b.admitted.Load())
 	}
 }
-
-// openLoop sends requests as a Poisson process of a rate, whatever becomes of
-// them, and gives the times in seconds that they took by status.
-func openLoop(seed uint64, rate float64, during time.Duration, post func() (int, time.Duration)) map[int][]float64 {
-	r := rand.New(rand.NewPCG(1, seed))
-	took := map[int][]float64{}
-	var mu sync.Mutex
-	var wait sync.WaitGroup
-	start := time.Now()
-	for next := time.Duration(0); next < during; next += time.Duration(r.ExpFloat64() / rate * float64(time.Second)) {
-		time.Sleep(time.Until(start.Add(next)))
-		wait.Go(func() {
-			status, d := post()
-			mu.Lock()
-			defer mu.Unlock()
-			took[status] = append(took[status], d.Seconds())
-		})
-	}
-	wait.Wait()
-	return took
-}
-
-func quantile(x []float64, q float64) float64 {
-	if len(x) == 0 {
-		return 0
-	}
-	x = slices.Sorted(slices.Values(x))
-	return x[int(q*float64(len(x)-1))]
-}
-
-func median(x []float64) float64 { return quantile(x, 0.5) }
 
 // Clients that send slowly hold neither the server nor much of its memory.
 func TestSlowClients(t *testing.T) {
@@ -499,8 +468,8 @@ func TestSlowClients(t *testing.T) {
 		}
 	})
 	beside := times(requests)
-	before, after := quantile(alone, 0.99), quantile(beside, 0.99)
-	t.Logf("%d requests: p50 %.2f ms, p99 %.2f ms; beside %d slow clients p50 %.2f ms, p99 %.2f ms", requests, median(alone), before, len(conns), median(beside), after)
+	before, after := load.Quantile(alone, 0.99), load.Quantile(beside, 0.99)
+	t.Logf("%d requests: p50 %.2f ms, p99 %.2f ms; beside %d slow clients p50 %.2f ms, p99 %.2f ms", requests, load.Median(alone), before, len(conns), load.Median(beside), after)
 	if most := fullOr(1.1*before, before+10_000); after > most {
 		t.Errorf("beside slow clients p99 is %.2f ms, without them %.2f ms", after, before)
 	}

@@ -90,7 +90,7 @@ func (o *options) measure(ctx context.Context, r *report, servers []*server, d *
 	var next atomic.Int64
 	var failed atomic.Pointer[error]
 	post := func(s *server) load.Post {
-		return func() int {
+		return func(due time.Time) (int, time.Duration) {
 			status, _, err := s.post(pictures[int(next.Add(1))%len(pictures)])
 			if err == nil && status != 200 {
 				err = fmt.Errorf("status %d", status)
@@ -99,7 +99,7 @@ func (o *options) measure(ctx context.Context, r *report, servers []*server, d *
 				err = fmt.Errorf("%s: %w", s.name, err)
 				failed.CompareAndSwap(nil, &err)
 			}
-			return status
+			return status, time.Since(due)
 		}
 	}
 	closed := func(s *server, clients int, during time.Duration) func() load.Result {

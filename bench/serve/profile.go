@@ -23,9 +23,9 @@ func (o *options) profile(ctx context.Context, dir string, pictures [][]byte) er
 	}
 	defer s.stop()
 	var next atomic.Int64
-	post := func() int {
+	post := func(due time.Time) (int, time.Duration) {
 		status, _, _ := s.post(pictures[int(next.Add(1))%len(pictures)])
-		return status
+		return status, time.Since(due)
 	}
 	clients := o.Clients[len(o.Clients)-1]
 	load.Closed(clients, time.Second, post)

@@ -15,11 +15,11 @@ func (r *report) print(out io.Writer) error {
 	fmt.Fprintf(out, "%s, %d cores; %s, %d threads, batches of up to %d; %d JPEGs of %.0f kB; medians of %d rounds\n",
 		r.CPU, r.Cores, r.Net, r.Threads, r.Batch, r.Pictures, r.Kilobyte, r.Rounds)
 	own := r.Servers[0]
-	most := own.Closed[len(own.Closed)-1].Rate
+	busiest := own.Closed[len(own.Closed)-1].Rate
 	var engine, decode, both, share []float64
 	for i, p := range r.Possible {
 		engine, decode, both = append(engine, p.Engine), append(decode, p.Decode), append(both, p.Both)
-		share = append(share, most[i]/p.Both)
+		share = append(share, busiest[i]/p.Both)
 	}
 	fmt.Fprintf(out, "effnet bench %.1f images/s, decoding and preparing %.1f images/s on all cores, one after the other %.1f; effnet serve with %d clients %.2f of that\n",
 		load.Median(engine), load.Median(decode), load.Median(both), r.Clients[len(r.Clients)-1], load.Median(share))
@@ -55,12 +55,15 @@ func (r *report) print(out io.Writer) error {
 		return err
 	}
 	fmt.Fprintln(out)
+	most := len(r.Clients) - 1
 	for _, s := range r.Servers {
-		var times []float64
+		var alone, core []float64
 		for i, p99 := range s.Half.P99 {
-			times = append(times, p99/s.Closed[0].P50[i])
+			alone = append(alone, p99/s.Closed[0].P50[i])
+			core = append(core, p99/(1e3*float64(r.Cores)/s.Closed[most].Rate[i]))
 		}
-		fmt.Fprintf(out, "%s: at most %.0f MB; p99 at half its capacity is %.2f x the time of a request with %d client(s)\n", s.Name, s.PeakMB, load.Median(times), r.Clients[0])
+		fmt.Fprintf(out, "%s: at most %.0f MB; p99 at half its capacity is %.2f x the time of a request with %d client(s), %.2f x that of a picture on one core with %d\n",
+			s.Name, s.PeakMB, load.Median(alone), r.Clients[0], load.Median(core), r.Clients[most])
 	}
 	return nil
 }

@@ -8,8 +8,11 @@ import (
 	"time"
 )
 
-// Post sends one request and waits for its answer, whose status it gives.
-type Post func() (status int)
+// Post sends a request that was due at a time, waits for its answer and gives its
+// status and the time that it took: since it was due, so that a client that is
+// late does not make the server look quicker, or since it was sent, where the
+// client is not to count.
+type Post func(due time.Time) (status int, took time.Duration)
 
 // Result is what became of the requests of a run.
 type Result struct {
@@ -29,13 +32,11 @@ type recorder struct {
 
 func newRecorder() *recorder { return &recorder{took: map[int][]float64{}, start: time.Now()} }
 
-// do posts a request that was due at a time.
 func (r *recorder) do(post Post, due time.Time) {
-	status := post()
-	took := time.Since(due).Seconds()
+	status, took := post(due)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.took[status] = append(r.took[status], took)
+	r.took[status] = append(r.took[status], took.Seconds())
 }
 
 func (r *recorder) result() Result { return Result{r.took, time.Since(r.start).Seconds()} }
@@ -58,10 +59,9 @@ func Closed(clients int, during time.Duration, post Post) Result {
 }
 
 // Open sends requests as a Poisson process of a rate a second, whatever becomes
-// of them. A request's time begins when it is due: a client that is late does
-// not make the server look quicker.
+// of them.
 func Open(rate float64, during time.Duration, seed uint64, post Post) Result {
-	random := rand.New(rand.NewPCG(seed, 1))
+	random := rand.New(rand.NewPCG(1, seed))
 	r := newRecorder()
 	var wait sync.WaitGroup
 	for at := time.Duration(0); at < during; at += time.Duration(random.ExpFloat64() / rate * float64(time.Second)) {

@@ -11,14 +11,14 @@ import (
 // each keeps one there.
 func TestClosed(t *testing.T) {
 	var now, most, n atomic.Int64
-	r := Closed(3, 50*time.Millisecond, func() int {
+	r := Closed(3, 50*time.Millisecond, func(due time.Time) (int, time.Duration) {
 		k := now.Add(1)
 		for old := most.Load(); k > old && !most.CompareAndSwap(old, k); old = most.Load() {
 		}
 		time.Sleep(5 * time.Millisecond)
 		now.Add(-1)
 		n.Add(1)
-		return 200
+		return 200, time.Since(due)
 	})
 	if most.Load() > 3 || n.Load() < 3 || len(r.Took) != 1 || len(r.Took[200]) != int(n.Load()) {
 		t.Errorf("%d at once, %d requests, %v", most.Load(), n.Load(), r.Took)
@@ -38,9 +38,9 @@ func TestOpen(t *testing.T) {
 	count := func(seed uint64) int {
 		var n atomic.Int64
 		end := time.Now().Add(during)
-		r := Open(rate, during, seed, func() int {
+		r := Open(rate, during, seed, func(due time.Time) (int, time.Duration) {
 			time.Sleep(time.Until(end))
-			return 200 + int(n.Add(1)%2)
+			return 200 + int(n.Add(1)%2), time.Since(due)
 		})
 		if got := len(r.Took[200]) + len(r.Took[201]); got != int(n.Load()) || len(r.Took) != 2 {
 			t.Errorf("%d answers of %d requests, statuses %v", got, n.Load(), len(r.Took))
