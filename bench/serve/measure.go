@@ -166,9 +166,15 @@ func (o *options) measure(ctx context.Context, r *report, servers []*server, d *
 			}
 			s.result.Same.add(same)
 		}
-	}
-	for _, s := range servers {
-		s.result.PeakMB = s.peakMemory()
+		for _, s := range servers {
+			s.result.PeakMB = s.peakMemory()
+		}
+		// A run that does not get to its end has said what it knows.
+		if r.Rounds = round + 1; r.Rounds < o.Rounds {
+			if err := r.print(os.Stderr); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

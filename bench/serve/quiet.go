@@ -15,8 +15,8 @@ import (
 
 const (
 	disturbed = 0.03             // of the processors' time, that other programs may use while something is measured
-	patience  = 30 * time.Second // that a turn waits for them to be done
-	tries     = 6                // of a turn that was disturbed; the least disturbed counts
+	patience  = 10 * time.Second // that a turn waits for them to be done
+	tries     = 4                // of a turn that was disturbed; the least disturbed counts
 )
 
 // quietly measures something by this process and those of a group (0: its
