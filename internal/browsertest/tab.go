@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -175,13 +176,16 @@ func (tab *Tab) Wait(expression string) {
 		switch {
 		case err == nil:
 			return
-		case tab.ctx.Err() == nil && (strings.Contains(err.Error(), "Cannot find context") || strings.Contains(err.Error(), "context was destroyed")):
-			time.Sleep(20 * time.Millisecond) // of the page as it was
+		case tab.ctx.Err() == nil && slices.ContainsFunc(leaving, func(s string) bool { return strings.Contains(err.Error(), s) }):
+			time.Sleep(20 * time.Millisecond)
 		default:
 			tab.fatal("wait for "+expression+": ", err)
 		}
 	}
 }
+
+// leaving are what the browser says of a question to a page that it leaves.
+var leaving = []string{"Cannot find context", "context was destroyed", "Inspected target navigated"}
 
 // Value evaluates a JavaScript expression, or a promise of one.
 func Value[T any](tab *Tab, expression string) T {

@@ -32,7 +32,7 @@ func TestBrowser(t *testing.T) {
 	shows := func(words ...string) {
 		t.Helper()
 		for _, w := range words {
-			tab.Wait(`document.body.innerText.includes(` + string(jsonText(w)) + `)`)
+			tab.Wait(`(document.body?.innerText ?? "").includes(` + string(jsonText(w)) + `)`)
 		}
 	}
 	tab.Go(h.URL)
@@ -70,6 +70,7 @@ func TestBrowser(t *testing.T) {
 	}
 	m.set(func() { m.html, m.version = page("Unfinished."), 1 })
 	shows("Unfinished.")
+	tab.Wait(`performance.getEntriesByType("navigation")[0]?.type === "reload"`) // for the report's scripts
 	m.set(func() { m.html, m.version = page("Width alone wins."), 2 })
 	shows("Width alone wins.")
 	tab.Wait(`document.getElementById("live-pause") !== null && !document.getElementById("live-pause").disabled`)
