@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"effnet/internal/words"
 )
 
 // A search with a budget fits what is left to do into the time that is left,
@@ -318,7 +320,7 @@ func (r *runner) replan(to Replan) error {
 // changes says in words what to changes.
 func (p *Plan) changes(to *Replan) (out []string) {
 	if was, is := len(p.FreshSeeds), len(to.FreshSeeds); was != is {
-		out = append(out, fmt.Sprintf("finalists are trained on %s, not %d", plural(is, "fresh seed"), was))
+		out = append(out, fmt.Sprintf("finalists are trained on %s, not %d", words.Plural(is, "fresh seed"), was))
 	}
 	if to.Sweep != len(p.Sweep) {
 		out = append(out, fmt.Sprintf("%d of %d networks are swept", to.Sweep, len(p.Sweep)))
@@ -330,7 +332,7 @@ func (p *Plan) changes(to *Replan) (out []string) {
 		case is == 0:
 			out = append(out, "no comparison "+at)
 		default:
-			out = append(out, fmt.Sprintf("a comparison %s with %s, not %d", at, plural(is, "seed"), was))
+			out = append(out, fmt.Sprintf("a comparison %s with %s, not %d", at, words.Plural(is, "seed"), was))
 		}
 	}
 	return out

@@ -5,6 +5,8 @@ import (
 	"math"
 
 	"gonum.org/v1/gonum/stat/distuv"
+
+	"effnet/internal/words"
 )
 
 // Noise is how much a training of the same network varies with its seed.
@@ -52,7 +54,7 @@ func (n Noise) String() string {
 	}
 	lo, hi := n.Interval()
 	s := fmt.Sprintf("Trainings that differ in nothing but the seed vary by %s points (standard deviation; 95 %% interval %s to %s, %s of freedom).",
-		Points(n.SD), Points(lo), Points(hi), plural(n.DF, "degree"))
+		Points(n.SD), Points(lo), Points(hi), words.Plural(n.DF, "degree"))
 	for i, d := range powerDifferences {
 		switch {
 		case i == 0:
@@ -62,7 +64,7 @@ func (n Noise) String() string {
 		default:
 			s += ", "
 		}
-		s += fmt.Sprintf("%s points takes %s", Points(d), plural(n.Seeds(d), "seed"))
+		s += fmt.Sprintf("%s points takes %s", Points(d), words.Plural(n.Seeds(d), "seed"))
 	}
 	return s + " (80 % power)."
 }

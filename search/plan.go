@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"effnet/arch"
+	"effnet/internal/words"
 )
 
 // Plan is what a search will do: which networks, how often, how long. It is
@@ -167,7 +168,7 @@ func makePlan(ctx context.Context, cfg *Config, base *arch.Spec, eng *Engine, op
 	}
 	if len(found.Networks) < 2 {
 		return nil, fmt.Errorf("search: only %s cost %v times %s within %v %%%s: raise the tolerance or the factor",
-			plural(len(found.Networks), "network"), cfg.Factor, base.Name, 100*found.Tolerance, cfg.limitText())
+			words.Plural(len(found.Networks), "network"), cfg.Factor, base.Name, 100*found.Tolerance, cfg.limitText())
 	}
 	p := &Plan{
 		Enumerated: found.Enumerated, Tolerance: found.Tolerance, Note: found.Note,

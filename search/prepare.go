@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"effnet/arch"
+	"effnet/internal/words"
 )
 
 // Preparation is what a search does before its plan stands.
@@ -53,7 +54,7 @@ func (p *preparing) meter(m *Meter) *Meter {
 	told := *m
 	told.Measure = func(ctx context.Context, what Measure, specs []arch.Spec) ([]float64, error) {
 		before := p.now
-		p.begin(fmt.Sprintf("measuring the %s of %s", what, plural(len(specs), "network")), 0)
+		p.begin(fmt.Sprintf("measuring the %s of %s", what, words.Plural(len(specs), "network")), 0)
 		defer p.begin(before.Doing, before.Total)
 		return m.Measure(ctx, what, specs)
 	}

@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"gonum.org/v1/gonum/stat"
+
+	"effnet/internal/words"
 )
 
 // SaturationPoint is one full-length training of a network that grew along
@@ -111,7 +113,7 @@ func FitSaturation(dimension string, points []SaturationPoint, draws int, seed u
 		groups[len(groups)-1] = append(groups[len(groups)-1], i)
 	}
 	if costs < saturationCosts {
-		s.Why = fmt.Sprintf("%s alone was trained in full at %s, a curve wants %d", dimension, plural(costs, "cost"), saturationCosts)
+		s.Why = fmt.Sprintf("%s alone was trained in full at %s, a curve wants %d", dimension, words.Plural(costs, "cost"), saturationCosts)
 		s.Text = title(s.Why) + "."
 		return s
 	}

@@ -5,6 +5,8 @@ import (
 	"math"
 	"sort"
 	"time"
+
+	"effnet/internal/words"
 )
 
 // design is how much of everything a search does, but for the length of its
@@ -184,7 +186,7 @@ func (p *planner) settle() error {
 	}
 	need := p.forecast(p.workers).Seconds
 	return fmt.Errorf("search: the budget is too short: %d networks in %s, %d epochs of %d images and the validation would take about %s, the budget leaves %s; give more, or fewer --networks, --epochs, --train-images or factors to --validate at",
-		len(p.Networks), plural(len(p.Rungs), "rung"), p.Epochs, p.TrainImages, roundSeconds(need), roundSeconds(max(p.budget, 0)))
+		len(p.Networks), words.Plural(len(p.Rungs), "rung"), p.Epochs, p.TrainImages, roundSeconds(need), roundSeconds(max(p.budget, 0)))
 }
 
 // passes is the length of a training in passes over the images that could be

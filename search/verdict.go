@@ -191,7 +191,7 @@ func (a *Analysis) word(f *FactorVerdict) {
 // detail has the numbers behind a factor's sentence.
 func (a *Analysis) detail(f *FactorVerdict) string {
 	c := f.Against
-	text := fmt.Sprintf("Compound %s %%, %s %s %%; %s each.", Points(a.Net(c.First).Test.Mean), f.Single, Points(a.Net(c.Second).Test.Mean), plural(c.Seeds, "seed"))
+	text := fmt.Sprintf("Compound %s %%, %s %s %%; %s each.", Points(a.Net(c.First).Test.Mean), f.Single, Points(a.Net(c.Second).Test.Mean), words.Plural(c.Seeds, "seed"))
 	if f.Kind != Undecided {
 		return text
 	}
@@ -207,8 +207,6 @@ func (a *Analysis) detail(f *FactorVerdict) string {
 	}
 	return text
 }
-
-func plural(n int, what string) string { return words.Plural(n, what) }
 
 // title makes the first letter a capital one.
 func title(s string) string { return string(s[0]-'a'+'A') + s[1:] }
