@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -206,6 +207,7 @@ func TestSoak(t *testing.T) {
 	var warmed sync.Once
 	var memory int64
 	var goroutines int
+	var tenths []int64
 	for i := 0; time.Now().Before(end); i++ {
 		var wait sync.WaitGroup
 		for range 20 {
@@ -222,12 +224,15 @@ func TestSoak(t *testing.T) {
 		if time.Since(start) > *soak/10 {
 			warmed.Do(func() { memory, goroutines = resident(t), runtime.NumGoroutine() })
 		}
+		if since := time.Since(start); since > time.Duration(len(tenths)+1)**soak/10 {
+			tenths = append(tenths, resident(t))
+		}
 	}
 	now := resident(t)
 	if now == 0 {
 		t.Skip("this system does not say how much memory is resident")
 	}
-	t.Logf("resident %d KiB after a tenth, %d at the end; %d and %d goroutines", memory, now, goroutines, runtime.NumGoroutine())
+	t.Logf("resident %d KiB after a tenth, %d at the end (%v after each tenth); %d and %d goroutines", memory, now, tenths, goroutines, runtime.NumGoroutine())
 	if float64(now) > 1.05*float64(memory) || runtime.NumGoroutine() > goroutines+20 {
 		t.Errorf("resident memory grew from %d to %d KiB, goroutines from %d to %d", memory, now, goroutines, runtime.NumGoroutine())
 	}
@@ -236,10 +241,11 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// resident is the memory of this process in KiB; 0 where the system does not say.
+// resident is the memory of this process in KiB, without what the runtime keeps for
+// later; 0 where the system does not say.
 func resident(t *testing.T) int64 {
 	t.Helper()
-	runtime.GC()
+	debug.FreeOSMemory()
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return 0

@@ -86,7 +86,7 @@ func TestFullDisk(t *testing.T) {
 				t.Errorf("%d KiB: status %d: %s", free, status, last)
 			}
 			t.Logf("%d KiB: %s", free, last)
-			if m := regexp.MustCompile(`write run/\.([a-z]+)`).FindStringSubmatch(last); m != nil {
+			if m := regexp.MustCompile(`write run/([a-z]+)`).FindStringSubmatch(last); m != nil {
 				failed[m[1]] = true
 			}
 			wholeLines(t, dir)
