@@ -74,7 +74,7 @@ def main(effnet):
             url = server.stdout.readline().strip()
             client(url.removeprefix("http://"), x, np.load(d / "y.npy"))
             schemathesis = [Path(sys.executable).parent / "schemathesis", "run", url + "/openapi.json", "--max-examples", "50"]
-            subprocess.run(schemathesis + ["--exclude-checks", "positive_data_acceptance", "--suppress-health-check", "all"], check=True)
+            subprocess.run(schemathesis + ["--exclude-checks", "positive_data_acceptance", "--suppress-health-check", "all"], check=True, cwd=d)
         finally:
             server.terminate()
         assert server.wait() == 0, "the server did not end well"
