@@ -291,7 +291,7 @@ func (q *Queue) rebuild(l *live, why error) {
 			q.opt.Note("the queue is gone from %s (%s); it is made anew from the ledger: no finished trial is lost", q.opt.Server.redacted(), reason)
 		}
 	}
-	ctx, cancel := context.WithTimeout(q.ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(q.ctx, time.Minute)
 	defer cancel()
 	next, err := q.newSession(ctx)
 	if err != nil {

@@ -241,7 +241,7 @@ func (q *Queue) newSession(ctx context.Context) (_ *live, err error) {
 // register replaces the search's entry in the cluster's registry and removes
 // the session that was there.
 func (q *Queue) register(ctx context.Context, s *session) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if err := atomicfile.WriteBytes(filepath.Join(q.opt.Folder, hereFile), []byte(s.desc.Session)); err != nil {
 		return err

@@ -42,7 +42,7 @@ func startEmbedded(dir string) (*embedded, error) {
 	e := &embedded{srv: srv, dir: dir, log: &serverLog{}}
 	srv.SetLogger(e.log, false, false)
 	srv.Start()
-	if !srv.ReadyForConnections(20*time.Second) || !srv.JetStreamEnabled() {
+	if !srv.ReadyForConnections(time.Minute) || !srv.JetStreamEnabled() {
 		why := e.log.last()
 		e.stop()
 		return nil, fmt.Errorf("queue: JetStream in %s did not start: %s", dir, why)
@@ -51,7 +51,7 @@ func startEmbedded(dir string) (*embedded, error) {
 }
 
 func (e *embedded) connect(name string) (*nats.Conn, error) {
-	return nats.Connect("", append(options(name), nats.InProcessServer(e.srv), nats.MaxReconnects(0))...)
+	return nats.Connect("", append(options(name), nats.InProcessServer(e.srv), nats.MaxReconnects(0), nats.Timeout(30*time.Second))...)
 }
 
 // stop ends the server; its store stays.

@@ -79,7 +79,7 @@ func (c *cluster) start(i int) {
 // ready waits until clients are served, and of a cluster until it has a leader.
 func (c *cluster) ready() {
 	c.t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		led := len(c.servers) == 1
 		for _, s := range c.servers {
 			if s == nil || !s.ReadyForConnections(time.Millisecond) {

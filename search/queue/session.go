@@ -37,7 +37,7 @@ func createSession(ctx context.Context, nc *nats.Conn, d Description, objects bo
 	if s.js, err = jetstream.New(nc); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	replicas := replicasAt(nc)
 	steps := []func(ctx context.Context) error{
