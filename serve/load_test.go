@@ -39,7 +39,7 @@ preprocessing: {crop: 1, filter: bilinear, mean: [0, 0, 0], std: [1, 1, 1]}
 // Pictures of many requests are run together, and nobody sees it in the answers.
 func TestBatching(t *testing.T) {
 	m := testWeights(t, slowSpec, 1)
-	s, url := newServer(t, Config{Models: []Source{fileSource(t, "slow", "1", m)}, MaxBatch: 4, MaxDelay: 50 * time.Millisecond, QueueTimeout: time.Minute, Timeout: 2 * time.Minute})
+	s, url := newServer(t, Config{Models: []Source{fileSource(t, "slow", "1", m)}, MaxBatch: 4, MaxDelay: time.Hour, QueueTimeout: time.Minute, Timeout: 2 * time.Minute})
 	const n = 32
 	var pics [n][]byte
 	var want [n][]effnet.Prediction
@@ -47,10 +47,17 @@ func TestBatching(t *testing.T) {
 		pics[i] = picture(t, 60+i, 80, uint64(i))
 		want[i] = direct(t, m, pics[i], 4)
 	}
+	// One more is on its way until all are there, so that none is too early for
+	// company.
+	b := s.slots[0].now.batcher
+	if !b.admit(1, 1) {
+		t.Fatal("no room for a picture")
+	}
 	var wait sync.WaitGroup
-	var largest atomic.Int64
+	var largest, answered atomic.Int64
 	for i := range n {
 		wait.Go(func() {
+			defer answered.Add(1)
 			c := classifyAs(t, url+"/v1/classify", "image/png", pics[i])
 			if !same(c.Results[0].Predictions, want[i]) {
 				t.Errorf("picture %d: %+v, alone %+v", i, c.Results[0].Predictions, want[i])
@@ -59,12 +66,16 @@ func TestBatching(t *testing.T) {
 			}
 		})
 	}
+	for answered.Load()+b.admitted.Load() < 1+n {
+		time.Sleep(time.Millisecond)
+	}
+	b.leave(1, 1)
 	wait.Wait()
 	_, data := send(t, "GET", url+"/metrics", "", nil)
 	if execs := metric(t, data, "nv_inference_exec_count"); largest.Load() != 4 || execs > n/2 || metric(t, data, "nv_inference_count") != n {
 		t.Errorf("%d pictures in %v batches, the largest of %d", n, execs, largest.Load())
 	}
-	if b := s.slots[0].now.batcher; b.admitted.Load() != 0 || b.coming != 0 || len(b.ready) != 0 {
+	if b.admitted.Load() != 0 || b.coming != 0 || len(b.ready) != 0 {
 		t.Errorf("%d pictures are still admitted, %d coming, %d ready", b.admitted.Load(), b.coming, len(b.ready))
 	}
 }
