@@ -109,14 +109,15 @@ func (b *batcher) do(ctx context.Context, jobs []*job, since time.Time, holding 
 	b.coming -= len(jobs)
 	b.tell()
 	b.mu.Unlock()
-	if b.delay > 0 {
-		if holding {
-			b.cores.give(1)
-			holding = false
-		}
-		b.gather(ctx, jobs[0])
+	over := time.Now().Add(b.delay)
+	if b.delay > 0 && holding {
+		b.cores.give(1)
+		holding = false
 	}
 	for b.has(jobs) {
+		if b.delay > 0 {
+			b.gather(ctx, jobs, over)
+		}
 		var err error
 		if holding {
 			err = b.cores.turn(ctx, since)
@@ -126,6 +127,10 @@ func (b *batcher) do(ctx context.Context, jobs []*job, since time.Time, holding 
 		if err != nil {
 			b.withdraw(jobs, err)
 			return
+		}
+		if b.delay > 0 && !b.gathered(ctx, jobs, over) { // the others left while it waited for the core
+			b.cores.give(1)
+			continue
 		}
 		b.runReady(jobs)
 		holding = false
@@ -155,30 +160,37 @@ func (b *batcher) withdraw(jobs []*job, err error) {
 	})
 }
 
-// gather waits until there is a whole batch, or nothing more on its way, or the
-// delay is over.
-func (b *batcher) gather(ctx context.Context, mine *job) {
-	over := time.NewTimer(b.delay)
-	defer over.Stop()
+// gather waits until the jobs are gathered.
+func (b *batcher) gather(ctx context.Context, jobs []*job, over time.Time) {
+	timer := time.NewTimer(time.Until(over))
+	defer timer.Stop()
 	for {
 		b.mu.Lock()
-		if len(b.ready) >= b.max || b.coming == 0 || !slices.Contains(b.ready, mine) {
-			b.mu.Unlock()
-			return
-		}
 		if b.changed == nil {
 			b.changed = make(chan struct{})
 		}
 		changed := b.changed
 		b.mu.Unlock()
-		select {
-		case <-changed:
-		case <-over.C:
-			return
-		case <-ctx.Done():
+		if b.gathered(ctx, jobs, over) {
 			return
 		}
+		select {
+		case <-changed:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
 	}
+}
+
+// gathered reports that the jobs have nothing to wait for: there is a whole batch, or
+// nothing more on its way, or the delay is over, or none of them is nobody's yet.
+func (b *batcher) gathered(ctx context.Context, jobs []*job, over time.Time) bool {
+	if ctx.Err() != nil || !time.Now().Before(over) || !b.has(jobs) {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.ready) >= b.max || b.coming == 0
 }
 
 // runReady runs a batch that has at least one of the jobs, with the core that the
