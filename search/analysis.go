@@ -40,7 +40,7 @@ type Stat struct {
 }
 
 // single reports whether the rule grows one dimension alone.
-func (r Role) single() bool { return r == RoleDepth || r == RoleWidth || r == RoleResolution }
+func (r Role) single() bool { return slices.Contains(dimNames[:], string(r)) }
 
 // NetworkResult is one network with its scores.
 type NetworkResult struct {

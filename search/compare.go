@@ -86,7 +86,7 @@ func compareTests(r *Result, first, second string, noise Noise, draws int) (Comp
 		}
 		x, y := a.Outcome.Test.Accuracy(), b.Outcome.Test.Accuracy()
 		c.diffs = append(c.diffs, x-y)
-		kernels = addKernel(addKernel(kernels, a.Outcome), b.Outcome)
+		kernels = addKernel(addKernel(kernels, a.Outcome.Kernel), b.Outcome.Kernel)
 		pa += x
 		pb += y
 		images = a.Outcome.Test.Total
@@ -283,9 +283,7 @@ func overFactors(cs []Comparison, noise Noise) Comparison {
 		}
 		c.diffs = append(c.diffs, x.diffs...)
 		for _, k := range x.Kernels {
-			if !slices.Contains(c.Kernels, k) {
-				c.Kernels = append(c.Kernels, k)
-			}
+			c.Kernels = addKernel(c.Kernels, k)
 		}
 	}
 	slices.Sort(c.Kernels)

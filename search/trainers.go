@@ -50,18 +50,19 @@ func (r *Result) Kernels(network string) []string {
 	var out []string
 	for _, t := range r.Trials {
 		if t.Outcome != nil && (network == "" || t.Network == network) {
-			out = addKernel(out, t.Outcome)
+			out = addKernel(out, t.Outcome.Kernel)
 		}
 	}
 	slices.Sort(out)
 	return out
 }
 
-func addKernel(list []string, o *Outcome) []string {
-	if o.Kernel == "" || slices.Contains(list, o.Kernel) {
+// addKernel adds a class that the list does not have yet; "" is none.
+func addKernel(list []string, kernel string) []string {
+	if kernel == "" || slices.Contains(list, kernel) {
 		return list
 	}
-	return append(list, o.Kernel)
+	return append(list, kernel)
 }
 
 // MixedText warns that a comparison is of networks that unlike kernels

@@ -24,6 +24,7 @@ import (
 	"syscall"
 	"time"
 
+	"effnet/internal/atomicfile"
 	"effnet/latency"
 )
 
@@ -155,7 +156,7 @@ func (o *options) run(ctx context.Context, stdout io.Writer, out string) error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(out, append(text, '\n'), 0o644); err != nil {
+		if err := atomicfile.WriteBytes(out, append(text, '\n')); err != nil {
 			return err
 		}
 	}

@@ -2,10 +2,10 @@
 // processes, and takes their commands.
 //
 // The searching process writes RUN/status.json every two seconds and when a
-// trial begins or ends ([Recorder]): what only it knows, such as how far the running trials are. A
-// watcher joins that with the ledger to a [View]. It needs nothing but the run
-// folder, so that it makes no difference whether it is the searching process
-// itself, another, or one that comes after the search has ended.
+// trial begins or ends ([Recorder]): what only it knows, such as how far the
+// running trials are. A watcher joins that with the ledger to a [View]. It needs
+// nothing but the run folder, so that it makes no difference whether it is the
+// searching process itself, another, or one that comes after the search has ended.
 package live
 
 import "effnet/search"
