@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math"
@@ -57,6 +58,31 @@ func TestAugment(t *testing.T) {
 	}
 }
 
+// TestMirroredInTurns holds that an image is mirrored in every other epoch, and half
+// of them in the first.
+func TestMirroredInTurns(t *testing.T) {
+	const images = 4000
+	set := &memorySet{pix: bytes.Repeat([]byte{1, 2}, images), labels: make([]byte, images), h: 1, w: 2, c: 1, classes: []string{"a"}}
+	p := &Pipeline{Set: set, Resolution: 2, Channels: 1, Seed: 5, Augment: Augment{Flip: true}, Squash: true}
+	count := 0
+	for i := range images {
+		var mirrored [4]bool
+		for epoch := range mirrored {
+			x := fill(t, p, i, epoch)
+			mirrored[epoch] = x[0] > x[1]
+		}
+		if m := mirrored; m[0] == m[1] || m[0] != m[2] || m[1] != m[3] {
+			t.Fatalf("image %d is mirrored in epochs 0 to 3: %v", i, m)
+		}
+		if mirrored[0] {
+			count++
+		}
+	}
+	if count < 1842 || count > 2158 { // five standard deviations
+		t.Errorf("%d of %d images are mirrored in the first epoch", count, images)
+	}
+}
+
 // TestBox holds the area and the aspect of random boxes.
 func TestBox(t *testing.T) {
 	a := Augment{MinArea: 0.25}
@@ -91,7 +117,7 @@ func TestPolicyOrder(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			im = p.Augment.apply(nil, im, newRNG(forAugment, 4, uint64(epoch), 7))
+			im = p.Augment.apply(nil, im, newRNG(forAugment, 4, uint64(epoch), 7), p.Augment.mirrored(4, epoch, 7))
 			r := newRNG(forPolicy, 4, uint64(epoch), 7)
 			for _, op := range policy.Draw(nil, &r) {
 				seen[op.Kind] = true

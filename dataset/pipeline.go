@@ -143,7 +143,7 @@ func (p *Pipeline) apply(x []float32, im imageprep.Image, i, epoch int, b *buffe
 		b.convert = im.Pix
 	}
 	if a := &p.Augment; a.Flip || a.PadCrop > 0 || a.MinArea > 0 {
-		im = a.apply(b.augment, im, newRNG(forAugment, p.Seed, uint64(epoch), uint64(i)))
+		im = a.apply(b.augment, im, newRNG(forAugment, p.Seed, uint64(epoch), uint64(i)), a.mirrored(p.Seed, epoch, i))
 		b.augment = im.Pix
 	}
 	if p.policy != (autoaugment.Policy{}) {

@@ -20,6 +20,7 @@ const (
 	forPolicy
 	forErasing
 	forMixup
+	forMirror
 )
 
 // newRNG returns a generator that depends on every key and on their order.

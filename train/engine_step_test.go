@@ -53,7 +53,7 @@ func train(t testing.TB, tr *Trainer, g *arch.Graph, from, to int) {
 // changes a bit.
 func TestSameBits(t *testing.T) {
 	g := busyNet(t)
-	for _, kind := range []OptimizerKind{RMSPropTF, SGD, AdamW} {
+	for _, kind := range []OptimizerKind{RMSPropTF, SGD, AdamW, Muon} {
 		cfg := Config{Batch: 13, Threads: 1, Seed: 9, LabelSmoothing: 0.1, EMADecay: 0.99, Optimizer: optimizer(t, kind)}
 		one := compileFor(t, g, golden.Weights(g), cfg)
 		train(t, one, g, 0, 6)
@@ -146,7 +146,7 @@ func TestEMA(t *testing.T) {
 
 func TestStepDoesNotAllocate(t *testing.T) {
 	g := busyNet(t)
-	for _, kind := range []OptimizerKind{RMSPropTF, AdamW} {
+	for _, kind := range []OptimizerKind{RMSPropTF, AdamW, Muon} {
 		tr := compileFor(t, g, golden.Weights(g), Config{Batch: 13, Threads: 2, EMADecay: 0.9, Optimizer: optimizer(t, kind)})
 		x, y := batch(g, 13, 1)
 		step(t, tr, x, y, 0.01)

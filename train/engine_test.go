@@ -242,7 +242,7 @@ func TestGolden(t *testing.T) {
 }
 
 func TestGoldenRuns(t *testing.T) {
-	kinds := map[string]OptimizerKind{"rmsproptf": RMSPropTF, "sgd": SGD, "adamw": AdamW}
+	kinds := map[string]OptimizerKind{"rmsproptf": RMSPropTF, "sgd": SGD, "adamw": AdamW, "muon": Muon}
 	for _, name := range golden.Names {
 		c := golden.Load(name)
 		if len(c.Masks(0)) > 0 {

@@ -64,6 +64,11 @@ func newFitter(pl *planner, passes []*pass, cfg *Config) *fitter {
 		f.stash = max(f.stash, 4*int64(p.stash))
 		f.scratch = max(f.scratch, 4*int64(scratchOf(p)))
 	}
+	for _, q := range pl.g.Params() {
+		if rows, cols, ok := cfg.Optimizer.matrix(q); ok {
+			f.scratch = max(f.scratch, 4*int64(orthogonalScratch(rows, cols)))
+		}
+	}
 	f.block = 4 * int64(block)
 	for _, b := range pl.norms {
 		if b.out.hw() == 1 && !b.running {

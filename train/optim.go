@@ -18,6 +18,9 @@ const (
 	SGD OptimizerKind = "sgd"
 	// AdamW decays weights apart from the gradient: p -= lr*decay*p.
 	AdamW OptimizerKind = "adamw"
+	// Muon moves the weights of convolutions that mix channels along the
+	// orthogonalised average of their gradients; everything else is AdamW's.
+	Muon OptimizerKind = "muon"
 )
 
 // DecayRule says which parameters weight decay reaches.
@@ -36,11 +39,11 @@ const (
 type Optimizer struct {
 	Kind        OptimizerKind
 	Alpha       float64 // RMSPropTF: decay of the squared gradients
-	Momentum    float64 // RMSPropTF, SGD
-	Eps         float64 // RMSPropTF, AdamW
-	Beta1       float64 // AdamW
+	Momentum    float64 // RMSPropTF, SGD, Muon
+	Eps         float64 // RMSPropTF, AdamW, Muon
+	Beta1       float64 // AdamW, Muon
 	Beta2       float64
-	WeightDecay float64 // of sum(p^2)/2 in the loss; AdamW: decoupled
+	WeightDecay float64 // of sum(p^2)/2 in the loss; AdamW, Muon: decoupled
 	Decay       DecayRule
 }
 
@@ -55,8 +58,10 @@ func DefaultOptimizer(kind OptimizerKind) (Optimizer, error) {
 		o.Momentum, o.WeightDecay = 0.9, 1e-4
 	case AdamW:
 		o.Beta1, o.Beta2, o.Eps, o.WeightDecay = 0.9, 0.999, 1e-8, 0.01
+	case Muon:
+		o.Momentum, o.Beta1, o.Beta2, o.Eps, o.WeightDecay = 0.95, 0.9, 0.999, 1e-8, 0.01
 	default:
-		return o, fmt.Errorf("train: unknown optimizer %q, have %q, %q and %q", kind, RMSPropTF, SGD, AdamW)
+		return o, fmt.Errorf("train: unknown optimizer %q, have %q, %q, %q and %q", kind, RMSPropTF, SGD, AdamW, Muon)
 	}
 	return o, nil
 }
@@ -76,6 +81,8 @@ func (o *Optimizer) check() error {
 		err = unit("momentum", o.Momentum)
 	case AdamW:
 		err = cmp.Or(unit("beta1", o.Beta1), unit("beta2", o.Beta2))
+	case Muon:
+		err = cmp.Or(unit("momentum", o.Momentum), unit("beta1", o.Beta1), unit("beta2", o.Beta2))
 	default:
 		_, err = DefaultOptimizer(o.Kind)
 	}
@@ -99,7 +106,7 @@ func (o *Optimizer) slots() (names []string, start []float32) {
 		return []string{"square", "momentum"}, []float32{1, 0}
 	case SGD:
 		return []string{"momentum"}, []float32{0}
-	case AdamW:
+	case AdamW, Muon:
 		return []string{"mean", "square"}, []float32{0, 0}
 	}
 	return nil, nil

@@ -17,13 +17,13 @@ type Recipe struct {
 	Batch  int    `yaml:"batch" json:"batch"`   // images a step
 	Seed   uint64 `yaml:"seed" json:"seed"`     // of initial weights, order, augmentation, dropout
 
-	Optimizer   string    `yaml:"optimizer" json:"optimizer"` // sgd, rmsprop or adamw
+	Optimizer   string    `yaml:"optimizer" json:"optimizer"` // sgd, rmsprop, adamw or muon
 	Momentum    float64   `yaml:"momentum,omitempty" json:"momentum,omitempty"`
 	RMSDecay    float64   `yaml:"rms_decay,omitempty" json:"rms_decay,omitempty"` // of RMSProp's mean square
-	Beta1       float64   `yaml:"beta1,omitempty" json:"beta1,omitempty"`         // of AdamW
+	Beta1       float64   `yaml:"beta1,omitempty" json:"beta1,omitempty"`         // of AdamW, Muon
 	Beta2       float64   `yaml:"beta2,omitempty" json:"beta2,omitempty"`
 	Eps         float64   `yaml:"eps,omitempty" json:"eps,omitempty"`
-	WeightDecay float64   `yaml:"weight_decay" json:"weight_decay"` // L2 in the loss; decoupled for AdamW
+	WeightDecay float64   `yaml:"weight_decay" json:"weight_decay"` // L2 in the loss; decoupled for AdamW and Muon
 	Decay       DecayRule `yaml:"decay_rule" json:"decay_rule"`     // what it reaches: all (but batch norm) or weights (no biases)
 
 	LR           float64      `yaml:"lr,omitempty" json:"lr,omitempty"`                 // peak; 0: LRPer256*Batch/256
@@ -38,7 +38,7 @@ type Recipe struct {
 	Dropout        *float64 `yaml:"dropout,omitempty" json:"dropout,omitempty"`     // nil: the network's
 	DropPath       *float64 `yaml:"drop_path,omitempty" json:"drop_path,omitempty"` // nil: the network's
 
-	Flip    bool    `yaml:"flip" json:"flip"`         // mirror half of the images
+	Flip    bool    `yaml:"flip" json:"flip"`         // mirror images every other epoch
 	PadCrop int     `yaml:"pad_crop" json:"pad_crop"` // shift by up to this many pixels of the source
 	MinArea float64 `yaml:"min_area" json:"min_area"` // random crop of this share of the image or more; 0: none
 
@@ -66,6 +66,7 @@ var optimizers = []struct {
 	{"sgd", SGD, 0.1},
 	{"rmsprop", RMSPropTF, 0.016},
 	{"adamw", AdamW, 0.004},
+	{"muon", Muon, 0.004},
 }
 
 // SetOptimizer changes the optimizer, and with it the values that only make
@@ -87,7 +88,7 @@ func (r *Recipe) SetOptimizer(name string) error {
 		r.LR, r.LRPer256 = 0, o.lrPer256
 		return nil
 	}
-	return &FieldError{"optimizer", fmt.Sprintf("is %q, want sgd, rmsprop or adamw", name)}
+	return &FieldError{"optimizer", fmt.Sprintf("is %q, want sgd, rmsprop, adamw or muon", name)}
 }
 
 // Replace ends a change of some values over those of another recipe: where two
@@ -237,7 +238,7 @@ func (r *Recipe) Validate() error {
 	}{
 		{"epochs", r.Epochs >= 1 && r.Epochs <= 100000, r.Epochs, "1 to 100000"},
 		{"batch", r.Batch >= 1 && r.Batch <= 1<<16, r.Batch, "1 to 65536"},
-		{"optimizer", r.engineOptimizer().Kind != "", fmt.Sprintf("%q", r.Optimizer), "sgd, rmsprop or adamw"},
+		{"optimizer", r.engineOptimizer().Kind != "", fmt.Sprintf("%q", r.Optimizer), "sgd, rmsprop, adamw or muon"},
 		{"momentum", rate(r.Momentum), r.Momentum, "0 to below 1"},
 		{"rms_decay", rate(r.RMSDecay), r.RMSDecay, "0 to below 1"},
 		{"beta1", rate(r.Beta1), r.Beta1, "0 to below 1"},

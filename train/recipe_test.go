@@ -116,7 +116,7 @@ func TestSetOptimizer(t *testing.T) {
 	if r.LR != 0 || r.LRPer256 != 0.1 || r.RMSDecay != 0 || r.Eps != 0 || r.Momentum != 0.9 {
 		t.Errorf("values of the old optimizer are left: %+v", r)
 	}
-	if err := r.SetOptimizer("adam"); err == nil || !strings.Contains(err.Error(), "sgd, rmsprop or adamw") {
+	if err := r.SetOptimizer("adam"); err == nil || !strings.Contains(err.Error(), "sgd, rmsprop, adamw or muon") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -136,7 +136,7 @@ func TestParseRecipe(t *testing.T) {
 		{"base: slow\n", `r.yaml:1:7: recipe: there is no recipe "slow", have quick, thorough, efficientnet, efficientnetv2, finetune, or a .yaml file`},
 		{"epochs: 3\nbase: no/file.yaml\n", `r.yaml:2:7: recipe: no file no/file.yaml; the named recipes are quick, `},
 		{"base: none\n", "r.yaml: recipe: epochs is 0, want 1 to 100000"},
-		{"flip: true\noptimizer: adam\n", "r.yaml:2:12: recipe: optimizer is \"adam\", want sgd, rmsprop or adamw"},
+		{"flip: true\noptimizer: adam\n", "r.yaml:2:12: recipe: optimizer is \"adam\", want sgd, rmsprop, adamw or muon"},
 		{"lr: -1\n", "r.yaml:1:5: recipe: lr is -1, want above 0"},
 		{"schedule: linear\n", "r.yaml:1:11: recipe: schedule is \"linear\", want constant, cosine or exponential"},
 		{"drop_path: .nan\n", "r.yaml:1:12: recipe: drop_path is NaN, want 0 to below 1"},

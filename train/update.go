@@ -13,6 +13,7 @@ type updateRule struct {
 	rmsprop kernel.RMSPropStep
 	sgd     kernel.SGDStep
 	adamw   kernel.AdamWStep
+	muon    muonRule
 	ema     float32 // weight of the new value in the moving average; 0 for none
 }
 
@@ -27,8 +28,9 @@ func (o *Optimizer) rule(lr float64, step int64, ema float64) updateRule {
 		}
 	case SGD:
 		r.sgd = kernel.SGDStep{LR: float32(lr), Momentum: float32(o.Momentum), Decay: float32(o.WeightDecay)}
-	case AdamW:
+	case AdamW, Muon:
 		t := float64(step + 1)
+		r.muon = muonRule{float32(lr), float32(o.Momentum), float32(lr * o.WeightDecay)}
 		r.adamw = kernel.AdamWStep{
 			LR: float32(lr), Alpha: float32(1 - o.Beta1), Beta: float32(1 - o.Beta2), Eps: float32(o.Eps),
 			Decay:  float32(lr * o.WeightDecay),
@@ -51,6 +53,7 @@ func emaDecay(decay float64, step int64) float64 {
 type updateChunk struct {
 	span
 	train, decay bool
+	rows, cols   int // of a weight that Muon updates whole; else 0
 }
 
 // chunkElems bounds an update chunk; short tensors are a chunk of their own.
@@ -77,13 +80,18 @@ func (t *Trainer) initUpdate(g *arch.Graph) {
 	}
 	for _, q := range p.list {
 		s := p.at[q.Name]
+		train, decay := q.Role.Trainable() && !frozen[q.Name], t.cfg.Optimizer.Decay.reaches(q.Role)
+		if rows, cols, ok := t.cfg.Optimizer.matrix(q); ok && train {
+			t.chunks = append(t.chunks, updateChunk{s, train, decay, rows, cols})
+			continue
+		}
 		for lo := s.lo; lo < s.hi; lo += chunkElems {
 			t.chunks = append(t.chunks, updateChunk{
-				span{lo, min(lo+chunkElems, s.hi)}, q.Role.Trainable() && !frozen[q.Name], t.cfg.Optimizer.Decay.reaches(q.Role),
+				span{lo, min(lo+chunkElems, s.hi)}, train, decay, 0, 0,
 			})
 		}
 	}
-	t.updateLoop = func(_, i int) { t.rule.apply(t.k, t.params, t.chunks[i]) }
+	t.updateLoop = func(w, i int) { t.rule.apply(&t.workers[w], t.params, &t.chunks[i]) }
 }
 
 // update ends a step whose gradients are known.
@@ -96,7 +104,8 @@ func (t *Trainer) update(lr float64) {
 	t.step++
 }
 
-func (r *updateRule) apply(k *kernel.Impl, p *params, c updateChunk) {
+func (r *updateRule) apply(w *worker, p *params, c *updateChunk) {
+	k := w.k
 	v, g := p.values[c.lo:c.hi], p.grads[c.lo:c.hi]
 	slot := func(i int) []float32 { return p.slots[i][c.lo:c.hi] }
 	switch {
@@ -113,7 +122,9 @@ func (r *updateRule) apply(k *kernel.Impl, p *params, c updateChunk) {
 			s.Decay = 0
 		}
 		k.SGD(v, g, slot(0), s)
-	case r.kind == AdamW:
+	case c.rows > 0:
+		r.muon.apply(w, c, v, g, slot(0))
+	case r.kind == AdamW || r.kind == Muon:
 		s := r.adamw
 		if !c.decay {
 			s.Decay = 0

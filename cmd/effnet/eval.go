@@ -27,7 +27,7 @@ type evalCmd struct {
 
 	split          string
 	batch, threads int
-	json           bool
+	mirror, json   bool
 }
 
 func newEvalCmd() *cobra.Command {
@@ -38,6 +38,10 @@ func newEvalCmd() *cobra.Command {
 		Long: `Eval runs MODEL, a weights file or a run folder, on every image of one part of a
 data set and prints accuracy with its 95 % confidence interval, loss, accuracy
 per class and the confusion matrix.
+
+--mirror runs each image a second time, mirrored left to right, and takes the mean
+of both logits: a little more accurate at twice the time, where a mirrored image
+is of the same class.
 
 For a run folder, --data may be left out: it is then the data the run was
 trained on, and --split val and train are the images that training used so.`,
@@ -54,6 +58,7 @@ trained on, and --split val and train are the images that training used so.`,
 	fs.StringVar(&e.split, "split", "test", "`part` of the data set: test, val or train")
 	fs.IntVar(&e.batch, "batch", 0, "images at a time (default: by their size); does not change the result")
 	fs.IntVar(&e.threads, "threads", 0, "threads (default: all); does not change the result")
+	fs.BoolVar(&e.mirror, "mirror", false, "mean of the logits of each image and of its mirror image")
 	fs.BoolVar(&e.json, "json", false, "print the result as JSON")
 	return e.Command
 }
@@ -99,7 +104,7 @@ func (e *evalCmd) run(arg string) error {
 		thousands(int64(t.images)), took.Seconds(), thousands(int64(rate)), e.threads)
 
 	r := t.report()
-	r.Model, r.Network, r.Resolution, r.Data, r.Split = path, model.Spec.Name, model.Spec.Resolution, data.Name, e.split
+	r.Model, r.Network, r.Resolution, r.Data, r.Split, r.Mirror = path, model.Spec.Name, model.Spec.Resolution, data.Name, e.split, e.mirror
 	if e.json {
 		enc := json.NewEncoder(e.OutOrStdout())
 		enc.SetIndent("", "  ")
@@ -211,6 +216,10 @@ func (e *evalCmd) measure(m *weights.Model, set dataset.Set, t *evalTally) error
 	}
 	defer bar.Clear()
 	logits := make([]float32, batch*plan.Classes())
+	var other []float32
+	if e.mirror {
+		other = make([]float32, len(logits))
+	}
 	for {
 		b, err := l.Next()
 		if err == io.EOF {
@@ -223,11 +232,32 @@ func (e *evalCmd) measure(m *weights.Model, set dataset.Set, t *evalTally) error
 		if err := plan.RunInto(ctx, b.X, b.N, out); err != nil {
 			return err
 		}
+		if e.mirror {
+			mirrorRows(b.X, m.Spec.Resolution, m.Spec.Channels)
+			other := other[:len(out)]
+			if err := plan.RunInto(ctx, b.X, b.N, other); err != nil {
+				return err
+			}
+			for i, v := range other {
+				out[i] = (out[i] + v) / 2
+			}
+		}
 		for i, label := range b.Labels {
 			if err := t.add(out[i*plan.Classes():][:plan.Classes()], label); err != nil {
 				return fmt.Errorf("image %d: %w", b.IDs[i], err)
 			}
 		}
 		bar.Add(b.N)
+	}
+}
+
+// mirrorRows turns every row of x [rows,width,channels] around.
+func mirrorRows(x []float32, width, channels int) {
+	for row := range slices.Chunk(x, width*channels) {
+		for i, j := 0, (width-1)*channels; i < j; i, j = i+channels, j-channels {
+			for c := range channels {
+				row[i+c], row[j+c] = row[j+c], row[i+c]
+			}
+		}
 	}
 }

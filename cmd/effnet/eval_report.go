@@ -70,6 +70,7 @@ type evalReport struct {
 	Resolution int    `json:"resolution"`
 	Data       string `json:"data"`
 	Split      string `json:"split"`
+	Mirror     bool   `json:"mirror,omitempty"` // the logits are means over the image and its mirror image
 
 	Images       int         `json:"images"`
 	Correct      int         `json:"correct"`
@@ -143,6 +144,9 @@ func (r *evalReport) print(w io.Writer) error {
 	fmt.Fprintf(b, "model   %s (%s, %dx%d pixels)\n", r.Model, r.Network, r.Resolution, r.Resolution)
 	fmt.Fprintf(b, "data    %s, %s part: %s images, %d classes\n\n", r.Data, r.Split, thousands(int64(r.Images)), len(r.PerClass))
 	fmt.Fprintf(b, "top-1   %6.2f %%   95 %% interval %.2f to %.2f\n", 100*r.Top1, 100*r.Top1Interval[0], 100*r.Top1Interval[1])
+	if r.Mirror {
+		fmt.Fprintf(b, "        by the means of the logits of each image and its mirror image\n")
+	}
 	if r.Top5 != nil {
 		fmt.Fprintf(b, "top-5   %6.2f %%\n", 100**r.Top5)
 	}

@@ -6,10 +6,14 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	lib "effnet"
 	"effnet/arch"
+	"effnet/dataset"
+	"effnet/imageprep"
 	"effnet/weights"
 )
 
@@ -170,6 +174,63 @@ func TestEvalCommand(t *testing.T) {
 		if !strings.Contains(errs.String(), "images/s") {
 			t.Errorf("no rate in %q", &errs)
 		}
+	}
+}
+
+// TestEvalMirror compares with the means of logits taken one by one.
+func TestEvalMirror(t *testing.T) {
+	path := evalModel(t)
+	var out, errs bytes.Buffer
+	if code := run([]string{"eval", path, "--data", evalData, "--mirror", "--json"}, &out, &errs); code != 0 {
+		t.Fatalf("exit status %d: %s", code, &errs)
+	}
+	var r evalReport
+	if err := json.Unmarshal(out.Bytes(), &r); err != nil {
+		t.Fatal(err)
+	}
+	m, err := lib.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	data, err := dataset.Open(t.Context(), evalData, dataset.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	loss := 0.0
+	for i := range data.Test.Len() {
+		im, err := data.Test.Image(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := make([]float32, m.InputElems())
+		var logits [2][3]float32
+		for mirrored := range logits {
+			if err := m.Prepare(x, imageprep.CropPadded(nil, im, 0, 0, im.H, im.W, mirrored == 1)); err != nil {
+				t.Fatal(err)
+			}
+			if err := m.Run(t.Context(), x, 1, logits[mirrored][:], make([]float32, m.Width())); err != nil {
+				t.Fatal(err)
+			}
+		}
+		mean := logits[0][:]
+		for c, v := range logits[1] {
+			mean[c] = (mean[c] + v) / 2
+		}
+		one, _ := crossEntropy(mean, data.Test.Label(i))
+		loss += one / float64(data.Test.Len())
+	}
+	if !r.Mirror || r.Images != data.Test.Len() || math.Abs(r.Loss-loss) > 1e-6 {
+		t.Errorf("loss %v over %d images, want %v over %d", r.Loss, r.Images, loss, data.Test.Len())
+	}
+}
+
+// TestMirrorRows turns images around and back.
+func TestMirrorRows(t *testing.T) {
+	x := []float32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
+	mirrorRows(x, 3, 2)
+	if want := []float32{5, 6, 3, 4, 1, 2, 11, 12, 9, 10, 7, 8}; !slices.Equal(x, want) {
+		t.Errorf("%v, want %v", x, want)
 	}
 }
 

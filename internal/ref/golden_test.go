@@ -91,6 +91,8 @@ func newOptimizer(t *testing.T, r golden.Run) ref.Optimizer {
 		return &ref.SGD{Momentum: r.Momentum, Decay: decay}
 	case "adamw":
 		return &ref.AdamW{Beta1: r.Betas[0], Beta2: r.Betas[1], Eps: r.Eps, Decay: decay}
+	case "muon":
+		return &ref.Muon{AdamW: ref.AdamW{Beta1: r.Betas[0], Beta2: r.Betas[1], Eps: r.Eps, Decay: decay}, Momentum: r.Momentum}
 	}
 	t.Fatalf("no optimiser %q", r.Kind)
 	return nil

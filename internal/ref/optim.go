@@ -3,6 +3,8 @@ package ref
 import (
 	"math"
 
+	"gonum.org/v1/gonum/mat"
+
 	"effnet/arch"
 )
 
@@ -124,6 +126,11 @@ type AdamW struct {
 
 // Step implements [Optimizer].
 func (o *AdamW) Step(g *arch.Graph, p, grads Tensors, lr float64) {
+	o.step(g, p, grads, lr, func(arch.Param) bool { return true })
+}
+
+// step is that of the parameters that are its.
+func (o *AdamW) step(g *arch.Graph, p, grads Tensors, lr float64, its func(arch.Param) bool) {
 	if o.m == nil {
 		o.m, o.v = Tensors{}, Tensors{}
 	}
@@ -131,6 +138,9 @@ func (o *AdamW) Step(g *arch.Graph, p, grads Tensors, lr float64) {
 	c1 := 1 - math.Pow(o.Beta1, float64(o.t))
 	c2 := 1 - math.Pow(o.Beta2, float64(o.t))
 	eachTrainable(g, p, grads, func(q arch.Param, w, dw []float64) {
+		if !its(q) {
+			return
+		}
 		m, v := o.m.state(q, 0), o.v.state(q, 0)
 		for i := range w {
 			w[i] -= lr * o.Decay.of(q) * w[i]
@@ -139,6 +149,67 @@ func (o *AdamW) Step(g *arch.Graph, p, grads Tensors, lr float64) {
 			w[i] -= lr * (m[i] / c1) / (math.Sqrt(v[i]/c2) + o.Eps)
 		}
 	})
+}
+
+// Muon moves the weight of a convolution that mixes channels, a row an output
+// channel, along the orthogonalised average of its gradients (Jordan et al., "Muon:
+// An optimizer for hidden layers in neural networks", 2024), in steps whose root
+// mean square is that of AdamW's (Liu et al., "Muon is Scalable for LLM Training",
+// 2025). Everything else is AdamW's.
+//
+//	w = w - lr*decay*w
+//	m = momentum*m + (1-momentum)*g
+//	w = w - lr * 0.2*sqrt(max(rows, columns)) * orthogonal((1-momentum)*g + momentum*m)
+type Muon struct {
+	AdamW
+	Momentum float64
+	m        Tensors
+}
+
+// Step implements [Optimizer].
+func (o *Muon) Step(g *arch.Graph, p, grads Tensors, lr float64) {
+	if o.m == nil {
+		o.m = Tensors{}
+	}
+	for _, q := range g.Params() {
+		if q.Role != arch.ConvWeight {
+			continue
+		}
+		w, dw := p.of(q), grads.of(q)
+		m, u := o.m.state(q, 0), make([]float64, len(w))
+		for i, g := range dw {
+			m[i] = o.Momentum*m[i] + (1-o.Momentum)*g
+			u[i] = (1-o.Momentum)*g + o.Momentum*m[i]
+		}
+		rows := q.Shape[0]
+		cols := len(w) / rows
+		scale := lr * 0.2 * math.Sqrt(float64(max(rows, cols)))
+		for i, d := range orthogonal(u, rows, cols) {
+			w[i] -= lr*o.Decay.of(q)*w[i] + scale*d
+		}
+	}
+	o.step(g, p, grads, lr, func(q arch.Param) bool { return q.Role != arch.ConvWeight })
+}
+
+// orthogonal is what five iterations of x = 3.4445 x - 4.775 (xx')x + 2.0315 (xx')^2 x
+// make of u [rows, cols] over its norm.
+func orthogonal(u []float64, rows, cols int) []float64 {
+	sum := 0.0
+	for _, v := range u {
+		sum += v * v
+	}
+	x := mat.NewDense(rows, cols, u)
+	x.Scale(1/max(math.Sqrt(sum), 1e-7), x)
+	for range 5 {
+		var outer, once, twice mat.Dense
+		outer.Mul(x, x.T())
+		once.Mul(&outer, x)
+		twice.Mul(&outer, &once)
+		for i, v := range x.RawMatrix().Data {
+			x.RawMatrix().Data[i] = 3.4445*v - 4.775*once.RawMatrix().Data[i] + 2.0315*twice.RawMatrix().Data[i]
+		}
+	}
+	return x.RawMatrix().Data
 }
 
 // EMA averages weights and running statistics over the steps of a training

@@ -37,12 +37,13 @@ SMALL = dict(
 RMSPROP = dict(kind="rmsproptf", lr=0.016, alpha=0.9, eps=1e-3, momentum=0.9, weight_decay=1e-5)
 SGD = dict(kind="sgd", lr=0.05, momentum=0.9, weight_decay=0.02)
 # A large eps, so that gradients that are zero but for rounding stay without effect.
+MUON = dict(kind="muon", lr=0.004, momentum=0.95, betas=[0.9, 0.999], eps=1e-4, weight_decay=0.1)
 ADAMW = dict(kind="adamw", lr=0.004, betas=[0.9, 0.999], eps=1e-4, weight_decay=0.1)
 
 NETWORKS = {
     "swish_symmetric": dict(
         batch=4, spec=SMALL | dict(resolution=16),
-        runs=[RMSPROP | dict(steps=10, keep=True), SGD | dict(steps=5), ADAMW | dict(steps=5)],
+        runs=[RMSPROP | dict(steps=10, keep=True), SGD | dict(steps=5), ADAMW | dict(steps=5), MUON | dict(steps=5)],
     ),
     "swish_same_even": dict(
         batch=5, spec=SMALL | dict(
@@ -88,7 +89,7 @@ NETWORKS = {
                 "dsa_r2_k3_s1_c16_nsw",
                 "cn_r1_k3_s2_c8",
             ]),
-        runs=[RMSPROP | dict(steps=5)],
+        runs=[RMSPROP | dict(steps=5), MUON | dict(steps=5, weights_only=True)],
     ),
     "hard": dict(
         batch=5, spec=SMALL | dict(
@@ -220,6 +221,73 @@ def batch(case, step):
     return torch.from_numpy(x).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(y)
 
 
+class Muon(torch.optim.Optimizer):
+    """torch.optim.Muon with its iterations in the type of the weight and not in
+    bfloat16, for weights of any number of dimensions."""
+
+    def __init__(self, params, lr, weight_decay, momentum):
+        super().__init__(params, dict(lr=lr, weight_decay=weight_decay, momentum=momentum))
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                m = self.state[p].setdefault("momentum_buffer", torch.zeros_like(p))
+                m.lerp_(p.grad, 1 - group["momentum"])
+                u = p.grad.lerp(m, group["momentum"]).flatten(1)
+                u = orthogonal(u).reshape(p.shape)
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+                p.add_(u, alpha=-group["lr"] * 0.2 * max(p.shape[0], p[0].numel()) ** 0.5)
+
+
+def orthogonal(x):
+    a, b, c = 3.4445, -4.7750, 2.0315
+    wide = x.shape[0] <= x.shape[1]
+    if not wide:
+        x = x.T
+    x = x / x.norm().clamp(min=1e-7)
+    for _ in range(5):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x if wide else x.T
+
+
+def check_muon():
+    """Muon above against torch's own, as far as bfloat16 goes."""
+    from torch.optim import Muon as Known
+
+    for shape in ((8, 24), (24, 8), (16, 16)):
+        torch.manual_seed(1)
+        p, q = (torch.nn.Parameter(torch.ones(shape)) for _ in range(2))
+        mine = Muon([p], lr=0.01, weight_decay=0.1, momentum=0.95)
+        known = Known([q], lr=0.01, weight_decay=0.1, momentum=0.95, adjust_lr_fn="match_rms_adamw")
+        for _ in range(4):
+            p.grad = torch.randn(shape)
+            q.grad = p.grad.clone()
+            mine.step(), known.step()
+        assert (p - q).norm() < 0.03 * (p - 1).norm(), shape
+
+
+class Both:
+    """Muon for weights of convolutions that mix channels, AdamW for the rest."""
+
+    def __init__(self, net, groups, run):
+        known = {id(m.weight) for m in net.modules() if isinstance(m, nn.Conv2d) and m.groups == 1}
+        parts = [[dict(g, params=[p for p in g["params"] if (id(p) in known) == own]) for g in groups] for own in (True, False)]
+        self.parts = [
+            Muon([g for g in parts[0] if g["params"]], lr=run["lr"], weight_decay=0, momentum=run["momentum"]),
+            torch.optim.AdamW(parts[1], lr=run["lr"], betas=run["betas"], eps=run["eps"]),
+        ]
+
+    def zero_grad(self):
+        for o in self.parts:
+            o.zero_grad()
+
+    def step(self):
+        for o in self.parts:
+            o.step()
+
+
 def optimiser(net, run):
     """Weight decay reaches all but batch norm, as in the TF code; with weights_only no bias either."""
     spared = {id(p) for m in net.modules() if isinstance(m, nn.BatchNorm2d) for p in m.parameters()}
@@ -233,6 +301,8 @@ def optimiser(net, run):
         return RMSpropTF(groups, lr=run["lr"], alpha=run["alpha"], eps=run["eps"], momentum=run["momentum"])
     if run["kind"] == "sgd":
         return torch.optim.SGD(groups, lr=run["lr"], momentum=run["momentum"])
+    if run["kind"] == "muon":
+        return Both(net, groups, run)
     return torch.optim.AdamW(groups, lr=run["lr"], betas=run["betas"], eps=run["eps"])
 
 
@@ -320,6 +390,7 @@ def dump(path, name, out):
 
 def main(folder, *only):
     torch.set_num_threads(1)
+    check_muon()
     for name, case in NETWORKS.items():
         if only and name not in only:
             continue
