@@ -73,16 +73,15 @@ def check(network, recipe, data):
         sys.exit("train_torch: wants a network for grey images without a max pool")
 
 
-def augmented(images, recipe, draw):
-    """Images [N,H,W] moved over black and mirrored, each in its own way."""
+def augmented(images, mirrored, recipe, draw):
+    """Images [N,H,W] moved over black, each in its own way, and mirrored where mirrored [N] says so."""
     n, h, w = images.shape
     pad = recipe["pad_crop"]
     padded = nn.functional.pad(images, (pad, pad, pad, pad))
     y = torch.randint(2 * pad + 1, (n, 1), generator=draw) + torch.arange(h)
     x = torch.randint(2 * pad + 1, (n, 1), generator=draw) + torch.arange(w)
     if recipe["flip"]:
-        mirrored = torch.rand(n, 1, generator=draw) < 0.5
-        x = torch.where(mirrored, x.flip(1), x)
+        x = torch.where(mirrored[:, None], x.flip(1), x)
     return padded[torch.arange(n)[:, None, None], y[:, :, None], x[:, None, :]]
 
 
@@ -128,6 +127,7 @@ def main():
     criterion = nn.CrossEntropyLoss(label_smoothing=recipe["label_smoothing"])
     batch, step, began = recipe["batch"], 0, time.perf_counter()
     per_epoch = len(x) // batch
+    mirrored = torch.rand(len(x), generator=draw) < 0.5  # in the first epoch, then in turns
     for epoch in range(recipe["epochs"]):
         order, losses = torch.randperm(len(x), generator=draw), 0.0
         for i in range(per_epoch):
@@ -135,7 +135,7 @@ def main():
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, step, per_epoch)
             optimizer.zero_grad(set_to_none=True)
-            loss = criterion(net(prepared(augmented(x[at], recipe, draw))), y[at])
+            loss = criterion(net(prepared(augmented(x[at], mirrored[at] ^ (epoch % 2 == 1), recipe, draw))), y[at])
             loss.backward()
             optimizer.step()
             losses += loss.item()

@@ -97,7 +97,7 @@ that come from files keep their bytes.`,
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVarP(&d.sheet.path, "output", "o", "", "draw a sheet of images into this PNG `FILE`")
-	f.BoolVar(&d.sheet.augment.Flip, "flip", false, "sheet: mirror half of the images")
+	f.BoolVar(&d.sheet.augment.Flip, "flip", false, "sheet: mirror images every other epoch")
 	f.IntVar(&d.sheet.augment.PadCrop, "pad-crop", 0, "sheet: shift images by up to this many `pixels`")
 	f.Float64Var(&d.sheet.augment.MinArea, "min-area", 0, "sheet: random crops of at least this `share` of an image, 0 for none")
 	f.StringVar(&d.sheet.augment.Auto, "auto-augment", "", "sheet: `policy` that changes images: v0 (AutoAugment), or RandAugment such as rand-m9-n2-mstd0.5")
