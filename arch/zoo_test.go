@@ -292,7 +292,7 @@ func TestSmallNetworks(t *testing.T) {
 		{"small_1m", 1, 100e3, 4},
 		{"small_2m", 2, 110e3, 4},
 		{"small_5m", 5, 500e3, 4},
-		{"small_22m", 22, 1e6, 4},
+		{"small_18m", 18, 1e6, 4},
 	} {
 		s := MustLookup(c.name)
 		g, err := s.Graph()
