@@ -3,8 +3,6 @@ package ref
 import (
 	"math"
 
-	"gonum.org/v1/gonum/mat"
-
 	"effnet/arch"
 )
 
@@ -198,18 +196,39 @@ func orthogonal(u []float64, rows, cols int) []float64 {
 	for _, v := range u {
 		sum += v * v
 	}
-	x := mat.NewDense(rows, cols, u)
-	x.Scale(1/max(math.Sqrt(sum), 1e-7), x)
+	x := make([]float64, len(u))
+	for i, v := range u {
+		x[i] = v / max(math.Sqrt(sum), 1e-7)
+	}
 	for range 5 {
-		var outer, once, twice mat.Dense
-		outer.Mul(x, x.T())
-		once.Mul(&outer, x)
-		twice.Mul(&outer, &once)
-		for i, v := range x.RawMatrix().Data {
-			x.RawMatrix().Data[i] = 3.4445*v - 4.775*once.RawMatrix().Data[i] + 2.0315*twice.RawMatrix().Data[i]
+		outer := make([]float64, rows*rows)
+		for i := range rows {
+			for j := range rows {
+				for k := range cols {
+					outer[i*rows+j] += x[i*cols+k] * x[j*cols+k]
+				}
+			}
+		}
+		once := product(outer, x, rows, cols)
+		twice := product(outer, once, rows, cols)
+		for i := range x {
+			x[i] = 3.4445*x[i] - 4.775*once[i] + 2.0315*twice[i]
 		}
 	}
-	return x.RawMatrix().Data
+	return x
+}
+
+// product is a [rows, rows] times b [rows, cols].
+func product(a, b []float64, rows, cols int) []float64 {
+	y := make([]float64, len(b))
+	for i := range rows {
+		for j := range cols {
+			for k := range rows {
+				y[i*cols+j] += a[i*rows+k] * b[k*cols+j]
+			}
+		}
+	}
+	return y
 }
 
 // EMA averages weights and running statistics over the steps of a training
