@@ -25,7 +25,7 @@ var allowed = map[string]struct{ inside, outside []string }{
 	"effnet/dataset":                {[]string{"autoaugment", "imageprep", "internal/atomicfile", "internal/download", "internal/lockfile"}, nil},
 	"effnet/infer":                  {[]string{"arch", "weights", "internal/kernel", "internal/largepages", "internal/par"}, nil},
 	"effnet/latency":                {[]string{"arch", "weights", "infer", "internal/kernel", "internal/atomicfile"}, nil},
-	"effnet/train":                  {[]string{"arch", "autoaugment", "weights", "internal/kernel", "internal/largepages", "internal/par", "internal/atomicfile", "internal/lockfile", "internal/tfevents", "internal/yamlpos"}, []string{"github.com/goccy/go-yaml"}},
+	"effnet/train":                  {[]string{"arch", "autoaugment", "weights", "internal/kernel", "internal/largepages", "internal/par", "internal/atomicfile", "internal/lockfile", "internal/tfevents", "internal/words", "internal/yamlpos"}, []string{"github.com/goccy/go-yaml"}},
 	"effnet/search":                 {[]string{"arch", "internal/atomicfile", "internal/lockfile", "internal/words", "internal/yamlpos"}, []string{"gonum.org/v1/gonum", "github.com/goccy/go-yaml"}},
 	"effnet/search/queue":           {[]string{"arch", "search", "internal/atomicfile", "internal/lockfile"}, []string{"github.com/nats-io/nats-server/v2", "github.com/nats-io/nats.go"}},
 	"effnet/search/queue/queuetest": {nil, []string{"github.com/nats-io/jwt/v2", "github.com/nats-io/nats-server/v2", "github.com/nats-io/nkeys"}},

@@ -62,11 +62,15 @@ def describe(n):
 NAMES = {"name", "epochs", "batch", "seed", "optimizer", "momentum", "rms_decay", "beta1", "beta2", "eps", "weight_decay",
          "decay_rule", "lr", "schedule", "warmup_epochs", "label_smoothing", "flip", "pad_crop", "validation"}
 
+KINDS = {"rmsprop": "rmsprop-tf", "sgd": "sgd", "adamw": "adamw"}
+
 
 def check(network, recipe, data):
     for key, value in recipe.items():
         if key not in NAMES and value not in (0, 0.0, False, None, "", "none"):
             sys.exit(f"train_torch: {key} is {value!r}, which is not done here")
+    if recipe["optimizer"] not in KINDS:
+        sys.exit(f"train_torch: the optimizer is {recipe['optimizer']}, have {', '.join(KINDS)}")
     if recipe["schedule"] != "cosine" or recipe["validation"] or data.get("subset"):
         sys.exit("train_torch: wants the schedule cosine and all images for training: --schedule cosine --validation 0")
     if network["channels"] != 1 or network["stem"]["pool"]:
@@ -119,9 +123,8 @@ def main():
         return peer.laid_out(t, torch.channels_last)
 
     net = peer.timm_from_rows(describe(network)).to(memory_format=torch.channels_last).train()
-    kinds = {"rmsprop": "rmsprop-tf", "sgd": "sgd", "adamw": "adamw"}
     optimizer = peer.torch_optimizer(net, dict(lr=recipe["lr"], optimizer=dict(
-        Kind=kinds[recipe["optimizer"]], Alpha=recipe.get("rms_decay"), Momentum=recipe.get("momentum"), Eps=recipe.get("eps"),
+        Kind=KINDS[recipe["optimizer"]], Alpha=recipe.get("rms_decay"), Momentum=recipe.get("momentum"), Eps=recipe.get("eps"),
         Beta1=recipe.get("beta1"), Beta2=recipe.get("beta2"), WeightDecay=recipe["weight_decay"], Decay=recipe["decay_rule"],
     )))
     criterion = nn.CrossEntropyLoss(label_smoothing=recipe["label_smoothing"])

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"effnet/arch"
+	"effnet/internal/words"
 )
 
 // Measure is a way to say what a network costs.
@@ -47,7 +48,7 @@ func measureNames() string {
 	for _, m := range Measures {
 		names = append(names, string(m))
 	}
-	return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
+	return words.Or(names)
 }
 
 // Limit is an upper limit of a network's cost: Factor times the base's.

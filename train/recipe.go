@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"effnet/autoaugment"
+	"effnet/internal/words"
 )
 
 // Recipe is everything about a training run that changes its result, besides
@@ -17,7 +18,7 @@ type Recipe struct {
 	Batch  int    `yaml:"batch" json:"batch"`   // images a step
 	Seed   uint64 `yaml:"seed" json:"seed"`     // of initial weights, order, augmentation, dropout
 
-	Optimizer   string    `yaml:"optimizer" json:"optimizer"` // sgd, rmsprop, adamw or muon
+	Optimizer   string    `yaml:"optimizer" json:"optimizer"` // one of OptimizerChoices
 	Momentum    float64   `yaml:"momentum,omitempty" json:"momentum,omitempty"`
 	RMSDecay    float64   `yaml:"rms_decay,omitempty" json:"rms_decay,omitempty"` // of RMSProp's mean square
 	Beta1       float64   `yaml:"beta1,omitempty" json:"beta1,omitempty"`         // of AdamW, Muon
@@ -69,6 +70,15 @@ var optimizers = []struct {
 	{"muon", Muon, 0.004},
 }
 
+// OptimizerChoices names the optimizers that a recipe can have: "sgd, rmsprop or ...".
+func OptimizerChoices() string {
+	var names []string
+	for _, o := range optimizers {
+		names = append(names, o.name)
+	}
+	return words.Or(names)
+}
+
 // SetOptimizer changes the optimizer, and with it the values that only make
 // sense together with it: momenta, epsilon, weight decay, learning rate.
 func (r *Recipe) SetOptimizer(name string) error {
@@ -88,7 +98,7 @@ func (r *Recipe) SetOptimizer(name string) error {
 		r.LR, r.LRPer256 = 0, o.lrPer256
 		return nil
 	}
-	return &FieldError{"optimizer", fmt.Sprintf("is %q, want sgd, rmsprop, adamw or muon", name)}
+	return &FieldError{"optimizer", fmt.Sprintf("is %q, want %s", name, OptimizerChoices())}
 }
 
 // Replace ends a change of some values over those of another recipe: where two
@@ -238,7 +248,7 @@ func (r *Recipe) Validate() error {
 	}{
 		{"epochs", r.Epochs >= 1 && r.Epochs <= 100000, r.Epochs, "1 to 100000"},
 		{"batch", r.Batch >= 1 && r.Batch <= 1<<16, r.Batch, "1 to 65536"},
-		{"optimizer", r.engineOptimizer().Kind != "", fmt.Sprintf("%q", r.Optimizer), "sgd, rmsprop, adamw or muon"},
+		{"optimizer", r.engineOptimizer().Kind != "", fmt.Sprintf("%q", r.Optimizer), OptimizerChoices()},
 		{"momentum", rate(r.Momentum), r.Momentum, "0 to below 1"},
 		{"rms_decay", rate(r.RMSDecay), r.RMSDecay, "0 to below 1"},
 		{"beta1", rate(r.Beta1), r.Beta1, "0 to below 1"},

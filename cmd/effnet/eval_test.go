@@ -225,7 +225,7 @@ func TestEvalMirror(t *testing.T) {
 	}
 }
 
-// TestMirrorRows turns images around and back.
+// TestMirrorRows turns the rows of an image of two channels around.
 func TestMirrorRows(t *testing.T) {
 	x := []float32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
 	mirrorRows(x, 3, 2)

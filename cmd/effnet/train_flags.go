@@ -48,7 +48,7 @@ func (f *recipeFlags) register(fs *pflag.FlagSet, except ...string) {
 	bind(f, skip, "batch", "images a step", fs.IntVar, func(r *r) *int { return &r.Batch })
 	bind(f, skip, "seed", "seed of weights, order, augmentation and dropout", fs.Uint64Var, func(r *r) *uint64 { return &r.Seed })
 	if !skip("optimizer") {
-		fs.StringVar(&f.optimizer, "optimizer", "", "sgd, rmsprop, adamw or muon, with its usual constants")
+		fs.StringVar(&f.optimizer, "optimizer", "", train.OptimizerChoices()+", with its usual constants")
 	}
 	bind(f, skip, "momentum", "of sgd, rmsprop and muon", fs.Float64Var, func(r *r) *float64 { return &r.Momentum })
 	bind(f, skip, "rms_decay", "of rmsprop's mean square", fs.Float64Var, func(r *r) *float64 { return &r.RMSDecay })
