@@ -36,7 +36,7 @@ var stageKinds = []struct {
 	{"convolutions", inkWidth, func(k arch.BlockKind) bool { return k == arch.ConvNormAct }},
 }
 
-const inkEnds = inkB0 // of stem, head and classifier
+const inkEnds = inkMuted // of stem, head and classifier
 
 // drawnStage is a column of the drawing.
 type drawnStage struct {

@@ -77,7 +77,7 @@ func triangleFigure(a *search.Analysis) *figure {
 	case h.predict == nil && a.Surface != nil && a.Done:
 		f.caption += " There is no response surface: " + a.Surface.Why + "."
 	case h.predict != nil:
-		f.see = "Accuracy that the response surface predicts for every way to divide the growth. The best way (star) may lie anywhere inside the white line: that is its 95 % region."
+		f.see = "Accuracy that the response surface predicts for every way to divide the growth. The star is the best way; it may also lie anywhere inside the white line, its 95 % region."
 		if a.Surface.Area > 0.5 {
 			f.see += " Here that is most of the triangle: these trainings say little about where the best lies."
 		}
@@ -151,16 +151,42 @@ func triangleChart(h heat, places []place, marks []landmark, chosen *landmark) *
 		}
 		s.add(item{kind: shapeCircle, pts: []point{at}, r: p.r, fill: p.fill, stroke: rim, width: 1.25, tip: p.tip, net: p.net})
 	}
+	const arm, ring = 7, 12 // half a cross; around the chosen network
+	// Labels go where they cover nothing else.
+	var taken []box
+	for _, p := range places {
+		taken = append(taken, boxAround(t.at(p.shares), p.r+1))
+	}
+	for _, m := range marks {
+		taken = append(taken, boxAround(t.at(m.shares), arm+2))
+	}
+	for _, it := range s.items {
+		if it.kind == shapeText {
+			taken = append(taken, textBox(it.pts[0], it.text, it.size, it.bold, it.anchor))
+		}
+	}
+	if h.optimum != nil {
+		taken = append(taken, boxAround(t.at(*h.optimum), 10))
+	}
+	if chosen != nil {
+		taken = append(taken, boxAround(t.at(chosen.shares), ring+3))
+	}
+	name := func(p point, gap float64, text item) {
+		text.kind, text.halo = shapeText, true
+		at, a := s.beside(p, gap, text.text, text.size, text.bold, taken)
+		text.pts, text.anchor = []point{at}, a
+		taken = append(taken, textBox(at, text.text, text.size, text.bold, a))
+		s.add(text)
+	}
 	for _, m := range marks {
 		p := t.at(m.shares)
 		for _, w := range []struct {
 			c ink
 			w float64
 		}{{inkPaper, 4.5}, {m.ink, 2}} {
-			s.line(p.x-7, p.y, p.x+7, p.y, w.c, w.w)
-			s.line(p.x, p.y-7, p.x, p.y+7, w.c, w.w)
+			s.line(p.x-arm, p.y, p.x+arm, p.y, w.c, w.w)
+			s.line(p.x, p.y-arm, p.x, p.y+arm, w.c, w.w)
 		}
-		s.add(item{kind: shapeText, pts: []point{{p.x + 10, p.y + 16}}, text: m.name, size: 12, fill: m.ink, halo: true, tip: m.tip})
 	}
 	if h.optimum != nil {
 		p := t.at(*h.optimum)
@@ -168,13 +194,12 @@ func triangleChart(h heat, places []place, marks []landmark, chosen *landmark) *
 	}
 	if chosen != nil {
 		p := t.at(chosen.shares)
-		s.ring(p.x, p.y, 12, inkPaper, 5)
-		s.ring(p.x, p.y, 12, inkCompound, 2.5)
-		q, an := point{p.x + 17, p.y - 8}, anchorStart
-		if p.x > t.x0+t.side*0.62 {
-			q.x, an = p.x-17, anchorEnd
-		}
-		s.add(item{kind: shapeText, pts: []point{q}, text: chosen.name, size: 13, bold: true, anchor: an, fill: inkCompound, halo: true, tip: chosen.tip})
+		s.ring(p.x, p.y, ring, inkPaper, 5)
+		s.ring(p.x, p.y, ring, inkCompound, 2.5)
+		name(p, ring+5, item{text: chosen.name, size: 13, bold: true, fill: inkCompound, tip: chosen.tip})
+	}
+	for _, m := range marks {
+		name(t.at(m.shares), arm+4, item{text: m.name, size: 12, fill: m.ink, tip: m.tip})
 	}
 	if h.hi > h.lo {
 		colourBar(s, 414, 40, 13, 150, h.lo, h.hi)

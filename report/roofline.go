@@ -457,32 +457,6 @@ func clipText(text string, size float64, bold bool, width float64) string {
 	return text
 }
 
-// box is the room of a text: its upper left corner and size.
-type box struct{ x, y, w, h float64 }
-
-func (b box) grown(by float64) box { return box{b.x - by, b.y - by, b.w + 2*by, b.h + 2*by} }
-
-func (b box) meets(o box) bool {
-	return b.x < o.x+o.w && o.x < b.x+b.w && b.y < o.y+o.h && o.y < b.y+b.h
-}
-
-// nearest is the point of b nearest to p.
-func (b box) nearest(p point) point {
-	return point{min(max(p.x, b.x), b.x+b.w), min(max(p.y, b.y), b.y+b.h)}
-}
-
-// cut reports that the line from p to q goes through b.
-func (b box) cut(p, q point) bool {
-	const parts = 32
-	for i := range parts + 1 {
-		f := float64(i) / parts
-		if b.meets(box{p.x + f*(q.x-p.x), p.y + f*(q.y-p.y), 0.01, 0.01}) {
-			return true
-		}
-	}
-	return false
-}
-
 // distance is that of o from the line from p to q.
 func distance(o, p, q point) float64 {
 	dx, dy := q.x-p.x, q.y-p.y

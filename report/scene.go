@@ -52,7 +52,7 @@ var palette = []struct {
 	{inkWidth, "#c45200", "#f0894a"},
 	{inkResolution, "#008765", "#2fc79b"},
 	{inkCompound, "#99226e", "#e57fc0"},
-	{inkB0, "#6b6f76", "#b3b8bf"},
+	{inkB0, "#000000", "#ffffff"},
 	{inkFast, "#8a6a00", "#e0b83a"},
 	{inkStop, "#c02626", "#ff7b72"},
 }

@@ -10,7 +10,6 @@ import (
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 	"gonum.org/v1/gonum/stat"
-	"gonum.org/v1/gonum/stat/distuv"
 
 	"effnet/arch"
 )
@@ -68,12 +67,10 @@ type Surface struct {
 	LackOfFit        float64     // p-value of the quadratic being enough; NaN without repeated trainings
 	Parallel         float64     // p-value of all rungs having the same slopes; NaN where it cannot be told
 
-	Steps   int             // of the grid along a side of the triangle
-	Grid    []SurfaceAt     // row by row, see gridShares
-	Region  [][]arch.Shares // outlines of the 95 % region of the optimum, each a closed polygon
-	Area    float64         // of the region, over the triangle's
-	Cloud   []arch.Shares   // best points of bootstrapped surfaces
-	Corners [3]float64      // p-value of the optimum lying at the depth, width, resolution corner
+	Steps  int             // of the grid along a side of the triangle
+	Grid   []SurfaceAt     // row by row, see gridShares
+	Region [][]arch.Shares // outlines of the 95 % region of the optimum without thin gaps, each a closed polygon
+	Area   float64         // of the region, over the triangle's
 
 	fit     *mixedFit
 	terms   int          // coefficients of the shares and the cost
@@ -83,6 +80,15 @@ type Surface struct {
 	offset  float64      // taken off the accuracies
 	crit    [3]float64   // critical values of the statistic by its rank
 	null    [3][]float64 // sorted bootstrapped statistics by rank
+	noise   []noiseSurface
+}
+
+// noiseSurface is what a bootstrapped surface has beside the fitted one, which
+// is how a surface looks where all shares are equally good.
+type noiseSurface struct {
+	beta [quadratic]float64
+	cov  [quadratic][quadratic]float64
+	best arch.Shares
 }
 
 // SurfaceAt is the surface at a point of the grid.
@@ -111,6 +117,9 @@ func surfaceTerms(s arch.Shares) [quadratic]float64 {
 // is tested by the distance to the cone of such gradients, conditionally on
 // the face of the cone that the nearest one lies on (Bartholomew 1961). The
 // critical values come from a residual bootstrap of the studentised gradient.
+// As a gradient may also be zero where the surface is lowest, a point at which
+// the surface is lower than at its best is taken out: lower by more standard
+// errors than would be expected if all shares were equally good.
 func FitSurface(points []SurfacePoint, opt SurfaceOptions) *Surface {
 	if opt.Draws == 0 {
 		opt.Draws = surfaceDraws
@@ -503,8 +512,8 @@ func (s *Surface) String() string {
 // region is doubted: it is not valid without.
 const parallelDoubt = 0.1
 
-// bootstrap fits surfaces to residuals drawn again: their best points are the
-// cloud, their studentised gradients the critical values.
+// bootstrap fits surfaces to residuals drawn again: their studentised gradients
+// are the critical values, and what they add to the surface is its noise.
 func (s *Surface) bootstrap(m *mixed, y []float64, opt SurfaceOptions) {
 	r := rand.New(rand.NewPCG(opt.Seed, 0x5bf5))
 	fitted, noise := m.residuals(y, s.fit)
@@ -524,7 +533,7 @@ func (s *Surface) bootstrap(m *mixed, y []float64, opt SurfaceOptions) {
 			ss += e * e
 		}
 		f := m.fit(again, ss, float64(opt.NoiseDF))
-		s.Cloud = append(s.Cloud, argmax(f.beta))
+		s.noise = append(s.noise, newNoiseSurface(f, s.fit))
 		g, v := gradient(f.beta, s.Optimum), gradientCov(f.cov, s.Optimum)
 		g[0] -= ghat[0]
 		g[1] -= ghat[1]
@@ -550,27 +559,70 @@ func (s *Surface) test(at arch.Shares) (p float64, in bool) {
 		i, _ := slices.BinarySearch(null, t)
 		p, in = float64(len(null)-i)/float64(len(null)), t <= s.crit[rank]
 	}
-	if in && s.below(at) {
-		return 0, false
+	if in {
+		if q := s.low(at); q < lowLevel {
+			return q, false
+		}
 	}
 	return p, in
 }
 
-// below reports that the surface is lower here than at its best point beyond
-// all doubt (Scheffé's simultaneous limit at 99.9 %): where the gradient is
-// zero the surface may also be lowest.
-func (s *Surface) below(at arch.Shares) bool {
-	a, b := surfaceTerms(s.Optimum), surfaceTerms(at)
-	var diff, v float64
-	for i := range quadratic {
-		diff += (a[i] - b[i]) * s.fit.beta[i]
-		for j := range quadratic {
-			v += (a[i] - b[i]) * (a[j] - b[j]) * s.fit.cov.At(i, j)
+// lowLevel is the p-value of the height at which a point is taken out of the
+// region: small, as the gradient's test has used up the region's 5 %.
+const lowLevel = 0.01
+
+// low is the p-value of the surface being no lower at a point than at its best
+// one: how often a surface of noise alone is lower there than at its own best
+// point, by as many standard errors. No set of shares makes that likelier than
+// all being equally good.
+func (s *Surface) low(at arch.Shares) float64 {
+	seen := drop(s.fit.beta, s.fit.cov.At, at, s.Optimum)
+	if seen == 0 {
+		return 1
+	}
+	k := 0
+	for i := range s.noise {
+		n := &s.noise[i]
+		if drop(n.beta[:], n.at, at, n.best) >= seen {
+			k++
 		}
 	}
-	limit := quadratic * distuv.F{D1: quadratic, D2: s.fit.df}.Quantile(0.999)
-	return diff > 0 && diff*diff > limit*v
+	return float64(k) / float64(len(s.noise))
 }
+
+// drop is by how many standard errors a quadratic with coefficients beta, of
+// covariance cov, is lower at a point than at its best one, squared.
+func drop(beta []float64, cov func(i, j int) float64, at, best arch.Shares) float64 {
+	a, b := surfaceTerms(best), surfaceTerms(at)
+	var diff, v float64
+	for i := range quadratic {
+		a[i] -= b[i]
+		diff += a[i] * beta[i]
+	}
+	if diff <= 0 {
+		return 0
+	}
+	for i := range quadratic {
+		for j := range quadratic {
+			v += a[i] * a[j] * cov(i, j)
+		}
+	}
+	return one(diff, v)
+}
+
+func newNoiseSurface(drawn, fitted *mixedFit) noiseSurface {
+	var n noiseSurface
+	for i := range quadratic {
+		n.beta[i] = drawn.beta[i] - fitted.beta[i]
+		for j := range quadratic {
+			n.cov[i][j] = drawn.cov.At(i, j)
+		}
+	}
+	n.best = argmax(n.beta[:])
+	return n
+}
+
+func (n *noiseSurface) at(i, j int) float64 { return n.cov[i][j] }
 
 // region evaluates the grid.
 func (s *Surface) region(steps int) {
@@ -583,9 +635,12 @@ func (s *Surface) region(steps int) {
 		in[i] = at.In
 		s.Grid = append(s.Grid, at)
 	}
-	for i, c := range corners {
-		s.Corners[i], _ = s.test(c)
-	}
+	in = t.closed(in, steps/regionGap)
 	s.Region = t.outline(in)
 	s.Area = t.area(in)
 }
+
+// regionGap: gaps in the region that are thinner than two of so many parts of
+// a share belong to it. Between an edge, where the gradient may point
+// outwards, and the places inside where it may be zero the test leaves a slit.
+const regionGap = 20

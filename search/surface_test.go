@@ -93,10 +93,32 @@ func TestSurfaceExact(t *testing.T) {
 			r := rand.New(rand.NewPCG(1, 1))
 			r.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
 			again := FitSurface(points, SurfaceOptions{LogCost: math.Log(2), Draws: 50})
-			if again.Optimum != s.Optimum || !slices.Equal(again.Cloud, s.Cloud) || !slices.Equal(again.Grid, s.Grid) {
+			if again.Optimum != s.Optimum || !slices.Equal(again.Grid, s.Grid) {
 				t.Error("another order of the points gives another surface")
 			}
 		})
+	}
+}
+
+// TestSurfaceHollow: where the surface is lowest its gradient is zero, too.
+func TestSurfaceHollow(t *testing.T) {
+	hollow := bowl{best: arch.Shares{D: 0.2, W: 0.4, R: 0.4}, steep: -0.04}
+	r := rand.New(rand.NewPCG(2, 3))
+	var points []SurfacePoint
+	for i, s := range spots(20) {
+		points = append(points, SurfacePoint{Network: string(rune('a' + i)), Shares: s, Seed: 1, Accuracy: hollow.accuracy(s) + 0.002*r.NormFloat64()})
+	}
+	s := FitSurface(points, SurfaceOptions{})
+	if s.Optimum != DepthCorner {
+		t.Fatalf("the optimum is at %+v", s.Optimum)
+	}
+	for at, want := range map[arch.Shares]bool{DepthCorner: true, hollow.best: false, B0Shares: false, ResolutionCorner: false} {
+		if s.contains(at) != want {
+			t.Errorf("the region contains %+v: %v", at, !want)
+		}
+	}
+	if s.Area > 0.05 {
+		t.Errorf("the region has %v of the triangle", s.Area)
 	}
 }
 
@@ -192,6 +214,37 @@ func TestTriangleGrid(t *testing.T) {
 		t.Fatalf("a corner and a piece of an edge have %d outlines", len(loops))
 	}
 	near(t, "their area", ring(loops[0])+ring(loops[1]), 0.5*g.area(all), 1e-12)
+}
+
+func TestTriangleClosed(t *testing.T) {
+	g := triangle{20}
+	set := func(in func(i, j int) bool) []bool {
+		out := make([]bool, g.size())
+		for k := range out {
+			out[k] = in(g.at(k))
+		}
+		return out
+	}
+	for _, c := range []struct {
+		name         string
+		before, want func(i, j int) bool
+	}{
+		{"a slit along an edge", func(i, j int) bool { return j == 0 || j >= 3 }, func(i, j int) bool { return true }},
+		{"a wide gap", func(i, j int) bool { return j == 0 || j >= 7 }, func(i, j int) bool { return j == 0 || j >= 7 }},
+		{"a corner", func(i, j int) bool { return i+j == 0 }, func(i, j int) bool { return i+j == 0 }},
+		{"an edge", func(i, j int) bool { return j == 0 }, func(i, j int) bool { return j == 0 }},
+		{"nothing", func(i, j int) bool { return false }, func(i, j int) bool { return false }},
+		{"everything", func(i, j int) bool { return true }, func(i, j int) bool { return true }},
+		{"a hole", func(i, j int) bool { return i != 5 || j != 5 }, func(i, j int) bool { return true }},
+	} {
+		if got, want := g.closed(set(c.before), 2), set(c.want); !slices.Equal(got, want) {
+			t.Errorf("%s is closed wrongly", c.name)
+		}
+	}
+	line := set(func(i, j int) bool { return i == 3 })
+	if !slices.Equal(g.closed(line, 0), line) {
+		t.Error("radius 0 changes something")
+	}
 }
 
 // ring is the signed area of a polygon in the plane of width and resolution.

@@ -40,6 +40,32 @@ func (t triangle) cells(visit func(a, b, c [2]int)) {
 	}
 }
 
+// near calls visit with the points at most r steps away from the one of index k.
+func (t triangle) near(k, r int, visit func(k int)) {
+	i, j := t.at(k)
+	for dj := -r; dj <= r; dj++ {
+		for di := max(-r, -r-dj); di <= min(r, r-dj); di++ {
+			if a, b := i+di, j+dj; a >= 0 && b >= 0 && a+b <= t.steps {
+				visit(t.index(a, b))
+			}
+		}
+	}
+}
+
+// closed adds the points to in that no circle of radius r steps reaches without
+// touching a point of it: slits are closed, bays and holes keep their shape.
+func (t triangle) closed(in []bool, r int) []bool {
+	grown, out := make([]bool, len(in)), make([]bool, len(in))
+	for k := range in {
+		t.near(k, r, func(n int) { grown[k] = grown[k] || in[n] })
+	}
+	for k := range out {
+		out[k] = true
+		t.near(k, r, func(n int) { out[k] = out[k] && grown[n] })
+	}
+	return out
+}
+
 // outline draws around points of the grid: closed polygons, each the border of
 // the places that are nearer to one of the points than to any other of the
 // grid. A polygon runs counter-clockwise, in the plane of width and
