@@ -46,7 +46,7 @@ func (n *pointwise) backward(e *engine, w *worker, t *tile) {
 			dy = gradRows(w, n.out, n.bn, a, b)
 		default:
 			dy = gradRows(w, n.out, n.bn, a, b)
-			f.addGrad(w, e.blocks[t.lane], w.rows(n.in, a, b), dy, first)
+			f.addGrad(w, e.blocks[t.lane], w.rows(n.in, a, b), f.cin, 1, dy, first)
 		}
 		if n.in.grad != nil {
 			w.k.Gemm(b-a, f.cin, f.cout, dy, f.cout, 1, f.bwd, f.cin, n.in.gradAt(a, b), f.cin, n.acc, &w.ahead)

@@ -1,8 +1,8 @@
 package train
 
 // dense is any convolution that is neither depthwise nor 1x1 of stride 1: the
-// k*k*cin inputs of each output pixel are copied into a row (im2col), and the
-// rows meet the weight in a matrix product.
+// k*k*cin inputs of each output pixel are copied out (im2col), and meet the
+// weight in a matrix product.
 type dense struct {
 	window
 	out   *value
@@ -11,11 +11,16 @@ type dense struct {
 	chunk int // rows at a time
 }
 
-// columns fills cols [b-a, k*k*cin] for output pixels [a,b) of a padded image.
-func (n *dense) columns(cols, padded []float32, a, b int) {
+// columns fills cols with the k*k*cin inputs of output pixels [a,b) of a padded
+// image, and says how they lie: input i of pixel p is at (p-a)*rs + i*cs.
+func (n *dense) columns(cols, padded []float32, a, b int) (rs, cs int) {
+	if n.stride == 1 && n.in.c == 1 {
+		n.planes(cols, padded, a, b)
+		return 1, b - a
+	}
 	run := n.kernel * n.in.c // contiguous in both
 	for p := a; p < b; p++ {
-		at := ((p/n.outW)*n.stride*n.padW + (p%n.outW)*n.stride) * n.in.c
+		at := ((p/n.outW)*n.padW + p%n.outW) * n.stride * n.in.c
 		for range n.kernel {
 			src, dst := padded[at:][:run], cols[:run]
 			switch run {
@@ -30,13 +35,27 @@ func (n *dense) columns(cols, padded []float32, a, b int) {
 			at += n.padW * n.in.c
 		}
 	}
+	return run * n.kernel, 1
 }
 
-// addColumns is the transpose of columns: it adds cols back into the padded image.
+// planes is columns of a grey image at stride 1: an input of neighbouring
+// pixels is a stretch of the image.
+func (n *dense) planes(cols, padded []float32, a, b int) {
+	for p := a; p < b; {
+		y, x := p/n.outW, p%n.outW
+		w := min(n.outW-x, b-p)
+		for k := range n.kernel * n.kernel {
+			copy(cols[k*(b-a)+p-a:][:w], padded[(y+k/n.kernel)*n.padW+x+k%n.kernel:])
+		}
+		p += w
+	}
+}
+
+// addColumns adds cols [b-a, k*k*cin] back into the padded image.
 func (n *dense) addColumns(cols, padded []float32, a, b int) {
 	run := n.kernel * n.in.c
 	for p := a; p < b; p++ {
-		at := ((p/n.outW)*n.stride*n.padW + (p%n.outW)*n.stride) * n.in.c
+		at := ((p/n.outW)*n.padW + p%n.outW) * n.stride * n.in.c
 		for range n.kernel {
 			dst := padded[at:][:run]
 			for i, v := range cols[:run] {
@@ -59,9 +78,9 @@ func (n *dense) forward(e *engine, w *worker, t *tile) {
 		n.pad(w, padded, i, 0, n.padH)
 		for a := 0; a < hw; a += n.chunk {
 			b := min(a+n.chunk, hw)
-			n.columns(cols, padded, a, b)
+			rs, cs := n.columns(cols, padded, a, b)
 			y := n.out.at(i*hw+a, i*hw+b)
-			w.k.Gemm(b-a, f.cout, k, cols, k, 1, f.fwd, f.cout, y, f.cout, false, nil)
+			w.k.Gemm(b-a, f.cout, k, cols, rs, cs, f.fwd, f.cout, y, f.cout, false, nil)
 			f.addBias(w, y)
 			if n.bn != nil {
 				n.bn.observe(w, t.lane, y)
@@ -92,8 +111,8 @@ func (n *dense) backward(e *engine, w *worker, t *tile) {
 			b := min(a+n.chunk, hw)
 			dy := gradRows(w, n.out, n.bn, i*hw+a, i*hw+b)
 			if !f.frozen {
-				n.columns(cols, padded, a, b)
-				f.addGrad(w, e.blocks[t.lane], cols[:(b-a)*k], dy, t.first && i == t.i0 && a == 0)
+				rs, cs := n.columns(cols, padded, a, b)
+				f.addGrad(w, e.blocks[t.lane], cols, rs, cs, dy, t.first && i == t.i0 && a == 0)
 			}
 			if dpadded != nil {
 				w.k.Gemm(b-a, k, f.cout, dy, f.cout, 1, f.bwd, k, cols, k, false, nil)

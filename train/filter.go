@@ -83,16 +83,17 @@ func (f *filter) partials() []*partial {
 }
 
 // addGrad adds the gradient of a lane: x [m, k2*cin] are the rows that met the
-// weight in forward, dy [m, cout] the gradient of what they made. The first
-// of a lane replaces what the block held.
-func (f *filter) addGrad(w *worker, block, x, dy []float32, first bool) {
+// weight in forward, input i of row r at r*rs + i*cs (cs 1 for a direct
+// gradient), dy [m, cout] the gradient of what they made. The first of a lane
+// replaces what the block held.
+func (f *filter) addGrad(w *worker, block, x []float32, rs, cs int, dy []float32, first bool) {
 	n := f.k2 * f.cin
 	m := len(dy) / f.cout
 	d := f.grad.in(block)
 	if f.grad.direct {
-		w.k.Gemm(f.cout, n, m, dy, 1, f.cout, x, n, d, n, !first, &w.ahead)
+		w.k.Gemm(f.cout, n, m, dy, 1, f.cout, x, rs, d, n, !first, &w.ahead)
 	} else {
-		w.k.Gemm(n, f.cout, m, x, 1, n, dy, f.cout, d, f.cout, !first, &w.ahead)
+		w.k.Gemm(n, f.cout, m, x, cs, rs, dy, f.cout, d, f.cout, !first, &w.ahead)
 	}
 	f.addBiasGrad(w.k, block, dy, first)
 }
