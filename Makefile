@@ -45,7 +45,7 @@ test-arm64:
 	sh scripts/test-arm64.sh
 
 # The search's decisions on 500 simulated searches of each kind: the table in
-# docs/search.md. About ten minutes on one core.
+# docs/search.md. Some two minutes on two cores.
 simulation:
 	$(GO) test ./search -run 'Simulation$$' -v -sims 500 -timeout 3h
 

@@ -12,8 +12,9 @@ type filter struct {
 	w, dw     []float32
 	cin, cout int
 	k2        int       // k*k
-	fwd       []float32 // [k2*cin, cout]
-	bwd       []float32 // [cout, k2*cin]; nil where no gradient goes to the input
+	fwd       []float32 // [k2*cin, cout]; of a pointwise one in panels
+	bwd       []float32 // [cout, k2*cin], w itself where it can be; nil where no gradient goes to the input
+	bwdPanels bool      // bwd lies in panels
 	grad      partial
 	bias      []float32 // [cout]; nil: none
 	biasGrad  partial
@@ -47,11 +48,34 @@ func newFilter(op *arch.Op, p *params, wantInput bool) *filter {
 	return f
 }
 
+// inner is the ldb of fwd, outer that of bwd.
+func (f *filter) inner() int {
+	if f.k2 == 1 {
+		return kernel.InPanels
+	}
+	return f.cout
+}
+
+func (f *filter) outer() int {
+	if f.bwdPanels {
+		return kernel.InPanels
+	}
+	return f.k2 * f.cin
+}
+
+// packBwd has bwd of a pointwise filter lie in panels.
+func (f *filter) packBwd() {
+	f.bwd, f.bwdPanels = floats(len(f.w)), true
+}
+
 // pack brings the weight into kernel order.
 func (f *filter) pack() {
 	n := f.cin * f.k2
 	if f.k2 == 1 {
-		transpose(f.fwd, f.cout, f.w, f.cin, f.cout, f.cin, false)
+		transposePanels(f.fwd, f.w, f.cout, f.cin)
+		if f.bwdPanels {
+			panels(f.bwd, f.w, f.cout, f.cin)
+		}
 		return
 	}
 	for o := range f.cout {

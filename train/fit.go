@@ -78,7 +78,7 @@ func newFitter(pl *planner, passes []*pass, cfg *Config) *fitter {
 	}
 	for _, x := range pl.filters {
 		f.fixed.Parameters += 4 * int64(len(x.fwd))
-		if x.bwd != nil && x.k2 > 1 {
+		if x.bwd != nil && &x.bwd[0] != &x.w[0] {
 			f.fixed.Parameters += 4 * int64(len(x.bwd))
 		}
 	}

@@ -1,5 +1,25 @@
 package train
 
+import "effnet/internal/kernel"
+
+// panels writes src [rows, cols] into dst in panels, as kernel.InPanels says.
+func panels(dst, src []float32, rows, cols int) {
+	for j := 0; j < cols; j += kernel.PanelCols {
+		n := min(kernel.PanelCols, cols-j)
+		for i := range rows {
+			copy(dst[j*rows+i*n:][:n], src[i*cols+j:])
+		}
+	}
+}
+
+// transposePanels writes the transpose of src [rows, cols] into dst in panels.
+func transposePanels(dst, src []float32, rows, cols int) {
+	for i := 0; i < rows; i += kernel.PanelCols {
+		n := min(kernel.PanelCols, rows-i)
+		transpose(dst[i*cols:], n, src[i*cols:], cols, n, cols, false)
+	}
+}
+
 // transpose writes src [rows, cols] into dst [cols, rows], whose rows are ldd
 // apart, or adds it; those of src are lds apart.
 func transpose(dst []float32, ldd int, src []float32, lds, rows, cols int, add bool) {

@@ -14,6 +14,10 @@ type whole struct {
 // wholeRows is how many rows of a weight's gradient are a job.
 const wholeRows = 2 * chunkStep
 
+// panelFloats is the weight that does not stay in a core's own cache while a
+// lane's few rows meet it backwards.
+const panelFloats = 1 << 18
+
 // planWhole chooses the way for n, which goes backward in pass p over batch
 // images.
 func (n *pointwise) planWhole(p *pass, batch int) {
@@ -21,6 +25,9 @@ func (n *pointwise) planWhole(p *pass, batch int) {
 	rows := batch * n.in.hw()
 	if f.frozen || rows*(f.cin+f.cout) > maxLanes*f.cin*f.cout {
 		return
+	}
+	if f.bwd != nil && len(f.w) >= panelFloats {
+		f.packBwd()
 	}
 	g := &whole{pointwise: n, x: -1, dy: -1}
 	f.whole = g

@@ -7,10 +7,29 @@ import "fmt"
 // a long k.
 const gemmK = 256
 
+// InPanels, in the place of ldb, says that B [k,n] lies in panels of PanelCols
+// columns, the last one of what is left: one panel after the other, each row by
+// row. What is read one after the other then lies so, which counts where B
+// comes from an outer cache for few rows of A.
+const (
+	InPanels  = -1
+	PanelCols = 32 // a multiple of every kernel's NR
+)
+
+// placeB is where element (p,j) of B lies, and how far the next row is.
+func placeB(p, j, n, k, ldb int) (at, ld int) {
+	if ldb != InPanels {
+		return p*ldb + j, ldb
+	}
+	first := j &^ (PanelCols - 1)
+	cols := min(PanelCols, n-first)
+	return first*k + p*cols + j - first, cols
+}
+
 // checkGemm panics if a call is outside its slices, and settles the calls
 // without products; it reports whether anything is left to do.
 func checkGemm(m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c []float32, ldc int, acc bool) bool {
-	if m < 0 || n < 0 || k < 0 || ars < 0 || acs < 0 || ldb < 0 || ldc < 0 {
+	if m < 0 || n < 0 || k < 0 || ars < 0 || acs < 0 || ldb < InPanels || ldc < 0 {
 		panic(fmt.Sprintf("kernel: Gemm of m=%d n=%d k=%d ars=%d acs=%d ldb=%d ldc=%d", m, n, k, ars, acs, ldb, ldc))
 	}
 	if m == 0 || n == 0 {
@@ -23,7 +42,8 @@ func checkGemm(m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c [
 		}
 		return false
 	}
-	_, _ = a[(m-1)*ars+(k-1)*acs], b[(k-1)*ldb+n-1]
+	last, _ := placeB(k-1, n-1, n, k, ldb)
+	_, _ = a[(m-1)*ars+(k-1)*acs], b[last]
 	return true
 }
 
@@ -37,11 +57,12 @@ func gemmGo(m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c []fl
 		add := acc || p > 0
 		for i := 0; i < m; i += 4 {
 			for j := 0; j < n; j += 4 {
-				ta, tb, tc := a[i*ars+p*acs:], b[p*ldb+j:], c[i*ldc+j:]
+				at, ld := placeB(p, j, n, k, ldb)
+				ta, tb, tc := a[i*ars+p*acs:], b[at:], c[i*ldc+j:]
 				if m-i >= 4 && n-j >= 4 {
-					gemmTileGo(steps, ta, ars, acs, tb, ldb, tc, ldc, add)
+					gemmTileGo(steps, ta, ars, acs, tb, ld, tc, ldc, add)
 				} else {
-					gemmEdgeGo(min(4, m-i), min(4, n-j), steps, ta, ars, acs, tb, ldb, tc, ldc, add)
+					gemmEdgeGo(min(4, m-i), min(4, n-j), steps, ta, ars, acs, tb, ld, tc, ldc, add)
 				}
 			}
 		}

@@ -26,13 +26,14 @@ func gemmAsm(t isa, m, n, k int, a []float32, ars, acs int, b []float32, ldb int
 			}
 			for j := 0; j < n; j += nr {
 				cols := min(nr, n-j)
-				pb := &b[p*ldb+j]
+				at, ld := placeB(p, j, n, k, ldb)
+				pb := &b[at]
 				if tall > 0 {
-					t.gemmTiles(tall, height+1, cols, steps, &a[i*ars+p*acs], 4*ars, 4*acs, pb, 4*ldb, &c[i*ldc+j], 4*ldc, more, ahead)
+					t.gemmTiles(tall, height+1, cols, steps, &a[i*ars+p*acs], 4*ars, 4*acs, pb, 4*ld, &c[i*ldc+j], 4*ldc, more, ahead)
 				}
 				if tall < tiles {
 					i := i + tall*(height+1)
-					t.gemmTiles(tiles-tall, height, cols, steps, &a[i*ars+p*acs], 4*ars, 4*acs, pb, 4*ldb, &c[i*ldc+j], 4*ldc, more, ahead)
+					t.gemmTiles(tiles-tall, height, cols, steps, &a[i*ars+p*acs], 4*ars, 4*acs, pb, 4*ld, &c[i*ldc+j], 4*ldc, more, ahead)
 				}
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -109,6 +110,10 @@ func testGemm(t *testing.T, impl *Impl, s gemmCase, rng *rand.Rand) {
 	impl.Gemm(s.m, s.n, s.k, a2.s, ars, acs, b2.s, ldb, again.s, ldc, s.acc, nil)
 	sameBits(t, s.String()+" at other addresses", again.s, c.s)
 
+	third := before.clone(2)
+	impl.Gemm(s.m, s.n, s.k, a.s, ars, acs, panels(b.s, s.k, s.n, ldb), InPanels, third.s, ldc, s.acc, nil)
+	sameBits(t, s.String()+" with B in panels", third.s, c.s)
+
 	roundings := float64(min(s.k, gemmK) + s.k/gemmK + 2)
 	for i := range s.m {
 		for j := range s.n {
@@ -127,6 +132,17 @@ func testGemm(t *testing.T, impl *Impl, s gemmCase, rng *rand.Rand) {
 			}
 		}
 	}
+}
+
+// panels is B [k,n], rows ldb apart, in panels; nothing lies behind them.
+func panels(b []float32, k, n, ldb int) []float32 {
+	var out []float32
+	for j := 0; j < n; j += PanelCols {
+		for p := range k {
+			out = append(out, b[p*ldb+j:p*ldb+min(j+PanelCols, n)]...)
+		}
+	}
+	return slices.Clip(out)
 }
 
 // TestGemmPlace holds that an element of C does not depend on where it stands:
@@ -161,6 +177,8 @@ func TestGemmBounds(t *testing.T) {
 			"a":       func() { impl.Gemm(3, 4, 4, ok[:11], 4, 1, make([]float32, 16), 4, ok, 4, false, nil) },
 			"a trans": func() { impl.Gemm(4, 4, 3, ok[:11], 1, 4, ok, 4, make([]float32, 16), 4, false, nil) },
 			"b":       func() { impl.Gemm(3, 4, 3, ok, 3, 1, ok[:11], 4, ok, 4, false, nil) },
+			"panels":  func() { impl.Gemm(3, 4, 3, ok, 3, 1, ok[:11], InPanels, ok, 4, false, nil) },
+			"ldb":     func() { impl.Gemm(3, 4, 3, ok, 3, 1, ok, InPanels-1, ok, 4, false, nil) },
 			"c":       func() { impl.Gemm(3, 4, 3, ok, 3, 1, ok, 4, ok[:11], 4, false, nil) },
 			"m":       func() { impl.Gemm(-1, 4, 3, ok, 3, 1, ok, 4, ok, 4, false, nil) },
 			"ars":     func() { impl.Gemm(2, 4, 3, ok, -3, 1, ok, 4, ok, 4, false, nil) },

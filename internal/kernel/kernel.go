@@ -40,7 +40,8 @@ type Impl struct {
 	MR, NR int    // tile of Gemm: multiples of these waste nothing
 
 	// Gemm computes C = A B, or C += A B when acc is set, for C [m,n]:
-	// A's element (i,p) is a[i*ars+p*acs], B's is b[p*ldb+j], C's is c[i*ldc+j].
+	// A's element (i,p) is a[i*ars+p*acs], B's is b[p*ldb+j] (or see InPanels),
+	// C's is c[i*ldc+j].
 	// One of ars, acs is 1. With acs = 1 it is the forward product of pixels
 	// and weights, with ars = 1 the product of a transpose: a gradient of weights.
 	// An element of C depends on its row of A, its column of B and its own old
