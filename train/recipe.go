@@ -85,20 +85,29 @@ func (r *Recipe) SetOptimizer(name string) error {
 	if name == r.Optimizer {
 		return nil
 	}
-	for _, o := range optimizers {
-		if o.name != name {
-			continue
-		}
-		d, err := DefaultOptimizer(o.kind)
-		if err != nil {
-			return err
-		}
-		r.Optimizer, r.Momentum, r.RMSDecay, r.Beta1, r.Beta2 = name, d.Momentum, d.Alpha, d.Beta1, d.Beta2
-		r.Eps, r.WeightDecay, r.Decay = d.Eps, d.WeightDecay, d.Decay
-		r.LR, r.LRPer256 = 0, o.lrPer256
-		return nil
+	d, err := UsualOptimizer(name)
+	if err != nil {
+		return err
 	}
-	return &FieldError{"optimizer", fmt.Sprintf("is %q, want %s", name, OptimizerChoices())}
+	r.Optimizer, r.Momentum, r.RMSDecay, r.Beta1, r.Beta2 = name, d.Momentum, d.Alpha, d.Beta1, d.Beta2
+	r.Eps, r.WeightDecay, r.Decay = d.Eps, d.WeightDecay, d.Decay
+	for _, o := range optimizers {
+		if o.name == name {
+			r.LR, r.LRPer256 = 0, o.lrPer256
+		}
+	}
+	return nil
+}
+
+// UsualOptimizer is the optimizer that a recipe names, one of
+// OptimizerChoices, with its usual constants.
+func UsualOptimizer(name string) (Optimizer, error) {
+	for _, o := range optimizers {
+		if o.name == name {
+			return DefaultOptimizer(o.kind)
+		}
+	}
+	return Optimizer{}, &FieldError{"optimizer", fmt.Sprintf("is %q, want %s", name, OptimizerChoices())}
 }
 
 // Replace ends a change of some values over those of another recipe: where two

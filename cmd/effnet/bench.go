@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"effnet/internal/kernel"
+	"effnet/train"
 )
 
 // benchCmd is the bench command under way.
@@ -110,7 +111,7 @@ avx512, avx2, neon (on arm64) or go. See docs/bench.md.`,
 	fs.StringVar(&b.python, "python", "python3", "the Python that has them, a `program`")
 	fs.IntVar(&b.rounds, "rounds", 5, "of --compare and --start")
 	fs.BoolVar(&b.train, "train", false, "measure training steps")
-	fs.StringVar(&b.optimizer, "optimizer", "rmsprop", "of --train: rmsprop, sgd or adamw")
+	fs.StringVar(&b.optimizer, "optimizer", "rmsprop", "of --train: "+train.OptimizerChoices())
 	fs.Var(&b.lr, "lr", "of --train: the learning `rate` (default: that of the recipe efficientnet for this batch)")
 	fs.IntVar(&b.losses, "losses", 0, "of --train: compare the losses of so many `steps` instead of the time")
 	b.memory.base = 1024
@@ -208,6 +209,8 @@ func (b *benchCmd) check() (*kernel.Impl, error) {
 			return nil, usagef("bench: --compare names %s twice", name)
 		case b.train && !p.trains:
 			return nil, usagef("bench: %s does not train; --train compares with torch, torch-eager and torch-compile", name)
+		case b.train && name != singleEngine && b.optimizer == "muon":
+			return nil, usagef("bench: %s has no Muon in float32; --optimizer muon does not compare with it", name)
 		case (b.start != "" || b.losses > 0) && name == singleEngine:
 			return nil, usagef("bench: %s is a matter of speed; --start and --losses do not compare with it", name)
 		}

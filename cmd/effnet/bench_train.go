@@ -48,13 +48,13 @@ func (b *benchCmd) prepareTraining(arg string) (benchJob, benchSetting, error) {
 	}
 	how := &benchTrain{Smoothing: recipe.LabelSmoothing, Memory: b.memory.n}
 	if err := recipe.SetOptimizer(b.optimizer); err != nil {
-		return benchJob{}, benchSetting{}, usagef("bench: --optimizer is %q, want rmsprop, sgd or adamw", b.optimizer)
+		return benchJob{}, benchSetting{}, usagef("bench: --optimizer is %q, want %s", b.optimizer, train.OptimizerChoices())
 	}
 	how.LR = float64(b.lr)
 	if how.LR == 0 {
 		how.LR = recipe.LRPer256 * float64(b.batch) / 256
 	}
-	if how.Optimizer, err = optimizerOf(b.optimizer); err != nil {
+	if how.Optimizer, err = train.UsualOptimizer(b.optimizer); err != nil {
 		return benchJob{}, benchSetting{}, err
 	}
 	m, err := b.load(arg)
@@ -115,11 +115,6 @@ func (b *benchCmd) runTrain(impl *kernel.Impl, arg string) error {
 	r.Failed = engines.failed
 	r.finish(series, 3*2*float64(r.MACs)*float64(b.batch))
 	return b.print(r, "step")
-}
-
-// optimizerOf has the usual constants of an optimizer by a recipe's name.
-func optimizerOf(name string) (train.Optimizer, error) {
-	return train.DefaultOptimizer(map[string]train.OptimizerKind{"rmsprop": train.RMSPropTF, "sgd": train.SGD, "adamw": train.AdamW}[name])
 }
 
 // openData opens the data set, if there is one, and makes the model fit it.
