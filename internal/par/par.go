@@ -2,9 +2,11 @@
 //
 // An engine runs hundreds of loops per step with only microseconds between
 // them, so idle workers first spin and go to sleep only after a while. A loop
-// is cut into numbered items by the caller; which worker runs an item is not
-// determined, so a result that must not depend on the number of threads has to
-// be a function of the item alone.
+// is cut into numbered items by the caller. Each worker begins with a share of
+// its own, the same in every loop of so many items, so that it finds in its
+// core's cache what it left there; who is done helps the others. Which worker
+// runs an item is therefore not determined, so a result that must not depend on
+// the number of threads has to be a function of the item alone.
 package par
 
 import (
@@ -25,12 +27,10 @@ type Pool struct {
 	threads int
 	spin    time.Duration
 
-	// ticket is the loop's number in the high half, its unclaimed items in the
-	// low half. Whoever decrements it owns an item; until that item is done fn
-	// and n cannot change.
-	ticket atomic.Uint64
+	// Whoever takes an item off a share owns it; until that item is done fn
+	// cannot change.
+	shares []share
 	fn     func(worker, i int)
-	n      int
 	left   atomic.Int64 // items not done
 
 	mu      sync.Mutex
@@ -42,6 +42,40 @@ type Pool struct {
 	exited  sync.WaitGroup
 }
 
+// A share is a worker's items that nobody has claimed, [from,to): from in the
+// high half, to in the low half. It has a cache line of its own.
+type share struct {
+	items atomic.Uint64
+	_     [56]byte
+}
+
+func (s *share) set(from, to int) { s.items.Store(uint64(from)<<32 | uint64(to)) }
+
+func (s *share) empty() bool {
+	items := s.items.Load()
+	return items>>32 >= items&(1<<32-1)
+}
+
+// claim takes an item: its worker from the front, others from the end.
+func (s *share) claim(front bool) (i int, ok bool) {
+	for {
+		items := s.items.Load()
+		from, to := items>>32, items&(1<<32-1)
+		switch {
+		case from >= to:
+			return 0, false
+		case front:
+			i, from = int(from), from+1
+		default:
+			to--
+			i = int(to)
+		}
+		if s.items.CompareAndSwap(items, from<<32|to) {
+			return i, true
+		}
+	}
+}
+
 // New starts threads-1 workers: the caller of Do is the remaining one. With
 // threads below 1 there are GOMAXPROCS.
 func New(threads int) *Pool {
@@ -49,7 +83,7 @@ func New(threads int) *Pool {
 	if threads < 1 {
 		threads = procs
 	}
-	p := &Pool{threads: threads}
+	p := &Pool{threads: threads, shares: make([]share, threads)}
 	if threads <= procs {
 		p.spin = spinTime
 	}
@@ -73,9 +107,11 @@ func (p *Pool) Do(n int, fn func(worker, i int)) {
 		}
 		return
 	}
-	p.fn, p.n = fn, n
+	p.fn = fn
 	p.left.Store(int64(n))
-	p.ticket.Store((p.ticket.Load()>>32+1)<<32 | uint64(n))
+	for w := range p.shares {
+		p.shares[w].set(w*n/p.threads, (w+1)*n/p.threads)
+	}
 	if p.asleep.Load() > 0 {
 		p.mu.Lock()
 		p.work.Broadcast()
@@ -107,16 +143,12 @@ func (p *Pool) Close() {
 
 // runOne claims and runs one item, or reports that there is none.
 func (p *Pool) runOne(worker int) bool {
-	for {
-		t := p.ticket.Load()
-		unclaimed := int(uint32(t))
-		if unclaimed == 0 {
-			return false
-		}
-		if !p.ticket.CompareAndSwap(t, t-1) {
+	for k := range p.shares {
+		i, ok := p.shares[(worker+k)%len(p.shares)].claim(k == 0)
+		if !ok {
 			continue
 		}
-		p.fn(worker, p.n-unclaimed)
+		p.fn(worker, i)
 		if p.left.Add(-1) == 0 && p.waiting.Load() {
 			p.mu.Lock()
 			p.done.Signal()
@@ -124,9 +156,17 @@ func (p *Pool) runOne(worker int) bool {
 		}
 		return true
 	}
+	return false
 }
 
-func (p *Pool) ready() bool { return uint32(p.ticket.Load()) > 0 || p.closed.Load() }
+func (p *Pool) ready() bool {
+	for i := range p.shares {
+		if !p.shares[i].empty() {
+			return true
+		}
+	}
+	return p.closed.Load()
+}
 
 func (p *Pool) worker(w int) {
 	for {
