@@ -3,7 +3,8 @@
 # two, one thread each, and the time between its first start and its last end of
 # a trial. Wants a machine with two idle cores; alternates, and takes the best of
 # each. What two searches side by side bring, which share nothing but the machine,
-# is the most that two workers can.
+# is the most that two workers can. Trials are short, and where the search waits
+# for the last of them one worker is idle: so there are some fifty.
 #
 #	bench-workers.sh [ROUNDS]     default 3
 #
@@ -13,7 +14,7 @@ cd "$(dirname "$0")/.."
 rounds=${1:-3}
 effnet=${EFFNET:-bin/effnet}
 base=${BASE:-small_300k} data=${DATA:-fashion-mnist}
-flags=${FLAGS:---networks 8 --seeds 2 --epochs 2 --train-images 4000 --validate 0}
+flags=${FLAGS:---networks 16 --seeds 2 --epochs 2 --train-images 4000 --validate 0}
 [ -x "$effnet" ] || { echo "no $effnet: run make build first" >&2; exit 2; }
 
 dir=$(mktemp -d)

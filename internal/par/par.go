@@ -30,6 +30,7 @@ type Pool struct {
 	// Whoever takes an item off a share owns it; until that item is done fn
 	// cannot change.
 	shares []share
+	loop   uint16
 	fn     func(worker, i int)
 	left   atomic.Int64 // items not done
 
@@ -42,36 +43,47 @@ type Pool struct {
 	exited  sync.WaitGroup
 }
 
-// A share is a worker's items that nobody has claimed, [from,to): from in the
-// high half, to in the low half. It has a cache line of its own.
+// A share is a worker's items of a loop that nobody has claimed, [from,to): the
+// loop's number in 16 bits, from and to in 24 each. It has a cache line of its own.
 type share struct {
 	items atomic.Uint64
 	_     [56]byte
 }
 
-func (s *share) set(from, to int) { s.items.Store(uint64(from)<<32 | uint64(to)) }
+const mostItems = 1<<24 - 1
 
-func (s *share) empty() bool {
-	items := s.items.Load()
-	return items>>32 >= items&(1<<32-1)
+func packed(loop uint16, from, to int) uint64 {
+	return uint64(loop)<<48 | uint64(from)<<24 | uint64(to)
 }
 
-// claim takes an item: its worker from the front, others from the end.
-func (s *share) claim(front bool) (i int, ok bool) {
+func unpacked(items uint64) (loop uint16, from, to int) {
+	return uint16(items >> 48), int(items >> 24 & mostItems), int(items & mostItems)
+}
+
+// claim takes the share's first item; loop is the one that the share is of.
+func (s *share) claim() (i int, loop uint16, ok bool) {
 	for {
 		items := s.items.Load()
-		from, to := items>>32, items&(1<<32-1)
-		switch {
-		case from >= to:
-			return 0, false
-		case front:
-			i, from = int(from), from+1
-		default:
-			to--
-			i = int(to)
+		loop, from, to := unpacked(items)
+		if from >= to {
+			return 0, loop, false
 		}
-		if s.items.CompareAndSwap(items, from<<32|to) {
-			return i, true
+		if s.items.CompareAndSwap(items, packed(loop, from+1, to)) {
+			return from, loop, true
+		}
+	}
+}
+
+// help takes the share's last item if it is of a loop.
+func (s *share) help(of uint16) (i int, ok bool) {
+	for {
+		items := s.items.Load()
+		loop, from, to := unpacked(items)
+		if loop != of || from >= to {
+			return 0, false
+		}
+		if s.items.CompareAndSwap(items, packed(loop, from, to-1)) {
+			return to - 1, true
 		}
 	}
 }
@@ -107,10 +119,15 @@ func (p *Pool) Do(n int, fn func(worker, i int)) {
 		}
 		return
 	}
+	for ; n > mostItems; n -= mostItems {
+		last := n - mostItems
+		p.Do(mostItems, func(w, i int) { fn(w, last+i) })
+	}
 	p.fn = fn
 	p.left.Store(int64(n))
+	p.loop++
 	for w := range p.shares {
-		p.shares[w].set(w*n/p.threads, (w+1)*n/p.threads)
+		p.shares[w].items.Store(packed(p.loop, w*n/p.threads, (w+1)*n/p.threads))
 	}
 	if p.asleep.Load() > 0 {
 		p.mu.Lock()
@@ -141,41 +158,45 @@ func (p *Pool) Close() {
 	p.exited.Wait()
 }
 
-// runOne claims and runs one item, or reports that there is none.
+// runOne claims and runs one item, or reports that there is none. A worker helps
+// only in the loop that its own share is of: in a new one it begins with that.
 func (p *Pool) runOne(worker int) bool {
-	for k := range p.shares {
-		i, ok := p.shares[(worker+k)%len(p.shares)].claim(k == 0)
-		if !ok {
-			continue
-		}
-		p.fn(worker, i)
-		if p.left.Add(-1) == 0 && p.waiting.Load() {
-			p.mu.Lock()
-			p.done.Signal()
-			p.mu.Unlock()
-		}
-		return true
+	i, loop, ok := p.shares[worker].claim()
+	for k := 1; k < p.threads && !ok; k++ {
+		i, ok = p.shares[(worker+k)%p.threads].help(loop)
 	}
-	return false
+	if !ok {
+		return false
+	}
+	p.fn(worker, i)
+	if p.left.Add(-1) == 0 && p.waiting.Load() {
+		p.mu.Lock()
+		p.done.Signal()
+		p.mu.Unlock()
+	}
+	return true
 }
 
-func (p *Pool) ready() bool {
-	for i := range p.shares {
-		if !p.shares[i].empty() {
-			return true
-		}
+// ready reports that runOne would find something, or that the pool is closed.
+func (p *Pool) ready(worker int) bool {
+	own, from, to := unpacked(p.shares[worker].items.Load())
+	found := from < to
+	for k := 1; k < p.threads && !found; k++ {
+		loop, from, to := unpacked(p.shares[(worker+k)%p.threads].items.Load())
+		found = loop == own && from < to
 	}
-	return p.closed.Load()
+	return found || p.closed.Load()
 }
 
 func (p *Pool) worker(w int) {
+	ready := func() bool { return p.ready(w) }
 	for {
 		for p.runOne(w) {
 		}
-		if !p.watch(p.ready) {
+		if !p.watch(ready) {
 			p.mu.Lock()
 			p.asleep.Add(1)
-			for !p.ready() {
+			for !ready() {
 				p.work.Wait()
 			}
 			p.asleep.Add(-1)

@@ -34,6 +34,38 @@ func TestDoRunsEveryItemOnce(t *testing.T) {
 	}
 }
 
+// TestSharesStay holds that who is not busy runs the items of its own share.
+func TestSharesStay(t *testing.T) {
+	const threads = 4
+	p := New(threads)
+	defer p.Close()
+	for range 200 {
+		var busy atomic.Int32
+		p.Do(threads, func(w, i int) {
+			if w != i {
+				t.Errorf("worker %d runs item %d", w, i)
+			}
+			for busy.Add(1); busy.Load() < threads; {
+				runtime.Gosched()
+			}
+		})
+	}
+}
+
+func TestDoOfVeryMany(t *testing.T) {
+	p := New(2)
+	defer p.Close()
+	const n = mostItems + 5
+	var count, sum [2]int
+	p.Do(n, func(w, i int) {
+		count[w]++
+		sum[w] += i
+	})
+	if c, s := count[0]+count[1], sum[0]+sum[1]; c != n || s != n*(n-1)/2 {
+		t.Errorf("%d of %d items ran, their sum is %d", c, n, s)
+	}
+}
+
 func TestSlowItemsAreWaitedFor(t *testing.T) {
 	p := New(2)
 	defer p.Close()
