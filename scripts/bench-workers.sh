@@ -4,7 +4,7 @@
 # a trial. Wants a machine with two idle cores; alternates, and takes the best of
 # each. What two searches side by side bring, which share nothing but the machine,
 # is the most that two workers can. Trials are short, and where the search waits
-# for the last of them one worker is idle: so there are some fifty.
+# for the last of them one worker is idle: so there are 52.
 #
 #	bench-workers.sh [ROUNDS]     default 3
 #
