@@ -40,10 +40,14 @@ func factorsFigure(a *search.Analysis) *figure {
 		return nil
 	}
 	p := rulesChart("Accuracy against cost for each way to grow", "accuracy on "+scoredOn(test), costAxis(a)+", log scale", lines)
+	caption := barsText(a) + " Networks of equal cost are drawn slightly apart."
+	if _, givenUp := validated(a); len(givenUp) > 0 && a.Done {
+		caption += fmt.Sprintf(" The budget left no time for %s.", list(givenUp))
+	}
 	return &figure{
 		name: "compound", nav: "Compound", title: "Compound against single dimensions", half: true,
 		see:     fmt.Sprintf("How far each rule carries the base at %s its cost: the higher line at the same cost is the better rule.", factors(a)),
-		caption: barsText(a) + " Networks of equal cost are drawn slightly apart.",
+		caption: caption,
 		panels:  []*scene{p},
 	}
 }

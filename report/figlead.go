@@ -130,10 +130,11 @@ func leadPanel(heading, sub string, rows []leadRow, e extent) *scene {
 	return s
 }
 
-// rulesTable has a row a rule and two columns a factor.
+// rulesTable has a row a rule and three columns a factor.
 func rulesTable(a *search.Analysis) *table {
 	t := &table{Columns: []column{{"rule", "how the base was grown", false}}}
-	for _, f := range a.Plan.Finals {
+	finals, _ := validated(a)
+	for _, f := range finals {
 		at := factor(f.Factor)
 		t.Columns = append(t.Columns,
 			column{"cost at " + at, "realised " + costAxis(a), true},
@@ -143,8 +144,7 @@ func rulesTable(a *search.Analysis) *table {
 	for k := len(roles) - 1; k >= 0; k-- {
 		row := tableRow{Cells: []cell{{Text: roles[k].name, Ink: string(roles[k].ink)}}}
 		some := false
-		for i := range a.Plan.Finals {
-			f := &a.Plan.Finals[i]
+		for _, f := range finals {
 			cost, acc, lead := number("", math.NaN()), number("", math.NaN()), number("", math.NaN())
 			if n := contender(a, f, roles[k].role); n != nil && n.Test.N > 0 {
 				some = true

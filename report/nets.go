@@ -53,10 +53,24 @@ func costName(a *search.Analysis) string {
 // costAxis names an axis of costs over the base's.
 func costAxis(a *search.Analysis) string { return costName(a) + " over the base's" }
 
+// validated are the factors that the search validates at, and those that it
+// has given up, as there was no time for them.
+func validated(a *search.Analysis) (finals []*search.Final, givenUp []string) {
+	for i := range a.Plan.Finals {
+		if f := &a.Plan.Finals[i]; len(f.Seeds) > 0 {
+			finals = append(finals, f)
+		} else {
+			givenUp = append(givenUp, factor(f.Factor))
+		}
+	}
+	return finals, givenUp
+}
+
 // factors lists those that the search validates at: "2×, 4× and 8×".
 func factors(a *search.Analysis) string {
 	var names []string
-	for _, f := range a.Plan.Finals {
+	finals, _ := validated(a)
+	for _, f := range finals {
 		names = append(names, factor(f.Factor))
 	}
 	return list(names)

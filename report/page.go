@@ -155,8 +155,8 @@ func verdictGap(a *search.Analysis) *gap {
 		return nil
 	}
 	f := c.Factor
-	if f == 0 && len(a.Plan.Finals) > 0 {
-		f = a.Plan.Finals[len(a.Plan.Finals)-1].Factor
+	if finals, _ := validated(a); f == 0 && len(finals) > 0 {
+		f = finals[len(finals)-1].Factor
 	}
 	return &gap{
 		Lead: signed(100*c.Diff, 2), Half: fmt.Sprintf("%.2f", 100*c.Half()),

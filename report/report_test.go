@@ -256,6 +256,24 @@ func TestKinds(t *testing.T) {
 }
 
 // TestUnfinished makes a report of every prefix of a ledger.
+// TestGivenUp: a factor that the budget left no time for is not in the tables.
+func TestGivenUp(t *testing.T) {
+	_, whole := usual(t)
+	a, res, plan := *whole, *whole.Result, *whole.Plan
+	plan.Finals = slices.Clone(plan.Finals)
+	last := &plan.Finals[len(plan.Finals)-1]
+	last.Seeds = nil
+	res.Plan = &plan
+	a.Result = &res
+	f := factorsFigure(&a)
+	if at := factor(last.Factor); !strings.Contains(f.caption, "The budget left no time for "+at) || strings.Contains(f.see, at) {
+		t.Errorf("of %s the figure says %q and %q", at, f.see, f.caption)
+	}
+	if got, want := len(rulesTable(&a).Columns), len(rulesTable(whole).Columns)-3; got != want {
+		t.Errorf("the table has %d columns, want %d", got, want)
+	}
+}
+
 func TestUnfinished(t *testing.T) {
 	whole := t.TempDir()
 	fixture(t, whole, func(c *search.Config) { c.Networks = 5 })

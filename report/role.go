@@ -28,7 +28,7 @@ func roleStyle(r search.Role) lineStyle {
 		}
 	}
 	if r == search.RoleBase {
-		return lineStyle{r, string(r), inkText, 1.5, nil}
+		return lineStyle{r, string(r), inkMuted, 1.5, nil}
 	}
 	return lineStyle{r, string(r), inkFaint, 1, nil}
 }
