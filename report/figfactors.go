@@ -101,7 +101,7 @@ func rulesChart(title, heading, below string, lines []ruleLine) *scene {
 		if len(l.marks) > 0 {
 			base := &l.marks[0]
 			p.bar(p.x.at(base.x), base)
-			p.add(item{kind: shapeCircle, pts: []point{{p.x.at(base.x), p.y.at(base.y)}}, r: 5, fill: inkText, tip: base.tip, net: base.net})
+			p.add(item{kind: shapeCircle, pts: []point{{p.x.at(base.x), p.y.at(base.y)}}, r: 5, fill: base.ink, tip: base.tip, net: base.net})
 			break
 		}
 	}

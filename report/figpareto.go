@@ -58,7 +58,7 @@ func paretoFigure(a *search.Analysis) *figure {
 		y.marks(front(ms))
 		draw = append(draw, func() *scene { return paretoPanel(m.heading, m.below, ms, m.text, y) })
 	}
-	f.keys = legend(inks, dotKey{inkText, "base"}, dotKey{inkFaint, "other candidates"})
+	f.keys = legend(inks, dotKey{roleInk(search.RoleBase), "base"}, dotKey{inkFaint, "other candidates"})
 	for _, d := range draw {
 		f.panels = append(f.panels, d())
 	}

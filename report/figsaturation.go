@@ -83,7 +83,7 @@ func saturationOf(a *search.Analysis, r search.Role, fit *search.Saturation) sat
 		if n := a.Net(id); n != nil {
 			m.tip = tip(a, n)
 			if n.Stage == search.StageBase {
-				m.ink = inkText
+				m.ink = roleInk(search.RoleBase)
 			}
 		}
 		d.marks = append(d.marks, m)
