@@ -151,6 +151,9 @@ func triangleChart(h heat, places []place, marks []landmark, chosen *landmark) *
 		}
 		s.add(item{kind: shapeCircle, pts: []point{at}, r: p.r, fill: p.fill, stroke: rim, width: 1.25, tip: p.tip, net: p.net})
 	}
+	if h.hi > h.lo {
+		colourBar(s, 414, 40, 13, 150, h.lo, h.hi)
+	}
 	const arm, ring = 7, 12 // half a cross; around the chosen network
 	// Labels go where they cover nothing else.
 	var taken []box
@@ -200,9 +203,6 @@ func triangleChart(h heat, places []place, marks []landmark, chosen *landmark) *
 	}
 	for _, m := range marks {
 		name(t.at(m.shares), arm+4, item{text: m.name, size: 12, fill: m.ink, tip: m.tip})
-	}
-	if h.hi > h.lo {
-		colourBar(s, 414, 40, 13, 150, h.lo, h.hi)
 	}
 	return s
 }
@@ -263,9 +263,7 @@ func surfaceHeat(s *search.Surface) heat {
 		return heat{}
 	}
 	e := newExtent()
-	for _, g := range s.Grid {
-		e.add(g.Accuracy)
-	}
+	e.add(s.Grid...)
 	return heat{
 		lo: e.lo, hi: e.hi,
 		predict: s.Mean,

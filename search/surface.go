@@ -67,37 +67,26 @@ type Surface struct {
 	LackOfFit        float64     // p-value of the quadratic being enough; NaN without repeated trainings
 	Parallel         float64     // p-value of all rungs having the same slopes; NaN where it cannot be told
 
-	Steps  int             // of the grid along a side of the triangle
-	Grid   []SurfaceAt     // row by row, see gridShares
+	Grid   []float64       // accuracies predicted, in the order of a triangle
 	Region [][]arch.Shares // outlines of the 95 % region of the optimum without thin gaps, each a closed polygon
 	Area   float64         // of the region, over the triangle's
 
 	fit     *mixedFit
-	terms   int          // coefficients of the shares and the cost
-	cost    float64      // mean log cost, taken off; NaN without a cost term
-	logCost float64      // for predictions
-	blocks  []int        // columns of the full length's offsets
-	offset  float64      // taken off the accuracies
-	crit    [3]float64   // critical values of the statistic by its rank
-	null    [3][]float64 // sorted bootstrapped statistics by rank
-	noise   []noiseSurface
+	terms   int        // coefficients of the shares and the cost
+	cost    float64    // mean log cost, taken off; NaN without a cost term
+	logCost float64    // for predictions
+	blocks  []int      // columns of the full length's offsets
+	offset  float64    // taken off the accuracies
+	crit    [3]float64 // critical values of the statistic by its rank
+	summit  summit     // of the fit
+	noise   []summit   // of what bootstrapped surfaces have beside the fit: how a surface looks where all shares are equally good
 }
 
-// noiseSurface is what a bootstrapped surface has beside the fitted one, which
-// is how a surface looks where all shares are equally good.
-type noiseSurface struct {
+// summit is a quadratic in the shares with its best point.
+type summit struct {
 	beta [quadratic]float64
-	cov  [quadratic][quadratic]float64
+	cov  [quadratic][quadratic]float64 // of beta
 	best arch.Shares
-}
-
-// SurfaceAt is the surface at a point of the grid.
-type SurfaceAt struct {
-	Shares   arch.Shares
-	Accuracy float64 // predicted
-	SE       float64
-	P        float64 // p-value of the optimum being here
-	In       bool    // in the 95 % region of the optimum
 }
 
 // quadratic are the terms of the shares.
@@ -131,7 +120,7 @@ func FitSurface(points []SurfacePoint, opt SurfaceOptions) *Surface {
 	slices.SortFunc(points, func(a, b SurfacePoint) int {
 		return cmp.Or(cmp.Compare(a.Rung, b.Rung), cmp.Compare(a.Seed, b.Seed), cmp.Compare(a.Network, b.Network), cmp.Compare(a.Accuracy, b.Accuracy))
 	})
-	s := &Surface{Trials: len(points), Steps: opt.Steps, logCost: opt.LogCost, cost: math.NaN()}
+	s := &Surface{Trials: len(points), logCost: opt.LogCost, cost: math.NaN()}
 	d := newSurfaceDesign(points)
 	s.Networks = len(d.nets)
 	s.terms = quadratic
@@ -163,7 +152,8 @@ func FitSurface(points []SurfacePoint, opt SurfaceOptions) *Surface {
 	s.fit = m.fit(y, opt.NoiseSS, float64(opt.NoiseDF))
 	s.Sigma = math.Sqrt(s.fit.s2)
 	s.Tau = s.Sigma * math.Sqrt(s.fit.ratio)
-	s.Optimum = argmax(s.fit.beta)
+	s.summit = newSummit(s.fit, make([]float64, quadratic))
+	s.Optimum = s.summit.best
 	s.Accuracy, s.SE = s.At(s.Optimum)
 	s.goodness(d, x, y, opt)
 	s.bootstrap(m, y, opt)
@@ -519,6 +509,7 @@ func (s *Surface) bootstrap(m *mixed, y []float64, opt SurfaceOptions) {
 	fitted, noise := m.residuals(y, s.fit)
 	again, draws := make([]float64, len(y)), make([]float64, len(y))
 	ghat := gradient(s.fit.beta, s.Optimum)
+	var null [3][]float64 // statistics by rank
 	for range opt.Draws {
 		for i := range draws {
 			draws[i] = noise[r.IntN(len(noise))]
@@ -533,38 +524,25 @@ func (s *Surface) bootstrap(m *mixed, y []float64, opt SurfaceOptions) {
 			ss += e * e
 		}
 		f := m.fit(again, ss, float64(opt.NoiseDF))
-		s.noise = append(s.noise, newNoiseSurface(f, s.fit))
+		s.noise = append(s.noise, newSummit(f, s.fit.beta))
 		g, v := gradient(f.beta, s.Optimum), gradientCov(f.cov, s.Optimum)
 		g[0] -= ghat[0]
 		g[1] -= ghat[1]
 		a, b, va, vab, vb := along(g, v, toWidth, toResolution)
-		s.null[2] = append(s.null[2], both(a, b, va, vab, vb))
+		null[2] = append(null[2], both(a, b, va, vab, vb))
 		c, _, vc, _, _ := along(g, v, across, across)
-		s.null[1] = append(s.null[1], one(a, va), one(b, vb), one(c, vc))
+		null[1] = append(null[1], one(a, va), one(b, vb), one(c, vc))
 	}
 	for rank := 1; rank <= 2; rank++ {
-		slices.Sort(s.null[rank])
-		s.crit[rank] = stat.Quantile(level, stat.LinInterp, s.null[rank], nil)
+		slices.Sort(null[rank])
+		s.crit[rank] = stat.Quantile(level, stat.LinInterp, null[rank], nil)
 	}
 }
 
-// test is the p-value of the optimum being at a point, and whether the 95 %
-// region has it.
-func (s *Surface) test(at arch.Shares) (p float64, in bool) {
+// contains reports whether the 95 % region of the optimum has the shares.
+func (s *Surface) contains(at arch.Shares) bool {
 	t, rank := stationary(gradient(s.fit.beta, at), gradientCov(s.fit.cov, at), at)
-	if rank == 0 {
-		p, in = 1, true
-	} else {
-		null := s.null[rank]
-		i, _ := slices.BinarySearch(null, t)
-		p, in = float64(len(null)-i)/float64(len(null)), t <= s.crit[rank]
-	}
-	if in {
-		if q := s.low(at); q < lowLevel {
-			return q, false
-		}
-	}
-	return p, in
+	return t <= s.crit[rank] && s.low(at) >= lowLevel
 }
 
 // lowLevel is the p-value of the height at which a point is taken out of the
@@ -576,64 +554,59 @@ const lowLevel = 0.01
 // point, by as many standard errors. No set of shares makes that likelier than
 // all being equally good.
 func (s *Surface) low(at arch.Shares) float64 {
-	seen := drop(s.fit.beta, s.fit.cov.At, at, s.Optimum)
+	seen := s.summit.drop(at)
 	if seen == 0 {
 		return 1
 	}
 	k := 0
 	for i := range s.noise {
-		n := &s.noise[i]
-		if drop(n.beta[:], n.at, at, n.best) >= seen {
+		if s.noise[i].drop(at) >= seen {
 			k++
 		}
 	}
 	return float64(k) / float64(len(s.noise))
 }
 
-// drop is by how many standard errors a quadratic with coefficients beta, of
-// covariance cov, is lower at a point than at its best one, squared.
-func drop(beta []float64, cov func(i, j int) float64, at, best arch.Shares) float64 {
-	a, b := surfaceTerms(best), surfaceTerms(at)
+// newSummit is that of a fit, less the coefficients of another.
+func newSummit(f *mixedFit, less []float64) (q summit) {
+	for i := range quadratic {
+		q.beta[i] = f.beta[i] - less[i]
+		for j := range quadratic {
+			q.cov[i][j] = f.cov.At(i, j)
+		}
+	}
+	q.best = argmax(q.beta[:])
+	return q
+}
+
+// drop is by how many standard errors the quadratic is lower at a point than at
+// its best one, squared.
+func (q *summit) drop(at arch.Shares) float64 {
+	a, b := surfaceTerms(q.best), surfaceTerms(at)
 	var diff, v float64
 	for i := range quadratic {
 		a[i] -= b[i]
-		diff += a[i] * beta[i]
+		diff += a[i] * q.beta[i]
 	}
 	if diff <= 0 {
 		return 0
 	}
 	for i := range quadratic {
 		for j := range quadratic {
-			v += a[i] * a[j] * cov(i, j)
+			v += a[i] * a[j] * q.cov[i][j]
 		}
 	}
 	return one(diff, v)
 }
-
-func newNoiseSurface(drawn, fitted *mixedFit) noiseSurface {
-	var n noiseSurface
-	for i := range quadratic {
-		n.beta[i] = drawn.beta[i] - fitted.beta[i]
-		for j := range quadratic {
-			n.cov[i][j] = drawn.cov.At(i, j)
-		}
-	}
-	n.best = argmax(n.beta[:])
-	return n
-}
-
-func (n *noiseSurface) at(i, j int) float64 { return n.cov[i][j] }
 
 // region evaluates the grid.
 func (s *Surface) region(steps int) {
 	t := triangle{steps}
 	in := make([]bool, t.size())
 	for i := range in {
-		at := SurfaceAt{Shares: t.shares(i)}
-		at.Accuracy, at.SE = s.At(at.Shares)
-		at.P, at.In = s.test(at.Shares)
-		in[i] = at.In
-		s.Grid = append(s.Grid, at)
+		at := t.shares(i)
+		s.Grid = append(s.Grid, s.Mean(at))
+		in[i] = s.contains(at)
 	}
 	in = t.closed(in, steps/regionGap)
 	s.Region = t.outline(in)

@@ -52,8 +52,8 @@ func (t triangle) near(k, r int, visit func(k int)) {
 	}
 }
 
-// closed adds the points to in that no circle of radius r steps reaches without
-// touching a point of it: slits are closed, bays and holes keep their shape.
+// closed adds the points to in that no disc of radius r steps covers without
+// meeting a point of it: slits and small holes are closed, wide bays stay.
 func (t triangle) closed(in []bool, r int) []bool {
 	grown, out := make([]bool, len(in)), make([]bool, len(in))
 	for k := range in {

@@ -20,7 +20,7 @@ func (n *pointwise) forward(e *engine, w *worker, t *tile) {
 		y := n.out.at(a, b)
 		next := n.next(e, b)
 		w.ahead.Set(n.in.root().at(b, next))
-		w.k.Gemm(b-a, f.cout, f.cin, x, f.cin, 1, f.fwd, f.inner(), y, f.cout, false, &w.ahead)
+		w.k.Gemm(b-a, f.cout, f.cin, x, f.cin, 1, f.fwd, f.fwdLD(), y, f.cout, false, &w.ahead)
 		f.addBias(w, y)
 		if n.bn != nil {
 			n.bn.observe(w, t.lane, y)
@@ -49,7 +49,7 @@ func (n *pointwise) backward(e *engine, w *worker, t *tile) {
 			f.addGrad(w, e.blocks[t.lane], w.rows(n.in, a, b), f.cin, 1, dy, first)
 		}
 		if n.in.grad != nil {
-			w.k.Gemm(b-a, f.cin, f.cout, dy, f.cout, 1, f.bwd, f.outer(), n.in.gradAt(a, b), f.cin, n.acc, &w.ahead)
+			w.k.Gemm(b-a, f.cin, f.cout, dy, f.cout, 1, f.bwd, f.bwdLD(), n.in.gradAt(a, b), f.cin, n.acc, &w.ahead)
 		}
 		w.used = mark
 	}

@@ -80,7 +80,7 @@ func (n *dense) forward(e *engine, w *worker, t *tile) {
 			b := min(a+n.chunk, hw)
 			rs, cs := n.columns(cols, padded, a, b)
 			y := n.out.at(i*hw+a, i*hw+b)
-			w.k.Gemm(b-a, f.cout, k, cols, rs, cs, f.fwd, f.inner(), y, f.cout, false, nil)
+			w.k.Gemm(b-a, f.cout, k, cols, rs, cs, f.fwd, f.fwdLD(), y, f.cout, false, nil)
 			f.addBias(w, y)
 			if n.bn != nil {
 				n.bn.observe(w, t.lane, y)
@@ -115,7 +115,7 @@ func (n *dense) backward(e *engine, w *worker, t *tile) {
 				f.addGrad(w, e.blocks[t.lane], cols, rs, cs, dy, t.first && i == t.i0 && a == 0)
 			}
 			if dpadded != nil {
-				w.k.Gemm(b-a, k, f.cout, dy, f.cout, 1, f.bwd, f.outer(), cols, k, false, nil)
+				w.k.Gemm(b-a, k, f.cout, dy, f.cout, 1, f.bwd, f.bwdLD(), cols, k, false, nil)
 				n.addColumns(cols, dpadded, a, b)
 			}
 			w.used = inner

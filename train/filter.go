@@ -48,15 +48,15 @@ func newFilter(op *arch.Op, p *params, wantInput bool) *filter {
 	return f
 }
 
-// inner is the ldb of fwd, outer that of bwd.
-func (f *filter) inner() int {
+// fwdLD is the ldb of fwd, bwdLD that of bwd.
+func (f *filter) fwdLD() int {
 	if f.k2 == 1 {
 		return kernel.InPanels
 	}
 	return f.cout
 }
 
-func (f *filter) outer() int {
+func (f *filter) bwdLD() int {
 	if f.bwdPanels {
 		return kernel.InPanels
 	}

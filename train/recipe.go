@@ -85,29 +85,37 @@ func (r *Recipe) SetOptimizer(name string) error {
 	if name == r.Optimizer {
 		return nil
 	}
-	d, err := UsualOptimizer(name)
+	kind, lrPer256, err := optimizerNamed(name)
+	if err != nil {
+		return err
+	}
+	d, err := DefaultOptimizer(kind)
 	if err != nil {
 		return err
 	}
 	r.Optimizer, r.Momentum, r.RMSDecay, r.Beta1, r.Beta2 = name, d.Momentum, d.Alpha, d.Beta1, d.Beta2
 	r.Eps, r.WeightDecay, r.Decay = d.Eps, d.WeightDecay, d.Decay
+	r.LR, r.LRPer256 = 0, lrPer256
+	return nil
+}
+
+func optimizerNamed(name string) (kind OptimizerKind, lrPer256 float64, err error) {
 	for _, o := range optimizers {
 		if o.name == name {
-			r.LR, r.LRPer256 = 0, o.lrPer256
+			return o.kind, o.lrPer256, nil
 		}
 	}
-	return nil
+	return "", 0, &FieldError{"optimizer", fmt.Sprintf("is %q, want %s", name, OptimizerChoices())}
 }
 
 // UsualOptimizer is the optimizer that a recipe names, one of
 // OptimizerChoices, with its usual constants.
 func UsualOptimizer(name string) (Optimizer, error) {
-	for _, o := range optimizers {
-		if o.name == name {
-			return DefaultOptimizer(o.kind)
-		}
+	kind, _, err := optimizerNamed(name)
+	if err != nil {
+		return Optimizer{}, err
 	}
-	return Optimizer{}, &FieldError{"optimizer", fmt.Sprintf("is %q, want %s", name, OptimizerChoices())}
+	return DefaultOptimizer(kind)
 }
 
 // Replace ends a change of some values over those of another recipe: where two
@@ -135,11 +143,7 @@ func (r *Recipe) engineOptimizer() Optimizer {
 		Alpha: r.RMSDecay, Momentum: r.Momentum, Eps: r.Eps, Beta1: r.Beta1, Beta2: r.Beta2,
 		WeightDecay: r.WeightDecay, Decay: r.Decay,
 	}
-	for _, known := range optimizers {
-		if known.name == r.Optimizer {
-			o.Kind = known.kind
-		}
-	}
+	o.Kind, _, _ = optimizerNamed(r.Optimizer) // Validate says so where there is none
 	return o
 }
 
