@@ -126,8 +126,11 @@ func (p *Pool) Do(n int, fn func(worker, i int)) {
 	p.fn = fn
 	p.left.Store(int64(n))
 	p.loop++
+	// Swap, here and below, where Store would do by Go's memory model: what is
+	// read next must not be read before this is seen, and qemu running arm64 on
+	// amd64 lets a load pass the store before it. The loop would be slept through.
 	for w := range p.shares {
-		p.shares[w].items.Store(packed(p.loop, w*n/p.threads, (w+1)*n/p.threads))
+		p.shares[w].items.Swap(packed(p.loop, w*n/p.threads, (w+1)*n/p.threads))
 	}
 	if p.asleep.Load() > 0 {
 		p.mu.Lock()
@@ -138,7 +141,7 @@ func (p *Pool) Do(n int, fn func(worker, i int)) {
 	}
 	if !p.watch(func() bool { return p.left.Load() == 0 }) {
 		p.mu.Lock()
-		p.waiting.Store(true)
+		p.waiting.Swap(true)
 		for p.left.Load() > 0 {
 			p.done.Wait()
 		}
