@@ -12,9 +12,9 @@ import (
 	"effnet"
 )
 
-// batcher runs the pictures of all requests to a model. Each request waits for a
-// core with which to run its own pictures, and runs those of others that are there
-// in the same batch.
+// batcher runs the pictures of all requests to a model. The pictures that come
+// together from one request wait for a core, and whoever gets one runs, in the same
+// batch, those of others that are there too.
 //
 // A batch has all cores if nobody else wants any, else one. On one core a picture
 // takes no longer alone than in a batch, so that with others on theirs no time is
@@ -30,22 +30,31 @@ type batcher struct {
 	admitted atomic.Int64
 	perImage atomic.Int64 // nanoseconds that a picture takes on one core, smoothed
 
-	mu      sync.Mutex
-	ready   []*job        // to be run, in the order in which they came
-	coming  int           // admitted, and not yet in ready
-	changed chan struct{} // closed when ready or coming changes; nil if nobody looks
+	mu     sync.Mutex
+	ready  []*job // to be run, in the order in which they came
+	coming int    // admitted, and not yet in ready
 }
 
 // job is a prepared picture on its way through a batch.
 type job struct {
-	ctx context.Context // in which it waits to be run
-	x   []float32       // [H,W,C]
+	ctx   context.Context // in which it waits to be run
+	x     []float32       // [H,W,C]
+	group *group
 
 	logits, embedding []float32 // the result
 	queued            time.Time
 	queue, infer      time.Duration // how long it waited and was run
 	batch             int           // of how many
 	done              chan error
+}
+
+// group is what a request has put into a batcher at a time.
+type group struct {
+	since   time.Time // when the request came
+	over    time.Time // when it has waited long enough for others
+	left    int       // of its jobs, those in ready
+	waiting *waiter   // for a core, nil when it does not
+	timer   *time.Timer
 }
 
 // errExpired is that of a picture that waited too long.
@@ -81,15 +90,7 @@ func (b *batcher) come(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.coming += n
-	b.tell()
-}
-
-// tell wakes those who look for changes.
-func (b *batcher) tell() {
-	if b.changed != nil {
-		close(b.changed)
-		b.changed = nil
-	}
+	b.settle(false)
 }
 
 // wait is about how long all that is admitted will take.
@@ -97,125 +98,105 @@ func (b *batcher) wait() time.Duration {
 	return time.Duration(b.admitted.Load() * b.perImage.Load() / int64(b.cores.total))
 }
 
-// do runs the jobs of a request that came at since, which holds a core already if
-// it says so, until each has its result in done.
-func (b *batcher) do(ctx context.Context, jobs []*job, since time.Time, holding bool) {
+// put has the jobs of a request that came at since run, on which each has its result
+// in done. Where soon is set, the caller holds a core and is about to give it back.
+func (b *batcher) put(jobs []*job, since time.Time, soon bool) {
 	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	g := &group{since: since, over: now.Add(b.delay), left: len(jobs)}
 	for _, j := range jobs {
-		j.queued = time.Now()
+		j.queued, j.group = now, g
 		j.done = make(chan error, 1)
+	}
+	if b.delay > 0 {
+		g.timer = time.AfterFunc(b.delay, func() { b.come(0) })
 	}
 	b.ready = append(b.ready, jobs...)
 	b.coming -= len(jobs)
-	b.tell()
-	b.mu.Unlock()
-	over := time.Now().Add(b.delay)
-	if b.delay > 0 && holding {
-		b.cores.give(1)
-		holding = false
+	b.settle(soon)
+}
+
+// settle has groups wait for a core when they have nothing else to wait for: there
+// is a whole batch, or nothing more on its way, or their delay is over. A group that
+// was left behind when others ran waits for company again. b.mu is held.
+func (b *batcher) settle(soon bool) {
+	if len(b.ready) == 0 {
+		return
 	}
-	for b.has(jobs) {
-		if b.delay > 0 {
-			b.gather(ctx, jobs, over)
+	all := b.delay == 0 || len(b.ready) >= b.max || b.coming == 0
+	now := time.Now()
+	for _, j := range b.ready {
+		switch g := j.group; {
+		case g.waiting == nil && (all || !now.Before(g.over)):
+			g.waiting = b.cores.queue(g.since, soon, func() { b.runReady(g) })
+		case g.waiting != nil && !all && now.Before(g.over) && b.cores.withdraw(g.waiting):
+			g.waiting = nil
 		}
-		var err error
-		if holding {
-			err = b.cores.turn(ctx, since)
-		} else {
-			err = b.cores.take(ctx, 1, since)
-		}
-		if err != nil {
-			b.withdraw(jobs, err)
-			return
-		}
-		if b.delay > 0 && !b.gathered(ctx, jobs, over) { // the others left while it waited for the core
-			b.cores.give(1)
+	}
+}
+
+// remove takes jobs out of ready. b.mu is held.
+func (b *batcher) remove(from, to int) {
+	for _, j := range b.ready[from:to] {
+		g := j.group
+		if g.left--; g.left > 0 {
 			continue
 		}
-		b.runReady(jobs)
-		holding = false
-	}
-	if holding {
-		b.cores.give(1)
-	}
-}
-
-// has reports that some of the jobs are nobody's yet.
-func (b *batcher) has(jobs []*job) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.ContainsFunc(b.ready, func(j *job) bool { return slices.Contains(jobs, j) })
-}
-
-// withdraw gives up the jobs that are nobody's yet.
-func (b *batcher) withdraw(jobs []*job, err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.ready = slices.DeleteFunc(b.ready, func(j *job) bool {
-		mine := slices.Contains(jobs, j)
-		if mine {
-			j.done <- err
+		if g.waiting != nil {
+			b.cores.withdraw(g.waiting)
 		}
-		return mine
-	})
-}
-
-// gather waits until the jobs are gathered.
-func (b *batcher) gather(ctx context.Context, jobs []*job, over time.Time) {
-	timer := time.NewTimer(time.Until(over))
-	defer timer.Stop()
-	for {
-		b.mu.Lock()
-		if b.changed == nil {
-			b.changed = make(chan struct{})
-		}
-		changed := b.changed
-		b.mu.Unlock()
-		if b.gathered(ctx, jobs, over) {
-			return
-		}
-		select {
-		case <-changed:
-		case <-timer.C:
-		case <-ctx.Done():
+		if g.timer != nil {
+			g.timer.Stop()
 		}
 	}
+	b.ready = slices.Delete(b.ready, from, to)
 }
 
-// gathered reports that the jobs have nothing to wait for: there is a whole batch, or
-// nothing more on its way, or the delay is over, or none of them is nobody's yet.
-func (b *batcher) gathered(ctx context.Context, jobs []*job, over time.Time) bool {
-	if ctx.Err() != nil || !time.Now().Before(over) || !b.has(jobs) {
-		return true
+// await waits until a job has been run or its time is over.
+func (b *batcher) await(j *job) error {
+	select {
+	case err := <-j.done:
+		return err
+	case <-j.ctx.Done():
 	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.ready) >= b.max || b.coming == 0
+	i := slices.Index(b.ready, j)
+	if i >= 0 {
+		b.remove(i, i+1)
+		b.settle(false)
+	}
+	b.mu.Unlock()
+	if i < 0 { // it is in a batch
+		return <-j.done
+	}
+	return context.Cause(j.ctx)
 }
 
-// runReady runs a batch that has at least one of the jobs, with the core that the
-// caller has and gives away here, and with all others that are idle.
-func (b *batcher) runReady(jobs []*job) {
-	n := 1
-	if more := min(b.model.Threads(), b.cores.total) - 1; more > 0 && b.cores.more(more) {
-		n += more
-	}
-	defer b.cores.give(n)
+// runReady runs a batch that has at least one job of the group, with the core that
+// the caller has, and with all others that are idle.
+func (b *batcher) runReady(g *group) {
 	b.mu.Lock()
-	first := slices.IndexFunc(b.ready, func(j *job) bool { return slices.Contains(jobs, j) })
+	g.waiting = nil
+	first := slices.IndexFunc(b.ready, func(j *job) bool { return j.group == g })
 	if first < 0 {
 		b.mu.Unlock()
 		return
+	}
+	n := 1
+	if more := min(b.model.Threads(), b.cores.total) - 1; more > 0 && b.cores.more(more) {
+		n += more
+		defer b.cores.give(more)
 	}
 	most := b.max
 	if n == 1 && b.delay == 0 { // other cores take their share
 		most = min(most, (len(b.ready)+b.cores.total-1)/b.cores.total)
 	}
-	// The oldest, but so that one that the caller waits for is among them.
+	// The oldest, but so that one of the group is among them.
 	first = max(0, first-most+1)
 	batch := slices.Clone(b.ready[first:min(first+most, len(b.ready))])
-	b.ready = slices.Delete(b.ready, first, first+len(batch))
-	b.tell()
+	b.remove(first, first+len(batch))
+	b.settle(false)
 	b.mu.Unlock()
 	live := batch[:0]
 	for _, j := range batch {

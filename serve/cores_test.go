@@ -2,7 +2,7 @@ package serve
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -10,10 +10,17 @@ import (
 	"time"
 )
 
+// testCores is closed when the test ends.
+func testCores(t *testing.T, n int) *cores {
+	c := newCores(n)
+	t.Cleanup(c.close)
+	return c
+}
+
 // Who waits for cores gets them by age, and one who waits for all is not passed
 // by those who want one.
 func TestCoresByAge(t *testing.T) {
-	c := newCores(2)
+	c := testCores(t, 2)
 	if err := c.take(t.Context(), 5, time.Time{}); err != nil { // all
 		t.Fatal(err)
 	}
@@ -59,47 +66,53 @@ func TestCoresByAge(t *testing.T) {
 	}
 }
 
-// A holder goes on unless an older one waits.
-func TestCoresTurn(t *testing.T) {
+// Work is done in the order of age, also what work brings at its end.
+func TestCoresWork(t *testing.T) {
 	c := newCores(1)
 	now := time.Now()
-	if err := c.take(t.Context(), 1, now); err != nil {
-		t.Fatal(err)
+	at := func(age int) time.Time { return now.Add(time.Duration(age) * time.Second) }
+	var order []int
+	piece := func(age int) func() { return func() { order = append(order, age) } }
+	goOn := make(chan struct{})
+	c.queue(at(0), false, func() {
+		<-goOn
+		c.queue(at(2), true, piece(2))
+	})
+	c.queue(at(3), false, piece(3))
+	c.queue(at(1), false, piece(1))
+	gone := c.queue(at(0), false, piece(0))
+	if !c.withdraw(gone) || c.withdraw(gone) {
+		t.Error("what waits was not withdrawn, or twice")
 	}
-	if err := c.turn(t.Context(), now); err != nil || c.free != 0 {
-		t.Errorf("%v, %d free", err, c.free)
+	close(goOn)
+	c.close()
+	if !slices.Equal(order, []int{1, 2, 3}) {
+		t.Errorf("work was done in the order %v", order)
 	}
-	old := make(chan struct{})
-	go func() {
-		if err := c.take(t.Context(), 1, now.Add(-time.Second)); err != nil {
-			t.Error(err)
-		}
-		close(old)
-	}()
-	for {
-		c.mu.Lock()
-		n := len(c.waiting)
-		c.mu.Unlock()
-		if n == 1 {
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := c.turn(ctx, now); !errors.Is(err, context.Canceled) {
-		t.Errorf("%v", err)
-	}
-	<-old
-	c.give(1)
 	if c.free != 1 || len(c.waiting) != 0 {
 		t.Errorf("%d of 1 cores are free, %d wait", c.free, len(c.waiting))
 	}
 }
 
+// What work brings at its end goes on with its core, which is then the only one.
+func TestCoresSoon(t *testing.T) {
+	c := newCores(3)
+	more := false
+	c.queue(time.Time{}, false, func() {
+		c.queue(time.Time{}, true, func() { more = c.more(2) })
+	})
+	c.close()
+	if !more {
+		t.Error("two of three cores are not free for the second half of a lone piece of work")
+	}
+	if c.free != 1 || len(c.waiting) != 0 {
+		t.Errorf("%d cores are free, %d wait, want 1 and 0", c.free, len(c.waiting))
+	}
+}
+
 // Whatever comes and goes, no core is lost or given twice.
 func TestCoresKept(t *testing.T) {
-	c := newCores(3)
+	c := testCores(t, 3)
 	var held atomic.Int64
 	var wait sync.WaitGroup
 	for i := range 200 {

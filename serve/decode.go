@@ -40,9 +40,9 @@ var errSlow = errors.New("the image takes too long to decode")
 
 // do decodes a picture of a request that came at since and gives it to use, whose
 // time counts too. It waits for memory and a core until turn ends, and goes on with
-// these until ctx does. Where it returns no error, the core is the caller's, who is
-// to give it back.
-func (d *decoder) do(ctx, turn context.Context, since time.Time, data []byte, use func(imageprep.Image) error) error {
+// these until ctx does. What is to follow on the core, next, is begun there unless
+// it all came to an error before; it may be nil.
+func (d *decoder) do(ctx, turn context.Context, since time.Time, data []byte, use func(imageprep.Image) error, next func()) error {
 	cfg, err := imageprep.DecodeConfig(data, d.limits)
 	if err != nil {
 		var format *imageprep.FormatError
@@ -55,41 +55,54 @@ func (d *decoder) do(ctx, turn context.Context, since time.Time, data []byte, us
 	if err := d.memory.Acquire(turn, need); err != nil {
 		return context.Cause(turn)
 	}
-	if err := d.cores.take(turn, 1, since); err != nil {
-		d.memory.Release(need)
-		return err
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, d.time, errSlow)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	done := make(chan error, 1)
-	var ended atomic.Bool // the decoder, or the wait for it: the other gives the core back
-	go func() {
+	var ended atomic.Bool // the decoder, or the wait for it: who is first says how it ended
+	w := d.cores.queue(since, false, func() {
+		limit := time.AfterFunc(d.time, func() { cancel(errSlow) })
+		defer limit.Stop()
 		im, err := imageprep.DecodeContext(ctx, data, d.limits)
 		if err == nil {
 			err = use(im)
 		}
 		d.memory.Release(need)
 		if ended.Swap(true) {
-			d.cores.give(1)
 			return
 		}
-		done <- err
-	}()
-	select {
-	case err = <-done:
-	case <-ctx.Done():
-		if !ended.Swap(true) {
-			return slowOr(context.Cause(ctx), d.time)
+		if err == nil && next != nil {
+			next()
 		}
-		err = <-done // both at once
-	}
-	if err != nil {
-		d.cores.give(1)
-		if ctx.Err() != nil {
+		done <- err
+	})
+	result := func(err error) error {
+		if err != nil && ctx.Err() != nil {
 			err = slowOr(context.Cause(ctx), d.time)
 		}
+		return err
 	}
-	return err
+	expired := turn.Done()
+	for {
+		select {
+		case err := <-done:
+			return result(err)
+		case <-expired:
+			if d.cores.withdraw(w) {
+				d.memory.Release(need)
+				return context.Cause(turn)
+			}
+			expired = nil // it has its core
+		case <-ctx.Done():
+			if d.cores.withdraw(w) {
+				d.memory.Release(need)
+				return context.Cause(ctx)
+			}
+			if ended.Swap(true) {
+				return result(<-done) // both at once
+			}
+			return result(errSlow)
+		}
+	}
 }
 
 // slowOr is the error of a decoder that was ended for a cause.

@@ -61,7 +61,7 @@ func TestScans(t *testing.T) {
 func TestDecodeMemory(t *testing.T) {
 	data := picture(t, 200, 100, 1)
 	need := int64(200*100*bytesPerPixel + 1<<16)
-	d := newDecoder(Config{DecodeMemory: 2 * need, DecodeTime: time.Minute, Image: imageprep.Limits{MaxPixels: 1 << 20}}, newCores(100))
+	d := newDecoder(Config{DecodeMemory: 2 * need, DecodeTime: time.Minute, Image: imageprep.Limits{MaxPixels: 1 << 20}}, testCores(t, 100))
 	var now, most atomic.Int64
 	var wait sync.WaitGroup
 	for range 16 {
@@ -73,7 +73,7 @@ func TestDecodeMemory(t *testing.T) {
 				time.Sleep(5 * time.Millisecond)
 				now.Add(-1)
 				return nil
-			})
+			}, nil)
 			if err != nil {
 				t.Error(err)
 			}
@@ -84,25 +84,26 @@ func TestDecodeMemory(t *testing.T) {
 		t.Errorf("%d pictures were decoded at once, there is memory for 2", most.Load())
 	}
 	// One that alone needs more than there is has all of it.
-	one := newDecoder(Config{DecodeMemory: 1000, DecodeTime: time.Minute}, newCores(1))
-	if err := one.do(t.Context(), t.Context(), time.Now(), data, func(imageprep.Image) error { return errors.New("used") }); err == nil || err.Error() != "used" {
+	one := newDecoder(Config{DecodeMemory: 1000, DecodeTime: time.Minute}, testCores(t, 1))
+	if err := one.do(t.Context(), t.Context(), time.Now(), data, func(imageprep.Image) error { return errors.New("used") }, nil); err == nil || err.Error() != "used" {
 		t.Errorf("%v", err)
 	}
 }
 
 // What has got its turn is decoded to the end, however long that takes.
 func TestDecodeAfterTurn(t *testing.T) {
-	d := newDecoder(Config{DecodeMemory: 1 << 20, DecodeTime: time.Minute}, newCores(1))
+	d := newDecoder(Config{DecodeMemory: 1 << 20, DecodeTime: time.Minute}, testCores(t, 1))
 	turn, end := context.WithCancel(t.Context())
+	followed := false
 	err := d.do(t.Context(), turn, time.Now(), picture(t, 20, 20, 1), func(imageprep.Image) error {
 		end()
 		time.Sleep(10 * time.Millisecond)
 		return nil
-	})
-	if err != nil || d.cores.free != 0 {
-		t.Errorf("%v, %d cores free", err, d.cores.free)
+	}, func() { followed = true })
+	if err != nil || !followed {
+		t.Errorf("%v, followed: %v", err, followed)
 	}
-	if err := d.do(t.Context(), turn, time.Now(), picture(t, 20, 20, 1), nil); !errors.Is(err, context.Canceled) {
+	if err := d.do(t.Context(), turn, time.Now(), picture(t, 20, 20, 1), nil, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("without a turn: %v", err)
 	}
 }

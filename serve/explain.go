@@ -138,12 +138,11 @@ func (c *call) explain(data []byte, class int) (*effnet.Explanation, imageprep.I
 		}
 		ready <- p
 		return nil
-	})
+	}, nil)
 	c.l.slot.metrics.input.Add(micros(time.Since(start)))
 	if err != nil {
 		return nil, imageprep.Image{}, image.Point{}, c.late(err)
 	}
-	c.s.cores.give(1)
 	p := <-ready
 	c.l.explaining.Lock() // one after the other: each has all threads
 	defer c.l.explaining.Unlock()

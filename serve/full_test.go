@@ -66,7 +66,7 @@ func zooSource(t testing.TB) (Source, *effnet.Model) {
 // and says how many cores there are for that.
 func asCommand(t testing.TB) (cores int) {
 	cores = runtime.GOMAXPROCS(0)
-	runtime.GOMAXPROCS(cores + 2)
+	runtime.GOMAXPROCS(Procs(cores))
 	t.Cleanup(func() { runtime.GOMAXPROCS(cores) })
 	return cores
 }

@@ -102,10 +102,12 @@ func (c *call) images(list []upload) ([]*job, timing, error) {
 	for i := range list {
 		jobs[i] = c.job(turn, make([]float32, c.l.InputElems()))
 		go func() {
-			err := c.s.decode.do(ctx, turn, c.start, list[i].data, func(im imageprep.Image) error { return c.l.Prepare(jobs[i].x, im) })
+			err := c.s.decode.do(ctx, turn, c.start, list[i].data,
+				func(im imageprep.Image) error { return c.l.Prepare(jobs[i].x, im) },
+				func() { c.put(jobs[i:i+1], true) })
 			decoded[i] = time.Since(start)
 			if err == nil {
-				err = c.run(turn, jobs[i:i+1], true)
+				err = c.l.await(jobs[i])
 			} else if list[i].name != "" && statusOf(err) != statusClosed && statusOf(err) != http.StatusServiceUnavailable {
 				err = fmt.Errorf("%s: %w", list[i].name, err)
 			}
@@ -138,17 +140,11 @@ func (c *call) turn(ctx context.Context, most time.Duration) (context.Context, c
 
 func (c *call) job(ctx context.Context, x []float32) *job { return &job{ctx: ctx, x: x} }
 
-// run has prepared pictures run, on a core that the caller has if it says so.
-func (c *call) run(ctx context.Context, jobs []*job, holding bool) error {
+// put has prepared pictures run. Where soon is set, the caller holds a core and is
+// about to give it back.
+func (c *call) put(jobs []*job, soon bool) {
 	c.coming.Add(int64(-len(jobs)))
-	c.l.do(ctx, jobs, c.start, holding)
-	var first error
-	for _, j := range jobs { // none is another's any more, but perhaps in another's batch
-		if err := <-j.done; err != nil && first == nil {
-			first = err
-		}
-	}
-	return first
+	c.l.put(jobs, c.start, soon)
 }
 
 // timing is that of pictures that have been run.

@@ -155,7 +155,13 @@ func (s *Server) oipInfer(w http.ResponseWriter, r *http.Request) (err error) {
 		effnet.FromNCHW(jobs[i].x, x[i*elems:][:elems], pixels, channels)
 	}
 	c.l.slot.metrics.input.Add(micros(time.Since(start)))
-	if err := c.run(turn, jobs, false); err != nil {
+	c.put(jobs, false)
+	for _, j := range jobs { // all are waited for: none is to be in a batch any more
+		if e := c.l.await(j); e != nil && err == nil {
+			err = e
+		}
+	}
+	if err != nil {
 		return c.late(err)
 	}
 	c.timing(jobs)

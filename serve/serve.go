@@ -10,7 +10,7 @@
 //
 //	admission   a model has room for so many pictures; without it 503 at once
 //	decoding    on one core, as many at a time as there are cores and memory; each within limits
-//	running     on the same core, or on all if nobody else needs any, with those of other
+//	running     on one core, or on all if nobody else needs any, with those of other
 //	            requests that are ready at that time
 //	answer
 //
@@ -43,8 +43,8 @@ type Config struct {
 	Token string   // bearer token that requests must carry; "" for none
 
 	// Cores is how many goroutines decode pictures and run networks at a time; 0:
-	// GOMAXPROCS. With a GOMAXPROCS above it, requests are read, refused and answered
-	// without waiting for these.
+	// GOMAXPROCS. With a GOMAXPROCS of Procs(Cores), requests are read, refused and
+	// answered without waiting for these.
 	Cores int
 
 	MaxBatch     int           // pictures that are run together, at most; 8
@@ -187,6 +187,7 @@ func (s *Server) Close() {
 	}
 	close(s.stop)
 	s.watching.Wait()
+	s.cores.close()
 	for _, sl := range s.slots {
 		sl.retire(nil)
 	}

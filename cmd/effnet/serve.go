@@ -133,13 +133,11 @@ func (k *serveCmd) run(args []string) error {
 	if err := k.check(); err != nil {
 		return err
 	}
-	// What computes never fills more than the cores; with more than that,
-	// connections are served at once, by the system's turns.
 	cores := runtime.GOMAXPROCS(0)
 	if k.threads == 0 {
 		k.threads = cores
 	}
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores + 2))
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(serve.Procs(cores)))
 	for _, arg := range args {
 		src, err := k.source(arg)
 		if err != nil {
