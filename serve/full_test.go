@@ -31,6 +31,7 @@ import (
 var (
 	full = flag.Bool("full", false, "run checks in full: a thousand reloads and slow clients; overload, fuzzing and soaking for -time; measure throughput")
 	soak = flag.Duration("time", time.Hour, "with -full, how long TestSoak, TestOverload and each fuzzing test take")
+	seed = flag.Uint64("seed", 1, "of the inputs of fuzzing tests: runs with other seeds try others")
 )
 
 // fullOr is n in full, else short.

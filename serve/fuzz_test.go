@@ -57,7 +57,7 @@ func rounds(t *testing.T, n int, one func(r *rand.Rand) (status int)) {
 	var wait sync.WaitGroup
 	for g := range runtime.GOMAXPROCS(0) {
 		wait.Go(func() {
-			r := rand.New(rand.NewPCG(1, uint64(g)))
+			r := rand.New(rand.NewPCG(*seed, uint64(g)))
 			statuses := map[int]int64{}
 			for !t.Failed() {
 				if i := did.Add(1); *full && time.Now().After(end) || !*full && i > int64(n) {
