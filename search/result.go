@@ -379,10 +379,9 @@ func (r *Result) Ended() (ended, all int) {
 }
 
 // Compute is the summed duration of the ended trials.
-func (r *Result) Compute() time.Duration {
-	var s float64
+func (r *Result) Compute() (sum time.Duration) {
 	for _, t := range r.Trials {
-		s += t.Seconds
+		sum += duration(t.Seconds) // whole, so that the map's order does not matter
 	}
-	return time.Duration(s * float64(time.Second))
+	return sum
 }

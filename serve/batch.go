@@ -53,7 +53,7 @@ type group struct {
 	since   time.Time // when the request came
 	over    time.Time // when it has waited long enough for others
 	left    int       // of its jobs, those in ready
-	waiting *waiter   // for a core, nil when it does not
+	waiting *waiter   // for a core, until it has one; nil when there is something else to wait for
 	timer   *time.Timer
 }
 
@@ -93,6 +93,13 @@ func (b *batcher) come(n int) {
 	b.settle(false)
 }
 
+// overdue is called when a group's delay is over.
+func (b *batcher) overdue() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.settle(false)
+}
+
 // wait is about how long all that is admitted will take.
 func (b *batcher) wait() time.Duration {
 	return time.Duration(b.admitted.Load() * b.perImage.Load() / int64(b.cores.total))
@@ -110,27 +117,28 @@ func (b *batcher) put(jobs []*job, since time.Time, soon bool) {
 		j.done = make(chan error, 1)
 	}
 	if b.delay > 0 {
-		g.timer = time.AfterFunc(b.delay, func() { b.come(0) })
+		g.timer = time.AfterFunc(b.delay, b.overdue)
 	}
 	b.ready = append(b.ready, jobs...)
 	b.coming -= len(jobs)
 	b.settle(soon)
 }
 
-// settle has groups wait for a core when they have nothing else to wait for: there
-// is a whole batch, or nothing more on its way, or their delay is over. A group that
-// was left behind when others ran waits for company again. b.mu is held.
+// due reports that a group has nothing to wait for but a core: there is a whole
+// batch, or nothing more on its way, or its delay is over. b.mu is held.
+func (b *batcher) due(g *group) bool {
+	return b.delay == 0 || len(b.ready) >= b.max || b.coming == 0 || !time.Now().Before(g.over)
+}
+
+// settle has the groups that are due wait for a core. One that is so no more, as
+// others ran without it, waits for company again. b.mu is held.
 func (b *batcher) settle(soon bool) {
-	if len(b.ready) == 0 {
-		return
-	}
-	all := b.delay == 0 || len(b.ready) >= b.max || b.coming == 0
-	now := time.Now()
 	for _, j := range b.ready {
-		switch g := j.group; {
-		case g.waiting == nil && (all || !now.Before(g.over)):
+		g := j.group
+		switch due := b.due(g); {
+		case due && g.waiting == nil:
 			g.waiting = b.cores.queue(g.since, soon, func() { b.runReady(g) })
-		case g.waiting != nil && !all && now.Before(g.over) && b.cores.withdraw(g.waiting):
+		case !due && g.waiting != nil && b.cores.withdraw(g.waiting):
 			g.waiting = nil
 		}
 	}
@@ -179,7 +187,7 @@ func (b *batcher) runReady(g *group) {
 	b.mu.Lock()
 	g.waiting = nil
 	first := slices.IndexFunc(b.ready, func(j *job) bool { return j.group == g })
-	if first < 0 {
+	if first < 0 || !b.due(g) { // others ran it, or ran without it
 		b.mu.Unlock()
 		return
 	}

@@ -23,7 +23,8 @@ type cores struct {
 	free    int
 	waiting []*waiter // the oldest first
 	begun   []*waiter // work that has its core, and that no worker has yet
-	wake    sync.Cond // begun has grown, or the cores are closed
+	wake    sync.Cond // begun has grown by what no worker will see by itself, or the cores are closed
+	looking bool      // a worker is about to take the first of begun
 	closed  bool
 	workers sync.WaitGroup
 }
@@ -75,7 +76,9 @@ func (c *cores) worker() {
 		w.work()
 		c.mu.Lock()
 		c.free++
+		c.looking = true
 		c.share()
+		c.looking = false
 	}
 }
 
@@ -160,7 +163,9 @@ func (c *cores) share() {
 		c.free -= w.n
 		if w.work != nil {
 			c.begun = append(c.begun, w)
-			c.wake.Signal()
+			if !c.looking || len(c.begun) > 1 {
+				c.wake.Signal()
+			}
 		} else {
 			close(w.ready)
 		}

@@ -40,8 +40,8 @@ var errSlow = errors.New("the image takes too long to decode")
 
 // do decodes a picture of a request that came at since and gives it to use, whose
 // time counts too. It waits for memory and a core until turn ends, and goes on with
-// these until ctx does. What is to follow on the core, next, is begun there unless
-// it all came to an error before; it may be nil.
+// these until ctx does. If all that is well, next is called at the end, on the core
+// that is then given back; it may be nil.
 func (d *decoder) do(ctx, turn context.Context, since time.Time, data []byte, use func(imageprep.Image) error, next func()) error {
 	cfg, err := imageprep.DecodeConfig(data, d.limits)
 	if err != nil {

@@ -104,8 +104,10 @@ func (c *call) images(list []upload) ([]*job, timing, error) {
 		go func() {
 			err := c.s.decode.do(ctx, turn, c.start, list[i].data,
 				func(im imageprep.Image) error { return c.l.Prepare(jobs[i].x, im) },
-				func() { c.put(jobs[i:i+1], true) })
-			decoded[i] = time.Since(start)
+				func() {
+					decoded[i] = time.Since(start)
+					c.put(jobs[i:i+1], true)
+				})
 			if err == nil {
 				err = c.l.await(jobs[i])
 			} else if list[i].name != "" && statusOf(err) != statusClosed && statusOf(err) != http.StatusServiceUnavailable {
@@ -114,8 +116,8 @@ func (c *call) images(list []upload) ([]*job, timing, error) {
 			errs <- err
 		}()
 	}
-	// All pictures are waited for, so that none is worked on when the model is
-	// given back; the first that fails stops the others.
+	// All pictures are waited for, so that none is run when the model is given back;
+	// the first that fails stops the others.
 	var first error
 	for range list {
 		if err := <-errs; err != nil && first == nil {

@@ -177,7 +177,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 // What it is sent all the same it answers.
 func (s *Server) Drain() { s.draining.Store(true) }
 
-// Close frees the models. No request may be under way.
+// Close frees the models and ends the goroutines. No request may be under way.
 func (s *Server) Close() {
 	s.Drain()
 	select {
