@@ -142,6 +142,9 @@ func (s *Server) oipInfer(w http.ResponseWriter, r *http.Request) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := inRange(in.Name, x); err != nil {
+		return err
+	}
 	most := s.cfg.QueueTimeout
 	if us, ok := q.Parameters["timeout"].(float64); ok && us > 0 {
 		most = min(most, time.Duration(min(us, 1e12))*time.Microsecond)

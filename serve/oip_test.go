@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -180,6 +181,7 @@ func TestInferErrors(t *testing.T) {
 		return fmt.Sprintf(`{"inputs": [{"name": %q, "shape": %s, "datatype": %q%s}]}`, name, shape, kind, rest)
 	}
 	data := `, "data": ` + string(flat)
+	binary := in("input", "[1,3,24,24]", "FP32", `, "parameters": {"binary_data_size": 6912}`)
 	for _, c := range []struct {
 		body   string
 		length string
@@ -201,6 +203,8 @@ func TestInferErrors(t *testing.T) {
 		{in("input", "[1,3,24,24]", "FP32", `, "data": "abc"`), "", 400, "not an array of numbers"},
 		{in("input", "[1,3,24,24]", "FP32", `, "data": [null]`), "", 400, "not an array of numbers"},
 		{in("input", "[1,3,24,24]", "FP32", `, "data": [1e99]`), "", 400, "1e99 is no FP32"},
+		{in("input", "[1,3,24,24]", "FP32", `, "data": [-1e38`+strings.Repeat(",0", len(x)-1)+"]"), "", 400, "input: value 0 is -1e+38, want -1e6 to 1e6"},
+		{binary + string(appendFloats(nil, append(make([]float32, len(x)-1), float32(math.NaN())))), strconv.Itoa(len(binary)), 400, "input: value 1727 is NaN, want"},
 		{in("input", "[1,3,24,24]", "FP32", ``), "", 400, "input has 0 values"},
 		{in("input", "[1,3,24,24]", "FP32", `, "parameters": {"binary_data_size": 5}`), "", 400, "its shape wants 6912"},
 		{in("input", "[1,3,24,24]", "FP32", `, "parameters": {"binary_data_size": "x"}`), "", 400, "its shape wants 6912"},

@@ -30,6 +30,21 @@ func (t *oipTensor) floats(n int, data []byte) ([]float32, error) {
 	return x, nil
 }
 
+// largest is the magnitude up to which a model takes values: far above what prepared
+// pictures have, and too small to overflow on the way through a network, so that an
+// output that is not finite is the weights' fault.
+const largest = 1e6
+
+// inRange reports the first value that no prepared picture has.
+func inRange(name string, x []float32) error {
+	for i, v := range x {
+		if !(v >= -largest && v <= largest) {
+			return errorf(http.StatusBadRequest, "%s: value %d is %g, want -1e6 to 1e6", name, i, v)
+		}
+	}
+	return nil
+}
+
 func appendFloats(b []byte, x []float32) []byte {
 	for _, v := range x {
 		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
