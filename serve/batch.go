@@ -105,8 +105,8 @@ func (b *batcher) wait() time.Duration {
 	return time.Duration(b.admitted.Load() * b.perImage.Load() / int64(b.cores.total))
 }
 
-// put has the jobs of a request that came at since run, on which each has its result
-// in done. Where soon is set, the caller holds a core and is about to give it back.
+// put has the jobs of a request that came at since run; done then tells each of its
+// end. Where soon is set, the caller holds a core and is about to give it back.
 func (b *batcher) put(jobs []*job, since time.Time, soon bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -24,7 +24,6 @@ type cores struct {
 	waiting []*waiter // the oldest first
 	begun   []*waiter // work that has its core, and that no worker has yet
 	wake    sync.Cond // begun has grown by what no worker will see by itself, or the cores are closed
-	looking bool      // a worker is about to take the first of begun
 	closed  bool
 	workers sync.WaitGroup
 }
@@ -76,9 +75,7 @@ func (c *cores) worker() {
 		w.work()
 		c.mu.Lock()
 		c.free++
-		c.looking = true
-		c.share()
-		c.looking = false
+		c.share(1)
 	}
 }
 
@@ -90,7 +87,7 @@ func (c *cores) queue(since time.Time, soon bool, work func()) *waiter {
 	defer c.mu.Unlock()
 	c.insert(w)
 	if !soon {
-		c.share()
+		c.share(0)
 	}
 	return w
 }
@@ -104,7 +101,7 @@ func (c *cores) withdraw(w *waiter) bool {
 		return false
 	}
 	c.waiting = slices.Delete(c.waiting, i, i+1)
-	c.share() // it may have wanted more than there are, and kept others waiting
+	c.share(0) // it may have wanted more than there are, and kept others waiting
 	return true
 }
 
@@ -113,7 +110,7 @@ func (c *cores) take(ctx context.Context, n int, since time.Time) error {
 	w := &waiter{n: min(n, c.total), since: since, ready: make(chan struct{})}
 	c.mu.Lock()
 	c.insert(w)
-	c.share()
+	c.share(0)
 	c.mu.Unlock()
 	select {
 	case <-w.ready:
@@ -142,7 +139,7 @@ func (c *cores) give(n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.free += n
-	c.share()
+	c.share(0)
 }
 
 // insert puts a waiter behind those that are as old.
@@ -155,15 +152,16 @@ func (c *cores) insert(w *waiter) {
 }
 
 // share gives free cores to those who wait. One who waits for many keeps the
-// younger from taking them one by one.
-func (c *cores) share() {
+// younger from taking them one by one. Of workers, looking are awake and about to
+// take what is begun.
+func (c *cores) share(looking int) {
 	for len(c.waiting) > 0 && c.waiting[0].n <= c.free {
 		w := c.waiting[0]
 		c.waiting = slices.Delete(c.waiting, 0, 1)
 		c.free -= w.n
 		if w.work != nil {
 			c.begun = append(c.begun, w)
-			if !c.looking || len(c.begun) > 1 {
+			if len(c.begun) > looking {
 				c.wake.Signal()
 			}
 		} else {
