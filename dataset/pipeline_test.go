@@ -8,14 +8,13 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"effnet/imageprep"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 )
 
 func openTest(t testing.TB, spec string) *Data {
@@ -194,22 +193,10 @@ func TestLoaderResumes(t *testing.T) {
 	}
 }
 
-// settled waits until there are no more goroutines than before.
-func settled(t *testing.T, before int) {
-	t.Helper()
-	for range 100 {
-		if runtime.NumGoroutine() <= before {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), before)
-}
-
 func TestLoaderStops(t *testing.T) {
 	d := openTest(t, "synthetic:train=500,test=1")
 	p := &Pipeline{Set: d.Train, Resolution: 28, Channels: 1}
-	before := runtime.NumGoroutine()
+	before := goleak.IgnoreCurrent()
 	for read := range 5 {
 		for _, cancel := range []bool{false, true} {
 			ctx, stop := context.WithCancel(context.Background())
@@ -236,7 +223,7 @@ func TestLoaderStops(t *testing.T) {
 			stop()
 		}
 	}
-	settled(t, before)
+	goleak.VerifyNone(t, before)
 }
 
 // failingSet fails at one image.
@@ -255,7 +242,7 @@ func (s failingSet) Image(i int) (imageprep.Image, error) {
 func TestLoaderReportsErrors(t *testing.T) {
 	d := openTest(t, "synthetic:train=100,test=1")
 	p := &Pipeline{Set: failingSet{d.Train, 33}, Resolution: 28, Channels: 1}
-	before := runtime.NumGoroutine()
+	before := goleak.IgnoreCurrent()
 	l, err := p.Load(context.Background(), LoaderOptions{Batch: 10, Workers: 4})
 	if err != nil {
 		t.Fatal(err)
@@ -270,7 +257,7 @@ func TestLoaderReportsErrors(t *testing.T) {
 			t.Errorf("error is %v", err)
 		}
 	}
-	settled(t, before)
+	goleak.VerifyNone(t, before)
 }
 
 // TestLoaderMemory holds that a slow reader does not make the loader run ahead.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -13,6 +12,8 @@ import (
 	"effnet/internal/ref"
 	"effnet/internal/ref/golden"
 	"effnet/weights"
+
+	"go.uber.org/goleak"
 )
 
 // busyNet has everything that could depend on order: squeeze-and-excite,
@@ -158,15 +159,13 @@ func TestStepDoesNotAllocate(t *testing.T) {
 
 func TestCloseEndsGoroutines(t *testing.T) {
 	g := busyNet(t)
-	before := runtime.NumGoroutine()
+	before := goleak.IgnoreCurrent()
 	tr, err := Compile(g, golden.Weights(g), Config{Batch: 1, Threads: 5, Optimizer: optimizer(t, SGD)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	tr.Close()
-	if now := runtime.NumGoroutine(); now > before {
-		t.Errorf("%d goroutines after Close, %d before Compile", now, before)
-	}
+	goleak.VerifyNone(t, before)
 	if tr.Weights() == nil || len(tr.State().Tensors) == 0 {
 		t.Error("weights and state are gone after Close")
 	}

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 func TestDoRunsEveryItemOnce(t *testing.T) {
@@ -82,18 +84,11 @@ func TestSlowItemsAreWaitedFor(t *testing.T) {
 }
 
 func TestCloseEndsWorkers(t *testing.T) {
-	before := runtime.NumGoroutine()
+	before := goleak.IgnoreCurrent()
 	p := New(4)
 	p.Do(8, func(_, _ int) {})
 	p.Close()
-	// A worker has said that it ends some instructions before it has ended.
-	now := runtime.NumGoroutine()
-	for end := time.Now().Add(time.Second); now > before && time.Now().Before(end); now = runtime.NumGoroutine() {
-		time.Sleep(spinTime)
-	}
-	if now > before {
-		t.Errorf("%d goroutines after Close, %d before New", now, before)
-	}
+	goleak.VerifyNone(t, before)
 	ran := 0
 	p.Do(3, func(_, _ int) { ran++ })
 	if ran != 3 {
