@@ -7,11 +7,12 @@ import (
 	"testing"
 )
 
-// TestDivides runs the convolutions with the other kind of swish than this
-// processor's.
+// TestDivides runs the convolutions, and activations alone, with the other kind of
+// swish than this processor's.
 func TestDivides(t *testing.T) {
 	defer func(old bool) { divides = old }(divides)
 	divides = !divides
+	testActRange(t)
 	eachImpl(t, func(t *testing.T, impl *Impl) {
 		rng := rand.New(rand.NewPCG(8, 8))
 		for _, s := range convEdges() {

@@ -50,6 +50,7 @@ type rowCall struct {
 // rowArgs is a block of a rowCall as assembly reads it.
 type rowArgs struct {
 	op, rows, n int
+	divide      int // not 0: swish and sigmoid of AVX-512 with a division
 	data        [4]*float32
 	coef        [3]*float32
 	sum         [2]*float32
@@ -128,6 +129,9 @@ func rowsWideSums(t isa, m, c, rep int, r *rowCall) {
 // rowsBlocks runs r over m rows of n channels in calls of bounded length.
 func rowsBlocks(t isa, m, n int, r *rowCall) {
 	args := rowArgs{op: int(r.op), n: n}
+	if divides {
+		args.divide = 1
+	}
 	for i, s := range r.coef {
 		if s != nil {
 			args.coef[i] = &s[0]

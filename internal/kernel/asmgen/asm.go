@@ -39,6 +39,7 @@ type asm struct {
 	labels int
 	consts []float32       // of the file, in memory
 	held   map[float32]vec // those that the function holds in registers
+	table  vec             // holds the second half of exp2Table, the register below it the first; 0: none
 }
 
 func newAsm() *asm {
@@ -50,7 +51,7 @@ func newAsm() *asm {
 // fn begins a function whose parameters, and variables on its stack, are all
 // 8 bytes wide.
 func (a *asm) fn(name string, params, locals []string) {
-	a.params, a.locals, a.held = params, locals, nil
+	a.params, a.locals, a.held, a.table = params, locals, nil, 0
 	fmt.Fprintf(&a.buf, "\nTEXT ·%s%s(SB), NOSPLIT, $%d-%d\n", name, a.name, 8*len(locals), 8*len(params))
 }
 
@@ -129,6 +130,31 @@ func (a *asm) copy(from, to string) {
 	a.ins("MOVQ", "AX", to)
 }
 
+// interleave writes n pieces of code whose instructions take turns. They have no
+// labels, and what they share they only read or add to.
+func (a *asm) interleave(n int, piece func(i int)) {
+	whole := a.buf
+	var pieces [][]byte
+	for i := range n {
+		a.buf = bytes.Buffer{}
+		piece(i)
+		pieces = append(pieces, a.buf.Bytes())
+	}
+	a.buf = whole
+	for len(pieces) > 0 {
+		left := pieces[:0]
+		for _, p := range pieces {
+			line, rest, _ := bytes.Cut(p, []byte("\n"))
+			a.buf.Write(line)
+			a.buf.WriteByte('\n')
+			if len(rest) > 0 {
+				left = append(left, rest)
+			}
+		}
+		pieces = left
+	}
+}
+
 func (a *asm) operand(o any) string {
 	switch o := o.(type) {
 	case vec:
@@ -175,6 +201,15 @@ func (a *asm) bytes() int { return 4 * a.lanes }
 
 // free is how many vector registers kernels may use.
 func (a *asm) free() int { return a.regs - b2i(!a.kmask) }
+
+// unheld is how many of these hold no constants: the first.
+func (a *asm) unheld() int {
+	n := a.free() - len(a.held)
+	if a.table != 0 {
+		n -= 2
+	}
+	return n
+}
 
 // mask is the vector register that holds the mask of AVX2's tails.
 func (a *asm) mask() vec { return vec(a.regs - 1) }
@@ -229,9 +264,9 @@ func (a *asm) zero(v vec) {
 }
 
 // hold loads constants into the last vector registers for the rest of the
-// function, where there are registers enough.
+// function, where there are registers enough, in place of those held before.
 func (a *asm) hold(xs ...float32) {
-	a.held = nil
+	a.held, a.table = nil, 0
 	if a.regs < 32 {
 		return
 	}
@@ -242,6 +277,15 @@ func (a *asm) hold(xs ...float32) {
 		held[x] = v
 	}
 	a.held = held
+}
+
+// holdTable does so with exp2Table, below what hold has loaded.
+func (a *asm) holdTable() {
+	if a.regs == 32 {
+		a.table = vec(a.regs - 1 - len(a.held))
+		a.ins("VMOVUPS", "exp2table<>+0(SB)", a.table-1)
+		a.ins("VMOVUPS", "exp2table<>+64(SB)", a.table)
+	}
 }
 
 // k is an operand with x in every lane: a register if x is held, else memory.
@@ -255,6 +299,28 @@ func (a *asm) k(x float32) any {
 		a.consts = append(a.consts, x)
 	}
 	return fmt.Sprintf("consts<>+%d(SB)", 64*i)
+}
+
+// insk writes an instruction whose first operand is a constant: of one that is
+// not held, AVX-512 reads a single element, which takes half the time.
+func (a *asm) insk(op string, x float32, operands ...any) {
+	k := a.k(x)
+	if _, inMemory := k.(string); inMemory && a.kmask {
+		op += ".BCST"
+	}
+	a.ins(op, append([]any{k}, operands...)...)
+}
+
+// lookup replaces the low five bits of every lane of i by that element of
+// exp2Table. tmp is overwritten.
+func (a *asm) lookup(i, tmp vec) {
+	z := func(v vec) string { return fmt.Sprintf("Z%d", v) } // for half vectors, too: theirs would have half the table
+	if a.table != 0 {
+		a.ins("VPERMI2PS", z(a.table), z(a.table-1), z(i))
+		return
+	}
+	a.ins("VMOVUPS", "exp2table<>+0(SB)", z(tmp))
+	a.ins("VPERMI2PS", "exp2table<>+64(SB)", z(tmp), z(i))
 }
 
 // kreg is k in a register: tmp, unless x is held.
@@ -284,6 +350,13 @@ func (a *asm) finish() []byte {
 			fmt.Fprintf(&a.buf, "DATA tailmask<>+%d(SB)/8, $%d\n", 8*j, []int{0, -1}[b2i(j < 4)])
 		}
 		a.buf.WriteString("GLOBL tailmask<>(SB), NOPTR|RODATA, $64\n")
+	}
+	if bytes.Contains(a.buf.Bytes(), []byte("exp2table<>")) {
+		a.buf.WriteString("\n// 2^(k/32), see exp2Table.\n")
+		for k := 0; k < len(exp2Table); k += 2 {
+			fmt.Fprintf(&a.buf, "DATA exp2table<>+%d(SB)/8, $0x%016x\n", 4*k, uint64(exp2Table[k+1])<<32|uint64(exp2Table[k]))
+		}
+		fmt.Fprintf(&a.buf, "GLOBL exp2table<>(SB), NOPTR|RODATA, $%d\n", 4*len(exp2Table))
 	}
 	return a.buf.Bytes()
 }

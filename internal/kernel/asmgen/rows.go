@@ -16,6 +16,13 @@ func rowsFile() []byte {
 		a.ins("MOVQ", "rowArgs_op(R15)", "AX")
 		choose(a, "AX", 0, rowLoops, func(l rowLoop) {
 			a.comment("%s", l.name)
+			if d := l.divided; d != nil && a.kmask {
+				newton := a.label("newton")
+				a.ins("CMPQ", "rowArgs_divide(R15)", 0)
+				a.ins("JEQ", newton)
+				d.emit(a)
+				a.at(newton)
+			}
 			l.emit(a)
 		})
 	}
@@ -32,15 +39,21 @@ type rowLoop struct {
 	coef int // arrays [n] that are read: args.coef
 	sum  int // arrays [n] that are added to: args.sum
 	num  int // numbers at args.num
-	// ahead is how many bytes ahead matrices are fetched from memory; 0 leaves
-	// that to the machine. A body that computes for long keeps the machine from
-	// seeing far enough ahead by itself.
+	// ahead is how many bytes ahead matrices are fetched from memory, more than a
+	// group has; 0 leaves that to the machine. A body that computes for long keeps the
+	// machine from seeing far enough ahead by itself.
 	ahead int
 	hold  []float32
+	table bool // hold exp2Table, too
+	// abreast is how many rows are worked on at a time where there are registers
+	// enough, each with temps of its own: the instructions of one wait for each
+	// other. 0 is 1.
+	abreast, temps int
 	// body does the work of one vector of one row: it reads and writes data
 	// at the addresses given. The registers of r hold coefficients, sums and
 	// numbers, in this order; t are free.
-	body func(a *asm, cut tail, data []string, r, t []vec)
+	body    func(a *asm, cut tail, data []string, r, t []vec)
+	divided *rowLoop // the same with a division, for AVX-512
 }
 
 // rowRegs hold the pointers of a rowLoop: data, coef, sum. The other
@@ -55,6 +68,9 @@ var rowRegs = []string{"SI", "DI", "R8", "R9", "R10", "R11", "R12", "R13"}
 // emit writes the loop and the return. R15 is args.
 func (l rowLoop) emit(a *asm) {
 	a.hold(l.hold...)
+	if l.table {
+		a.holdTable()
+	}
 	regs := rowRegs
 	for _, f := range []struct {
 		field string
@@ -135,15 +151,14 @@ func (l rowLoop) column(a *asm, rows int, cut tail) {
 		a.load(cut, channel(i), vec(i))
 	}
 	var regs, free []vec
-	for i := range a.free() {
+	for i := range a.unheld() {
 		if i < nc+ns+l.num {
 			regs = append(regs, vec(i))
 		} else {
 			free = append(free, vec(i))
 		}
 	}
-	for r := range rows {
-		var data []string
+	at := func(r int) (data []string) {
 		for i := range l.data {
 			if r == 3 {
 				data = append(data, memx(rowRegs[i], "BX", 1, 0))
@@ -151,14 +166,23 @@ func (l rowLoop) column(a *asm, rows int, cut tail) {
 				data = append(data, memx(rowRegs[i], "AX", r, 0))
 			}
 		}
-		l.body(a, cut, data, regs, free)
+		return data
+	}
+	abreast := 1
+	if a.regs == 32 {
+		abreast = max(abreast, l.abreast)
+	}
+	for r := 0; r < rows; r += abreast {
+		a.interleave(min(abreast, rows-r), func(i int) { l.body(a, cut, at(r+i), regs, free[i*l.temps:]) })
 	}
 	if l.ahead > 0 && rows == 4 && !bool(cut) {
+		// Rows follow each other: what the columns of a group fetch is together a
+		// stretch as long as the group.
+		a.ins("LEAQ", "(DX)(DX*2)", "R14")
 		for i := 1; i < l.data; i++ { // 0 is written
-			a.ins("PREFETCHT0", memx(rowRegs[i], "AX", 0, l.ahead))
-			a.ins("PREFETCHT0", memx(rowRegs[i], "AX", 1, l.ahead))
-			a.ins("PREFETCHT0", memx(rowRegs[i], "AX", 2, l.ahead))
-			a.ins("PREFETCHT0", memx(rowRegs[i], "BX", 1, l.ahead))
+			for line := range 4 * a.bytes() / 64 {
+				a.ins("PREFETCHT0", memx(rowRegs[i], "R14", 1, l.ahead+64*line))
+			}
 		}
 	}
 	for i := nc; i < nc+ns; i++ {
@@ -175,7 +199,11 @@ var rowLoops = func() []rowLoop {
 			l.name += []string{"Identity", "ReLU", "ReLU6", "Swish", "Sigmoid", "HardSwish", "HardSigmoid"}[act]
 			l.hold = actConstants(act)
 			if act == swish || act == sigmoid {
-				l.ahead = 1024
+				l.ahead, l.abreast, l.temps = 8192, 4, 5
+				l.table = l.sum == 0 // else there are no registers for it
+				d := l
+				d.body = f(divided[act]).body
+				l.divided = &d
 			}
 			loops = append(loops, l)
 		}
@@ -200,11 +228,18 @@ func actBackward(act int) rowLoop {
 	return rowLoop{name: "actBackward", data: 3, coef: 3, sum: 2,
 		// g, dz, y; scale, shift, center; sumG, sumGY
 		body: func(a *asm, cut tail, data []string, r, t []vec) {
-			g, z := t[0], t[1]
-			a.load(cut, data[1], g)
+			z, g := t[0], t[1]
 			if act != identity {
 				a.load(cut, data[2], z)
 				a.ins("VFMADD213PS", r[1], r[0], z)
+			}
+			switch act {
+			case swish, sigmoid, swishDivide, sigmoidDivide:
+				a.slope(act, z, [4]vec(t[1:])) // without g, which would take a register
+				a.load(cut, data[1], g)
+				a.ins("VMULPS", z, g, g)
+			default:
+				a.load(cut, data[1], g)
 				a.actGrad(act, g, z, [4]vec(t[2:]))
 			}
 			a.load(cut, data[2], z)
