@@ -38,7 +38,7 @@ var (
 
 // divides is set where a division of vectors costs less than a step of Newton's,
 // as it does on AMD's processors and not on Intel's: it chooses the code of
-// swish for AVX-512. Only a test changes it.
+// swish and sigmoid for AVX-512. Only a test changes it.
 var divides = func() bool {
 	b, c, d := vendor()
 	return b == 0x68747541 && d == 0x69746e65 && c == 0x444d4163 // AuthenticAMD
