@@ -45,9 +45,9 @@ type rowLoop struct {
 	ahead int
 	hold  []float32
 	table bool // hold exp2Table, too
-	// abreast is how many rows are worked on at a time where there are registers
-	// enough, each with temps of its own: the instructions of one wait for each
-	// other. 0 is 1.
+	// abreast is how many rows are worked on at a time, with half the registers half
+	// of them, each with temps registers of its own: the instructions of one row wait
+	// for each other. 0 is 1.
 	abreast, temps int
 	// body does the work of one vector of one row: it reads and writes data
 	// at the addresses given. The registers of r hold coefficients, sums and
@@ -168,9 +168,9 @@ func (l rowLoop) column(a *asm, rows int, cut tail) {
 		}
 		return data
 	}
-	abreast := 1
-	if a.regs == 32 {
-		abreast = max(abreast, l.abreast)
+	abreast := max(1, l.abreast)
+	if a.regs < 32 {
+		abreast = (abreast + 1) / 2
 	}
 	for r := 0; r < rows; r += abreast {
 		a.interleave(min(abreast, rows-r), func(i int) { l.body(a, cut, at(r+i), regs, free[i*l.temps:]) })
