@@ -118,23 +118,27 @@ func (g *window) inside(p0, p1 int) (y0, y1 int) {
 	return y0, max(min(p1-g.top, g.in.h), y0)
 }
 
-// pad makes rows [p0,p1) of the padded image in padded.
-func (g *window) pad(w *worker, padded []float32, img, p0, p1 int) {
-	v := g.in
-	n, band := v.w*v.c, g.band()
+// border clears what rows [p0,p1) of the padded image have beside the image, and
+// says which of its rows are among them.
+func (g *window) border(padded []float32, p0, p1 int) (y0, y1 int) {
+	n := g.in.w * g.in.c
 	padded = padded[:(p1-p0)*g.rowFloats()]
-	y0, y1 := g.inside(p0, p1)
-	if y0 == y1 {
-		clear(padded)
-		return
-	}
+	y0, y1 = g.inside(p0, p1)
 	at := 0 // the end of the last row
 	for y := y0; y < y1; y++ {
-		row := ((y+g.top-p0)*g.padW + g.left) * v.c
+		row := ((y+g.top-p0)*g.padW + g.left) * g.in.c
 		clear(padded[at:row])
 		at = row + n
 	}
 	clear(padded[at:])
+	return y0, y1
+}
+
+// pad makes rows [p0,p1) of the padded image in padded.
+func (g *window) pad(w *worker, padded []float32, img, p0, p1 int) {
+	v := g.in
+	n, band := v.w*v.c, g.band()
+	y0, y1 := g.border(padded, p0, p1)
 	for y := y0; y < y1; y += band {
 		end := min(y+band, y1)
 		r0, r1 := img*v.hw()+y*v.w, img*v.hw()+end*v.w

@@ -15,7 +15,7 @@ type depthwise struct {
 // depthwiseFloats is about how much of the padded input a band has.
 const depthwiseFloats = 64 << 10
 
-// oneRowBands is for tests: many bands in small images.
+// oneRowBands is for tests: many bands, or chunks, in small images.
 var oneRowBands bool
 
 // rows is the number of output rows of a band: at least so many that most of

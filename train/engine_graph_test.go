@@ -224,6 +224,13 @@ func TestGraphs(t *testing.T) {
 			o.linear(o.pool(o.act(o.conv(x, "b", 8, 1, 1, false, false), arch.ActHardSwish)), 3)
 			return o
 		}},
+		{"3x3 with a bias", func() *ops {
+			o := newOps(5, 8, 3)
+			a := o.act(o.norm(o.conv(0, "a", 8, 3, 1, false, true), "bn1"), arch.ActSwish)
+			b := o.act(o.conv(a, "b", 8, 3, 1, false, true), arch.ActSwish)
+			o.linear(o.pool(o.sum(o.conv(b, "c", 8, 3, 1, false, true), a, 0)), 3)
+			return o
+		}},
 		{"dropout on a map", func() *ops {
 			o := newOps(4, 4, 3)
 			a := o.dropout(o.act(o.norm(o.conv(0, "a", 8, 3, 1, false, false), "bn1"), arch.ActSwish), 0.5)
@@ -232,7 +239,7 @@ func TestGraphs(t *testing.T) {
 			return o
 		}},
 	} {
-		t.Run(c.name, func(t *testing.T) {
+		check := func(t *testing.T) {
 			g := &c.build().g
 			for _, k := range kernels() {
 				for _, n := range []int{4, 11} {
@@ -241,6 +248,11 @@ func TestGraphs(t *testing.T) {
 					checkAgainstOracle(t, tr, g, x, y)
 				}
 			}
+		}
+		t.Run(c.name, check)
+		t.Run(c.name+"/winograd", func(t *testing.T) {
+			winogradAnywhere(t)
+			check(t)
 		})
 	}
 }

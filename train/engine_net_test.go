@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -137,9 +138,13 @@ func TestNetworks(t *testing.T) {
 	for _, c := range cases {
 		g := graphOf(t, c.net())
 		x, y := batch(g, c.n, 7)
-		for i, k := range append(kernels(), kernels()[0]) {
+		all := kernels()
+		for i, k := range slices.Concat(all, all, all[:1]) {
 			t.Run(c.name+"/"+k, func(t *testing.T) {
-				if i == len(kernels()) {
+				if i >= len(all) {
+					winogradAnywhere(t)
+				}
+				if i == 2*len(all) {
 					narrowBands(t)
 				}
 				tr := compileFor(t, g, golden.Weights(g), Config{Batch: c.n + 2, Threads: 2, Kernel: k, Seed: 3, LabelSmoothing: 0.1})
@@ -149,7 +154,14 @@ func TestNetworks(t *testing.T) {
 	}
 }
 
-// narrowBands gives depthwise convolutions bands of one row.
+// winogradAnywhere has all 3x3 convolutions that can be done in Winograd's way.
+func winogradAnywhere(t interface{ Cleanup(func()) }) {
+	anyWinograd = true
+	t.Cleanup(func() { anyWinograd = false })
+}
+
+// narrowBands gives depthwise convolutions bands of one row, and Winograd's chunks
+// of a pair of rows.
 func narrowBands(t interface{ Cleanup(func()) }) {
 	oneRowBands = true
 	t.Cleanup(func() { oneRowBands = false })
@@ -190,6 +202,9 @@ func TestRandomNetworks(t *testing.T) {
 		}
 		if rapid.Bool().Draw(t, "narrow bands") {
 			narrowBands(t)
+		}
+		if rapid.Bool().Draw(t, "winograd") {
+			winogradAnywhere(t)
 		}
 		tr, err := Compile(g, golden.Weights(g), cfg)
 		if err != nil {

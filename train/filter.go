@@ -15,6 +15,7 @@ type filter struct {
 	fwd       []float32 // [k2*cin, cout]; of a pointwise one in panels
 	bwd       []float32 // [cout, k2*cin], w itself where it can be; nil where no gradient goes to the input
 	bwdPanels bool      // bwd lies in panels
+	points    bool      // fwd [16, cin, cout], bwd [16, cout, cin] and the gradient's rows (point, cin) are of kernel.Winograd
 	grad      partial
 	bias      []float32 // [cout]; nil: none
 	biasGrad  partial
@@ -68,8 +69,37 @@ func (f *filter) packBwd() {
 	f.bwd, f.bwdPanels = floats(len(f.w)), true
 }
 
+// toPoints has the filter, of 3x3, meet its input in Winograd's way.
+func (f *filter) toPoints() {
+	n := 16 * f.cin * f.cout
+	f.points, f.fwd = true, floats(n)
+	if f.bwd != nil {
+		f.bwd = floats(n)
+	}
+	f.grad.rows, f.grad.points = 16*f.cin, true
+}
+
+// packPoints is pack of a filter with points.
+func (f *filter) packPoints() {
+	n := f.cin * f.cout
+	for ci := range f.cin {
+		for o := range f.cout {
+			for p, v := range kernel.WinogradPoints((*[9]float32)(f.w[(o*f.cin+ci)*9:])) {
+				f.fwd[p*n+ci*f.cout+o] = v
+			}
+		}
+	}
+	for p := 0; p < 16 && f.bwd != nil; p++ {
+		transpose(f.bwd[p*n:], f.cin, f.fwd[kernel.WinogradFlipped(p)*n:], f.cout, f.cin, f.cout, false)
+	}
+}
+
 // pack brings the weight into kernel order.
 func (f *filter) pack() {
+	if f.points {
+		f.packPoints()
+		return
+	}
 	n := f.cin * f.k2
 	if f.k2 == 1 {
 		transposePanels(f.fwd, f.w, f.cout, f.cin)
@@ -141,12 +171,14 @@ func (f *filter) addBias(w *worker, y []float32) {
 
 // partial is a gradient [rows, cols] of which every lane sums its images' part
 // in its own block of memory. Its rows are (ky, kx, cin) and its columns cout,
-// unless it is direct: then it has the parameter's own layout.
+// unless it is direct: then it has the parameter's own layout. With points rows
+// are (point, cin) of kernel.Winograd.
 type partial struct {
 	off        int // in a lane's block
 	rows, cols int
 	cin, k2    int
 	direct     bool
+	points     bool
 	dst        []float32
 }
 
@@ -155,15 +187,31 @@ func (p *partial) in(block []float32) []float32 { return block[p.off:][:p.rows*p
 // reduceElems is about how many elements one job of a reduction has.
 const reduceElems = 1 << 14
 
-// rowsPerJob is the number of rows of one job of the reduction.
-func (p *partial) rowsPerJob() int { return max(1, reduceElems/p.cols) }
+// rowsPerJob is the number of rows of one job of the reduction; with points,
+// that of each point.
+func (p *partial) rowsPerJob() int {
+	if p.points {
+		return max(1, reduceElems/(16*p.cols))
+	}
+	return max(1, reduceElems/p.cols)
+}
 
-func (p *partial) jobs() int { return (p.rows + p.rowsPerJob() - 1) / p.rowsPerJob() }
+func (p *partial) jobs() int {
+	rows := p.rows
+	if p.points {
+		rows = p.cin
+	}
+	return (rows + p.rowsPerJob() - 1) / p.rowsPerJob()
+}
 
 // reduce sums the lanes in their order and stores the job's rows as the
 // parameter's gradient, or adds them to it.
 func (p *partial) reduce(k *kernel.Impl, blocks [][]float32, job int, add bool) {
 	a := job * p.rowsPerJob()
+	if p.points {
+		p.reducePoints(k, blocks, a, min(a+p.rowsPerJob(), p.cin), add)
+		return
+	}
 	b := min(a+p.rowsPerJob(), p.rows)
 	sum := p.in(blocks[0])[a*p.cols : b*p.cols]
 	for _, block := range blocks[1:] {
@@ -185,6 +233,33 @@ func (p *partial) reduce(k *kernel.Impl, blocks [][]float32, job int, add bool) 
 				v += *d
 			}
 			*d = v
+		}
+	}
+}
+
+// reducePoints is reduce for the channels [a,b) of the input.
+func (p *partial) reducePoints(k *kernel.Impl, blocks [][]float32, a, b int, add bool) {
+	sum := p.in(blocks[0])
+	for q := range 16 {
+		i, j := (q*p.cin+a)*p.cols, (q*p.cin+b)*p.cols
+		for _, block := range blocks[1:] {
+			k.Add(sum[i:j], p.in(block)[i:j])
+		}
+	}
+	for ci := a; ci < b; ci++ {
+		for o := range p.cols {
+			var du [16]float32
+			for q := range du {
+				du[q] = sum[(q*p.cin+ci)*p.cols+o]
+			}
+			dw := kernel.WinogradTaps(&du)
+			d := (*[9]float32)(p.dst[(o*p.cin+ci)*9:])
+			for i, v := range dw {
+				if add {
+					v += d[i]
+				}
+				d[i] = v
+			}
 		}
 	}
 }

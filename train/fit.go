@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"effnet/arch"
+	"effnet/internal/kernel"
 )
 
 // Memory is how a trainer's memory is planned, in bytes.
@@ -217,7 +218,11 @@ func Plan(g *arch.Graph, cfg Config) (Memory, error) {
 	if err := cfg.check(); err != nil {
 		return Memory{}, err
 	}
-	pl := newPlanner(g, newParams(g), &cfg)
+	k, err := kernel.Lookup(cfg.Kernel)
+	if err != nil {
+		return Memory{}, err
+	}
+	pl := newPlanner(g, newParams(g), k, &cfg)
 	passes, err := pl.plan()
 	if err != nil {
 		return Memory{}, err

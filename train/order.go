@@ -147,6 +147,8 @@ func target(n node) *value {
 		return n.out
 	case *dense:
 		return n.out
+	case *winograd:
+		return n.out
 	case *activation:
 		return n.v
 	case *pool:
@@ -179,6 +181,9 @@ func (pl *planner) planBackward(n node) bool {
 		pl.planWindow(&n.window, n, p)
 		pl.readGrad(n.out, n.bn, p)
 	case *dense:
+		pl.planWindow(&n.window, n, p)
+		pl.readGrad(n.out, n.bn, p)
+	case *winograd:
 		pl.planWindow(&n.window, n, p)
 		pl.readGrad(n.out, n.bn, p)
 	case *activation:
@@ -290,6 +295,8 @@ func (pl *planner) tiles(p *pass, last bool) {
 		case *dense:
 			in, out = n.in, n.out
 			n.chunk = chunkRows(n.f.k2*in.c + out.c)
+		case *winograd:
+			in, out = n.in, n.out
 		case *depthwise:
 			in, out = n.in, n.out
 		case *pool:
@@ -344,6 +351,8 @@ func (p *pass) reductions() {
 		case *depthwise:
 			f = n.f
 		case *dense:
+			f = n.f
+		case *winograd:
 			f = n.f
 		default:
 			continue

@@ -61,6 +61,7 @@ type place struct{ pass, index int }
 type planner struct {
 	g       *arch.Graph
 	p       *params
+	k       *kernel.Impl
 	frozen  func(op *arch.Op) bool
 	running bool // every batch norm uses running statistics
 	batch   int
@@ -79,9 +80,9 @@ func (pl *planner) fail(op *arch.Op, format string, args ...any) error {
 	return fmt.Errorf("train: %s: %s", op.Name, fmt.Sprintf(format, args...))
 }
 
-func newPlanner(g *arch.Graph, p *params, cfg *Config) *planner {
+func newPlanner(g *arch.Graph, p *params, k *kernel.Impl, cfg *Config) *planner {
 	pl := &planner{
-		g: g, p: p, frozen: cfg.frozen, running: cfg.FrozenBN, batch: cfg.Batch, values: make([]*value, len(g.Ops)), uses: make([][]int, len(g.Ops)),
+		g: g, p: p, k: k, frozen: cfg.frozen, running: cfg.FrozenBN, batch: cfg.Batch, values: make([]*value, len(g.Ops)), uses: make([][]int, len(g.Ops)),
 		places: map[node]place{}, under: map[*value]bool{},
 	}
 	for i := range g.Ops {
@@ -202,6 +203,9 @@ func (pl *planner) buildConv(i int, op *arch.Op, v, in *value) error {
 		v.maker = &pointwise{in: in, out: v, f: f}
 	case op.Depthwise():
 		v.maker = &depthwise{window: newWindow(in, v), out: v, f: f}
+	case winograds(pl.k, op, in):
+		f.toPoints()
+		v.maker = newWinograd(in, v, f)
 	default:
 		v.maker = &dense{window: newWindow(in, v), out: v, f: f}
 	}
@@ -226,6 +230,8 @@ func (pl *planner) buildNorm(op *arch.Op, v, in *value) error {
 	case *depthwise:
 		n.bn = b
 	case *dense:
+		n.bn = b
+	case *winograd:
 		n.bn = b
 	}
 	pl.pass++

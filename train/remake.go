@@ -137,6 +137,8 @@ func forwardOf(n node) (in []*value, cost float64) {
 		return []*value{n.in}, product(n.in, n.out, n.f, 1)
 	case *dense:
 		return []*value{n.in}, product(n.in, n.out, n.f, 1)
+	case *winograd:
+		return []*value{n.in}, product(n.in, n.out, n.f, 1)
 	case *depthwise:
 		return []*value{n.in}, product(n.in, n.out, n.f, depthwiseCost)
 	case *add:

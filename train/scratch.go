@@ -48,6 +48,11 @@ func nodeScratch(n node, tile func(*value) int) int {
 		return s
 	case *dense:
 		return 2*align(n.elems()) + n.edge() + align(n.chunk*n.f.k2*n.in.c) + align(n.chunk*n.out.c) + align(2*n.out.c)
+	case *winograd:
+		images := min(n.images, tile(n.out)/n.out.hw())
+		most := n.most(images)
+		inner := max(n.edge(), align(n.back.band()*n.outW*n.out.c), align(4*most*n.in.c)+align(2*n.in.c), align(2*n.out.c))
+		return align(n.elems()) + align(images*n.back.elems()) + align(16*most*n.in.c) + align(16*most*n.out.c) + inner
 	case *activation:
 		return align(2*n.v.c) + align(sumRows*n.v.c)
 	case *add:

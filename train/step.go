@@ -46,7 +46,7 @@ func compileWith(g *arch.Graph, w *weights.Set, cfg Config, fit func(f *fitter, 
 	}
 	p := newParams(g)
 	p.copyFrom(w)
-	pl := newPlanner(g, p, &cfg)
+	pl := newPlanner(g, p, k, &cfg)
 	passes, err := pl.plan()
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ var Generic = Impl{
 	ScaleRows:        scaleRowsGo,
 	WinogradInput:    winogradInputGo,
 	WinogradOutput:   winogradOutputGo,
+	WinogradGradient: winogradGradientGo,
 	MinWinograd:      1 << 30, // the transforms cost more than they save
 	Depthwise:        depthwiseGo,
 	DWBackwardInput:  dwBackwardInputGo,

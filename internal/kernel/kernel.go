@@ -58,12 +58,13 @@ type Impl struct {
 	// ScaleRows computes dst = scale*src for the len(scale) rows of dst and src.
 	ScaleRows func(dst, src, scale []float32)
 
-	// WinogradInput and WinogradOutput are the transforms of a 3x3 convolution: see
-	// Winograd. With fewer channels than MinWinograd on either side, Conv is
-	// quicker.
-	WinogradInput  func(s Winograd, x, v []float32)
-	WinogradOutput func(s Winograd, m, y []float32)
-	MinWinograd    int
+	// WinogradInput and WinogradOutput are the transforms of a 3x3 convolution,
+	// WinogradGradient that of its gradient, for the weight: see Winograd. With fewer
+	// channels than MinWinograd on either side, Conv is quicker.
+	WinogradInput    func(s Winograd, x, v []float32)
+	WinogradOutput   func(s Winograd, m, y []float32)
+	WinogradGradient func(s Winograd, dy, e []float32)
+	MinWinograd      int
 
 	// Depthwise computes a depthwise convolution, and adds to sums [C], unless
 	// it is nil, the sums of y over its pixels. As in Gemm, an element of y does

@@ -27,6 +27,7 @@ const (
 func withWinograd(t isa, impl Impl) Impl {
 	impl.WinogradInput = func(s Winograd, x, v []float32) { winogradInputAsm(t, s, x, v) }
 	impl.WinogradOutput = func(s Winograd, m, y []float32) { winogradOutputAsm(t, s, m, y) }
+	impl.WinogradGradient = func(s Winograd, dy, e []float32) { winogradGradientAsm(t, s, dy, e) }
 	impl.MinWinograd = 16
 	return impl
 }
@@ -34,7 +35,7 @@ func withWinograd(t isa, impl Impl) Impl {
 func winogradArgsOf(s Winograd) winogradArgs {
 	return winogradArgs{
 		tiles: s.Tiles, c: s.C, xTile: 8 * s.XCol, mTile: 4 * s.C, yTile: 8 * s.YCol,
-		xRow: 4 * s.XRow, xCol: 4 * s.XCol, point: 4 * s.Tiles * s.C, point4: 16 * s.Tiles * s.C,
+		xRow: 4 * s.XRow, xCol: 4 * s.XCol, point: 4 * s.point(), point4: 16 * s.point(),
 		yRow: 4 * s.YRow, yCol: 4 * s.YCol,
 	}
 }
@@ -53,6 +54,23 @@ func winogradInputAsm(t isa, s Winograd, x, v []float32) {
 		winogradInputAVX512(&a)
 	} else {
 		winogradInputAVX2(&a)
+	}
+}
+
+func winogradGradientAsm(t isa, s Winograd, dy, e []float32) {
+	if t == avx2 && s.C%t.lanes() != 0 {
+		winogradGradientGo(s, dy, e)
+		return
+	}
+	if !s.checkGradient(dy, e) {
+		return
+	}
+	a := winogradArgsOf(s)
+	a.x, a.m = &dy[0], &e[0]
+	if t == avx512 {
+		winogradGradientAVX512(&a)
+	} else {
+		winogradGradientAVX2(&a)
 	}
 }
 
@@ -107,3 +125,9 @@ func winogradOutputAVX512(args *winogradArgs)
 
 //go:noescape
 func winogradOutputAVX2(args *winogradArgs)
+
+//go:noescape
+func winogradGradientAVX512(args *winogradArgs)
+
+//go:noescape
+func winogradGradientAVX2(args *winogradArgs)

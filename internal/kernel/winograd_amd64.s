@@ -787,6 +787,161 @@ next_8:
 	VZEROUPPER
 	RET
 
+TEXT ·winogradGradientAVX512(SB), NOSPLIT, $8-8
+	MOVQ args+0(FP), R12
+	MOVQ winogradArgs_c(R12), CX
+	MOVQ CX, BX
+	ANDQ $-16, BX
+	SHLQ $2, BX
+	ANDQ $15, CX
+	MOVQ CX, rest-8(SP)
+	MOVL $1, AX
+	SHLL CX, AX
+	DECL AX
+	KMOVW AX, K1
+	MOVQ winogradArgs_x(R12), SI
+	MOVQ winogradArgs_m(R12), DI
+	MOVQ winogradArgs_tiles(R12), R15
+	MOVQ winogradArgs_xRow(R12), R10
+	LEAQ (R10)(R10*2), R11
+	MOVQ winogradArgs_xCol(R12), R13
+tile_25:
+	XORL AX, AX
+	CMPQ AX, BX
+	JEQ cut_27
+vector_26:
+	VPXORD Z8, Z8, Z8
+	LEAQ (SI)(AX*1), R8
+	VMOVUPS (R8), Z0
+	VMOVUPS (R8)(R10*1), Z6
+	VADDPS Z6, Z0, Z2
+	VSUBPS Z6, Z0, Z4
+	VSUBPS Z6, Z8, Z6
+	ADDQ R13, R8
+	VMOVUPS (R8), Z1
+	VMOVUPS (R8)(R10*1), Z7
+	VADDPS Z7, Z1, Z3
+	VSUBPS Z7, Z1, Z5
+	VSUBPS Z7, Z8, Z7
+	ADDQ R13, R8
+	LEAQ (DI)(AX*1), R8
+	VMOVUPS Z0, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VADDPS Z1, Z0, Z9
+	VMOVUPS Z9, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Z1, Z0, Z9
+	VMOVUPS Z9, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Z1, Z8, Z1
+	VMOVUPS Z1, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VMOVUPS Z2, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VADDPS Z3, Z2, Z9
+	VMOVUPS Z9, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Z3, Z2, Z9
+	VMOVUPS Z9, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Z3, Z8, Z3
+	VMOVUPS Z3, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VMOVUPS Z4, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VADDPS Z5, Z4, Z9
+	VMOVUPS Z9, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Z5, Z4, Z9
+	VMOVUPS Z9, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Z5, Z8, Z5
+	VMOVUPS Z5, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VMOVUPS Z6, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VADDPS Z7, Z6, Z9
+	VMOVUPS Z9, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Z7, Z6, Z9
+	VMOVUPS Z9, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Z7, Z8, Z7
+	VMOVUPS Z7, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	ADDQ $64, AX
+	CMPQ AX, BX
+	JLT vector_26
+cut_27:
+	CMPQ rest-8(SP), $0
+	JEQ next_28
+	VPXORD Z8, Z8, Z8
+	LEAQ (SI)(AX*1), R8
+	VMOVUPS.Z (R8), K1, Z0
+	VMOVUPS.Z (R8)(R10*1), K1, Z6
+	VADDPS Z6, Z0, Z2
+	VSUBPS Z6, Z0, Z4
+	VSUBPS Z6, Z8, Z6
+	ADDQ R13, R8
+	VMOVUPS.Z (R8), K1, Z1
+	VMOVUPS.Z (R8)(R10*1), K1, Z7
+	VADDPS Z7, Z1, Z3
+	VSUBPS Z7, Z1, Z5
+	VSUBPS Z7, Z8, Z7
+	ADDQ R13, R8
+	LEAQ (DI)(AX*1), R8
+	VMOVUPS Z0, K1, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VADDPS Z1, Z0, Z9
+	VMOVUPS Z9, K1, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Z1, Z0, Z9
+	VMOVUPS Z9, K1, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Z1, Z8, Z1
+	VMOVUPS Z1, K1, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VMOVUPS Z2, K1, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VADDPS Z3, Z2, Z9
+	VMOVUPS Z9, K1, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Z3, Z2, Z9
+	VMOVUPS Z9, K1, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Z3, Z8, Z3
+	VMOVUPS Z3, K1, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VMOVUPS Z4, K1, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VADDPS Z5, Z4, Z9
+	VMOVUPS Z9, K1, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Z5, Z4, Z9
+	VMOVUPS Z9, K1, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Z5, Z8, Z5
+	VMOVUPS Z5, K1, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VMOVUPS Z6, K1, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VADDPS Z7, Z6, Z9
+	VMOVUPS Z9, K1, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Z7, Z6, Z9
+	VMOVUPS Z9, K1, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Z7, Z8, Z7
+	VMOVUPS Z7, K1, (R8)
+	ADDQ winogradArgs_point(R12), R8
+next_28:
+	ADDQ winogradArgs_xTile(R12), SI
+	ADDQ winogradArgs_mTile(R12), DI
+	DECQ R15
+	JNZ tile_25
+	VZEROUPPER
+	RET
+
 TEXT ·winogradInputAVX2(SB), NOSPLIT, $8-8
 	MOVQ args+0(FP), R12
 	MOVQ winogradArgs_c(R12), CX
@@ -801,11 +956,11 @@ TEXT ·winogradInputAVX2(SB), NOSPLIT, $8-8
 	MOVQ winogradArgs_xRow(R12), R10
 	LEAQ (R10)(R10*2), R11
 	MOVQ winogradArgs_xCol(R12), R13
-tile_25:
+tile_29:
 	XORL AX, AX
 	CMPQ AX, BX
-	JEQ cut_27
-vector_26:
+	JEQ cut_31
+vector_30:
 	LEAQ (SI)(AX*1), R8
 	VMOVUPS (R8), Y0
 	VSUBPS (R8)(R10*2), Y0, Y0
@@ -894,12 +1049,12 @@ vector_26:
 	ADDQ winogradArgs_point(R12), R8
 	ADDQ $32, AX
 	CMPQ AX, BX
-	JLT vector_26
-cut_27:
+	JLT vector_30
+cut_31:
 	ADDQ winogradArgs_xTile(R12), SI
 	ADDQ winogradArgs_mTile(R12), DI
 	DECQ R15
-	JNZ tile_25
+	JNZ tile_29
 	VZEROUPPER
 	RET
 
@@ -917,11 +1072,11 @@ TEXT ·winogradOutputAVX2(SB), NOSPLIT, $8-8
 	MOVQ winogradArgs_point4(R12), R10
 	LEAQ (R10)(R10*2), R11
 	MOVQ winogradArgs_point(R12), R13
-tile_29:
+tile_33:
 	XORL AX, AX
 	CMPQ AX, BX
-	JEQ cut_31
-vector_30:
+	JEQ cut_35
+vector_34:
 	LEAQ (SI)(AX*1), R8
 	VMOVUPS (R8), Y0
 	VADDPS (R8)(R10*1), Y0, Y0
@@ -965,16 +1120,16 @@ vector_30:
 	VSUBPS Y7, Y11, Y11
 	MOVQ winogradArgs_flags(R12), CX
 	TESTL $16, CX
-	JZ bare_33
+	JZ bare_37
 	MOVQ winogradArgs_shift(R12), R8
 	VMOVUPS (R8)(AX*1), Y12
 	VADDPS Y12, Y8, Y8
 	VADDPS Y12, Y9, Y9
 	VADDPS Y12, Y10, Y10
 	VADDPS Y12, Y11, Y11
-bare_33:
+bare_37:
 	TESTL $1, CX
-	JZ linear_34
+	JZ linear_38
 	VMOVUPS consts<>+448(SB), Y13
 	VMAXPS Y8, Y13, Y8
 	VMOVUPS consts<>+512(SB), Y13
@@ -1055,9 +1210,9 @@ bare_33:
 	VPSLLD $23, Y15, Y15
 	VFMADD213PS consts<>+384(SB), Y15, Y13
 	VDIVPS Y13, Y11, Y11
-linear_34:
+linear_38:
 	TESTL $2, CX
-	JZ unclamped_35
+	JZ unclamped_39
 	VBROADCASTSS winogradArgs_lo(R12), Y12
 	VBROADCASTSS winogradArgs_hi(R12), Y13
 	VMAXPS Y8, Y12, Y8
@@ -1068,31 +1223,120 @@ linear_34:
 	VMINPS Y10, Y13, Y10
 	VMAXPS Y11, Y12, Y11
 	VMINPS Y11, Y13, Y11
-unclamped_35:
+unclamped_39:
 	LEAQ (DI)(AX*1), R8
 	MOVQ winogradArgs_yCol(R12), R9
 	VMOVUPS Y8, (R8)
 	TESTL $8, CX
-	JZ one_37
+	JZ one_41
 	VMOVUPS Y9, (R8)(R9*1)
-one_37:
+one_41:
 	TESTL $4, CX
-	JZ done_36
+	JZ done_40
 	ADDQ winogradArgs_yRow(R12), R8
 	VMOVUPS Y10, (R8)
 	TESTL $8, CX
-	JZ one_38
+	JZ one_42
 	VMOVUPS Y11, (R8)(R9*1)
-one_38:
-done_36:
+one_42:
+done_40:
 	ADDQ $32, AX
 	CMPQ AX, BX
-	JLT vector_30
-cut_31:
+	JLT vector_34
+cut_35:
 	ADDQ winogradArgs_mTile(R12), SI
 	ADDQ winogradArgs_yTile(R12), DI
 	DECQ R15
-	JNZ tile_29
+	JNZ tile_33
+	VZEROUPPER
+	RET
+
+TEXT ·winogradGradientAVX2(SB), NOSPLIT, $8-8
+	MOVQ args+0(FP), R12
+	MOVQ winogradArgs_c(R12), CX
+	MOVQ CX, BX
+	ANDQ $-8, BX
+	SHLQ $2, BX
+	ANDQ $7, CX
+	MOVQ CX, rest-8(SP)
+	MOVQ winogradArgs_x(R12), SI
+	MOVQ winogradArgs_m(R12), DI
+	MOVQ winogradArgs_tiles(R12), R15
+	MOVQ winogradArgs_xRow(R12), R10
+	LEAQ (R10)(R10*2), R11
+	MOVQ winogradArgs_xCol(R12), R13
+tile_43:
+	XORL AX, AX
+	CMPQ AX, BX
+	JEQ cut_45
+vector_44:
+	VXORPS Y8, Y8, Y8
+	LEAQ (SI)(AX*1), R8
+	VMOVUPS (R8), Y0
+	VMOVUPS (R8)(R10*1), Y6
+	VADDPS Y6, Y0, Y2
+	VSUBPS Y6, Y0, Y4
+	VSUBPS Y6, Y8, Y6
+	ADDQ R13, R8
+	VMOVUPS (R8), Y1
+	VMOVUPS (R8)(R10*1), Y7
+	VADDPS Y7, Y1, Y3
+	VSUBPS Y7, Y1, Y5
+	VSUBPS Y7, Y8, Y7
+	ADDQ R13, R8
+	LEAQ (DI)(AX*1), R8
+	VMOVUPS Y0, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VADDPS Y1, Y0, Y9
+	VMOVUPS Y9, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Y1, Y0, Y9
+	VMOVUPS Y9, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Y1, Y8, Y1
+	VMOVUPS Y1, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VMOVUPS Y2, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VADDPS Y3, Y2, Y9
+	VMOVUPS Y9, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Y3, Y2, Y9
+	VMOVUPS Y9, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Y3, Y8, Y3
+	VMOVUPS Y3, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VMOVUPS Y4, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VADDPS Y5, Y4, Y9
+	VMOVUPS Y9, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Y5, Y4, Y9
+	VMOVUPS Y9, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Y5, Y8, Y5
+	VMOVUPS Y5, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VMOVUPS Y6, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VADDPS Y7, Y6, Y9
+	VMOVUPS Y9, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Y7, Y6, Y9
+	VMOVUPS Y9, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	VSUBPS Y7, Y8, Y7
+	VMOVUPS Y7, (R8)
+	ADDQ winogradArgs_point(R12), R8
+	ADDQ $32, AX
+	CMPQ AX, BX
+	JLT vector_44
+cut_45:
+	ADDQ winogradArgs_xTile(R12), SI
+	ADDQ winogradArgs_mTile(R12), DI
+	DECQ R15
+	JNZ tile_43
 	VZEROUPPER
 	RET
 

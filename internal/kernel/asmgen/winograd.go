@@ -6,6 +6,7 @@ func winogradFile() []byte {
 	for _, a.isa = range isas {
 		winogradInput(a)
 		winogradOutput(a)
+		winogradGradient(a)
 	}
 	return a.finish()
 }
@@ -189,5 +190,40 @@ func winogradOutput(a *asm) {
 		a.ins("ADDQ", "winogradArgs_yRow(R12)", "R8")
 		row(1)
 		a.at(done)
+	})
+}
+
+// winogradGradient writes the transform of the output's gradient.
+//
+//	func winogradGradient(args *winogradArgs)
+func winogradGradient(a *asm) {
+	winogradLoop(a, "winogradGradient", "x", "xRow", "xCol", "m", func(cut tail) {
+		const zero, sum = vec(8), vec(9)
+		t := func(i, j int) vec { return vec(2*i + j) }
+		a.zero(zero)
+		a.ins("LEAQ", "(SI)(AX*1)", "R8")
+		for j := range 2 {
+			a.load(cut, "(R8)", t(0, j))
+			a.load(cut, "(R8)(R10*1)", t(3, j))
+			a.ins("VADDPS", t(3, j), t(0, j), t(1, j))
+			a.ins("VSUBPS", t(3, j), t(0, j), t(2, j))
+			a.ins("VSUBPS", t(3, j), zero, t(3, j))
+			a.ins("ADDQ", "R13", "R8")
+		}
+		a.ins("LEAQ", "(DI)(AX*1)", "R8")
+		for i := range 4 {
+			store := func(v vec) {
+				a.store(cut, v, "(R8)")
+				a.ins("ADDQ", "winogradArgs_point(R12)", "R8")
+			}
+			t0, t1 := t(i, 0), t(i, 1)
+			store(t0)
+			a.ins("VADDPS", t1, t0, sum)
+			store(sum)
+			a.ins("VSUBPS", t1, t0, sum)
+			store(sum)
+			a.ins("VSUBPS", t1, zero, t1)
+			store(t1)
+		}
 	})
 }
