@@ -23,19 +23,22 @@ const muonSteps = 5
 // orthogonalScratch is how many floats orthogonal wants for a matrix.
 func orthogonalScratch(rows, cols int) int {
 	n := min(rows, cols)
-	return 2*align(rows*cols) + 2*align(n*n)
+	return 2*align(rows*cols) + 5*align(n*n)
 }
 
 // orthogonal brings the singular values of u [rows, cols] near 1 (0.7 to 1.2), by
 // five of Jordan's quintic Newton-Schulz iterations (Jordan et al., "Muon: An
 // optimizer for hidden layers in neural networks", 2024), and keeps its singular
-// vectors.
+// vectors. An iteration is x <- x p with p = a + b g + c g^2 of the Gram matrix
+// g = x'x, which becomes p g p: all but the first and the last product are of
+// small, square matrices.
 func orthogonal(w *worker, u []float32, rows, cols int) {
 	const a, b, c = 3.4445, -4.7750, 2.0315
 	// x is tall, n columns.
 	m, n := max(rows, cols), min(rows, cols)
 	k, mark := w.k, w.used
-	x, y, gram, poly := w.take(m*n), w.take(m*n), w.take(n*n), w.take(n*n)
+	x, y := w.take(m*n), w.take(m*n)
+	gram, poly, all, tmp, next := w.take(n*n), w.take(n*n), w.take(n*n), w.take(n*n), w.take(n*n)
 	if rows < cols {
 		transpose(x, n, u, cols, rows, cols, false)
 	} else {
@@ -49,23 +52,32 @@ func orthogonal(w *worker, u []float32, rows, cols int) {
 	for i := range x {
 		x[i] *= scale
 	}
-	for range muonSteps {
-		// x <- x (a + b x'x + c (x'x)^2)
-		k.Gemm(n, n, m, x, 1, n, x, n, gram, n, false, nil)
-		k.Gemm(n, n, n, gram, n, 1, gram, n, poly, n, false, nil)
-		for i := range poly {
-			poly[i] = b*gram[i] + c*poly[i]
+	square := func(dst, p, q []float32) { k.Gemm(n, n, n, p, n, 1, q, n, dst, n, false, nil) }
+	k.Gemm(n, n, m, x, 1, n, x, n, gram, n, false, nil)
+	for i := range muonSteps {
+		square(poly, gram, gram)
+		for j := range poly {
+			poly[j] = b*gram[j] + c*poly[j]
 		}
-		for i := range n {
-			poly[i*n+i] += a
+		for j := range n {
+			poly[j*n+j] += a
 		}
-		k.Gemm(m, n, n, x, n, 1, poly, n, y, n, false, nil)
-		x, y = y, x
+		if i == 0 {
+			copy(all, poly)
+		} else {
+			square(next, all, poly)
+			all, next = next, all
+		}
+		if i < muonSteps-1 {
+			square(tmp, poly, gram)
+			square(gram, tmp, poly)
+		}
 	}
+	k.Gemm(m, n, n, x, n, 1, all, n, y, n, false, nil)
 	if rows < cols {
-		transpose(u, cols, x, n, m, n, false)
+		transpose(u, cols, y, n, m, n, false)
 	} else {
-		copy(u, x)
+		copy(u, y)
 	}
 	w.used = mark
 }
