@@ -215,11 +215,8 @@ func (e *evalCmd) measure(m *weights.Model, set dataset.Set, t *evalTally) error
 		bar = newBar(w, int64(set.Len()))
 	}
 	defer bar.Clear()
+	run := runPlan(plan, &m.Spec, e.mirror)
 	logits := make([]float32, batch*plan.Classes())
-	var other []float32
-	if e.mirror {
-		other = make([]float32, len(logits))
-	}
 	for {
 		b, err := l.Next()
 		if err == io.EOF {
@@ -229,18 +226,8 @@ func (e *evalCmd) measure(m *weights.Model, set dataset.Set, t *evalTally) error
 			return err
 		}
 		out := logits[:b.N*plan.Classes()]
-		if err := plan.RunInto(ctx, b.X, b.N, out); err != nil {
+		if err := run(ctx, b.X, b.N, out); err != nil {
 			return err
-		}
-		if e.mirror {
-			mirrorRows(b.X, m.Spec.Resolution, m.Spec.Channels)
-			other := other[:len(out)]
-			if err := plan.RunInto(ctx, b.X, b.N, other); err != nil {
-				return err
-			}
-			for i, v := range other {
-				out[i] = (out[i] + v) / 2
-			}
 		}
 		for i, label := range b.Labels {
 			if err := t.add(out[i*plan.Classes():][:plan.Classes()], label); err != nil {
@@ -248,16 +235,5 @@ func (e *evalCmd) measure(m *weights.Model, set dataset.Set, t *evalTally) error
 			}
 		}
 		bar.Add(b.N)
-	}
-}
-
-// mirrorRows turns every row of x [rows,width,channels] around.
-func mirrorRows(x []float32, width, channels int) {
-	for row := range slices.Chunk(x, width*channels) {
-		for i, j := 0, (width-1)*channels; i < j; i, j = i+channels, j-channels {
-			for c := range channels {
-				row[i+c], row[j+c] = row[j+c], row[i+c]
-			}
-		}
 	}
 }

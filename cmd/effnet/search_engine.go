@@ -122,7 +122,7 @@ func (t *searchTrainer) test(ctx context.Context, res *trainOutcome, threads int
 	}
 	n := t.data.Test.Len()
 	out.Test, out.TestHits = &search.Score{Total: n}, make([]byte, (n+7)/8)
-	return evaluateImages(ctx, g, res.Weights, t.data.Test, evalBatch(g), infer.Options{Threads: threads, Kernel: res.Config.Kernel}, func(i int, _ float64, hit bool) {
+	return evaluateImages(ctx, g, res.Weights, t.data.Test, evalOptions{infer.Options{Threads: threads, Kernel: res.Config.Kernel}, evalBatch(g), false}, func(i int, _ float64, hit bool) {
 		if hit {
 			out.Test.Correct++
 			out.TestHits[i/8] |= 1 << (i % 8)
@@ -171,7 +171,7 @@ func (t *searchTrainer) probe(ctx context.Context, spec *arch.Spec, threads int)
 	for images = 64; ; {
 		set := dataset.Subset(t.val, images, 0)
 		began := time.Now()
-		if err := evaluateImages(ctx, g, w, set, evalBatch(g), infer.Options{Threads: threads, Kernel: t.kernel}, func(int, float64, bool) {}); err != nil {
+		if err := evaluateImages(ctx, g, w, set, evalOptions{infer.Options{Threads: threads, Kernel: t.kernel}, evalBatch(g), false}, func(int, float64, bool) {}); err != nil {
 			return v, err
 		}
 		took := time.Since(began)

@@ -363,6 +363,7 @@ type trainReport struct {
 	Seconds    float64     `json:"seconds"`
 	Validation *train.Eval `json:"validation,omitempty"`
 	Test       *train.Eval `json:"test,omitempty"`
+	TestMirror *train.Eval `json:"test_mirror,omitempty"` // by the means of the logits of each image and its mirror image
 }
 
 const resultFile = "result.json"
@@ -390,7 +391,7 @@ func (t *trainCmd) result(job trainJob) (*trainReport, error) {
 	r := &trainReport{
 		Network: out.Config.Spec.Name, Model: filepath.Join(job.Dir, train.ModelFile),
 		Params: cost.Params, MACs: cost.MACs, Data: job.Data.Name, BadImages: job.Data.LeftOut, Recipe: out.Config.Recipe.Name, Seed: out.Config.Recipe.Seed,
-		Epochs: len(out.Epochs), Steps: out.Steps, Seconds: out.Elapsed.Seconds(), Validation: out.Val, Test: out.Test,
+		Epochs: len(out.Epochs), Steps: out.Steps, Seconds: out.Elapsed.Seconds(), Validation: out.Val, Test: out.Test, TestMirror: out.TestMirror,
 	}
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
@@ -413,6 +414,7 @@ func (t *trainCmd) print(r *trainReport) error {
 	}
 	eval("validation accuracy", r.Validation)
 	eval("test accuracy", r.Test)
+	eval("  with mirror images", r.TestMirror)
 	_, err := fmt.Fprintf(w, "%-21s%s\n", "model", r.Model)
 	return err
 }

@@ -56,7 +56,10 @@ type trainOutcome struct {
 	Steps   int
 	Val     *train.Eval // of Weights; nil without a validation part
 	Test    *train.Eval // nil unless asked for
-	Elapsed time.Duration
+	// TestMirror is Test by the means of the logits of each image and its mirror
+	// image; nil where training mirrors none.
+	TestMirror *train.Eval
+	Elapsed    time.Duration
 }
 
 // trainModel trains. When ctx ends it returns an error that wraps
@@ -78,8 +81,8 @@ func trainModel(ctx context.Context, job trainJob) (*trainOutcome, error) {
 	if cfg.Memory > 0 {
 		batch = smallBatch(g)
 	}
-	evaluate := func(ctx context.Context, w *weights.Set, part dataset.Set) (train.Eval, error) {
-		return evaluateWeights(ctx, g, w, part, batch, infer.Options{Threads: threads, Kernel: cfg.Kernel})
+	evaluate := func(ctx context.Context, w *weights.Set, part dataset.Set, mirror bool) (train.Eval, error) {
+		return evaluateWeights(ctx, g, w, part, evalOptions{infer.Options{Threads: threads, Kernel: cfg.Kernel}, batch, mirror})
 	}
 	limit, err := job.plan(&cfg, g, threads)
 	if err != nil {
@@ -94,7 +97,9 @@ func trainModel(ctx context.Context, job trainJob) (*trainOutcome, error) {
 		Dir: job.Dir, CheckpointEvery: job.CheckpointEvery, CheckpointSteps: job.CheckpointSteps, Keep: job.Keep, Stop: job.Stop, Observer: job.Observer,
 	}
 	if parts.val != nil {
-		run.Evaluate = func(ctx context.Context, w *weights.Set) (train.Eval, error) { return evaluate(ctx, w, parts.val) }
+		run.Evaluate = func(ctx context.Context, w *weights.Set) (train.Eval, error) {
+			return evaluate(ctx, w, parts.val, false)
+		}
 	}
 	res, err := train.Run(ctx, run)
 	if err != nil {
@@ -104,15 +109,22 @@ func trainModel(ctx context.Context, job trainJob) (*trainOutcome, error) {
 	if last := res.Epochs[len(res.Epochs)-1]; last.ValLoss != nil {
 		out.Val = &train.Eval{Images: parts.val.Len(), Loss: *last.ValLoss, Accuracy: *last.ValAccuracy}
 	}
-	if job.Test && parts.test != nil {
-		e, err := evaluate(ctx, res.Weights, parts.test)
+	if !job.Test || parts.test == nil {
+		return out, nil
+	}
+	for _, to := range []**train.Eval{&out.Test, &out.TestMirror} {
+		mirror := to == &out.TestMirror
+		if mirror && !cfg.Recipe.Flip {
+			continue
+		}
+		e, err := evaluate(ctx, res.Weights, parts.test, mirror)
 		if ctx.Err() != nil {
 			return nil, train.ErrInterrupted
 		}
 		if err != nil {
 			return nil, err
 		}
-		out.Test = &e
+		*to = &e
 	}
 	return out, nil
 }
@@ -320,12 +332,18 @@ func (b *batches) Next() ([]float32, train.Targets, error) {
 	return batch.X, train.Targets{Labels: batch.Labels, Others: batch.Others, Share: batch.Share}, nil
 }
 
-// evaluateWeights runs the network g with weights w on every image of set, so
-// many at a time, which does not change the result.
-func evaluateWeights(ctx context.Context, g *arch.Graph, w *weights.Set, set dataset.Set, batch int, opt infer.Options) (train.Eval, error) {
+// evalOptions is how a network is run on images.
+type evalOptions struct {
+	infer.Options
+	batch  int  // images at a time, which does not change the result
+	mirror bool // the logits are means over the image and its mirror image
+}
+
+// evaluateWeights runs the network g with weights w on every image of set.
+func evaluateWeights(ctx context.Context, g *arch.Graph, w *weights.Set, set dataset.Set, opt evalOptions) (train.Eval, error) {
 	var e train.Eval
 	correct := 0
-	err := evaluateImages(ctx, g, w, set, batch, opt, func(_ int, loss float64, hit bool) {
+	err := evaluateImages(ctx, g, w, set, opt, func(_ int, loss float64, hit bool) {
 		e.Images++
 		e.Loss += loss
 		if hit {
@@ -342,17 +360,19 @@ func evaluateWeights(ctx context.Context, g *arch.Graph, w *weights.Set, set dat
 // evaluateImages tells of every image of set, in order, how the network g with
 // weights w does on it: its cross-entropy, and whether its label has the
 // largest logit.
-func evaluateImages(ctx context.Context, g *arch.Graph, w *weights.Set, set dataset.Set, batch int, opt infer.Options, each func(i int, loss float64, hit bool)) error {
-	plan, err := infer.Compile(g, w, opt)
+func evaluateImages(ctx context.Context, g *arch.Graph, w *weights.Set, set dataset.Set, opt evalOptions, each func(i int, loss float64, hit bool)) error {
+	plan, err := infer.Compile(g, w, opt.Options)
 	if err != nil {
 		return err
 	}
 	defer plan.Close()
-	l, err := pipelineOf(&g.Spec, set).Load(ctx, dataset.LoaderOptions{Batch: batch, Workers: opt.Threads})
+	run := runPlan(plan, &g.Spec, opt.mirror)
+	l, err := pipelineOf(&g.Spec, set).Load(ctx, dataset.LoaderOptions{Batch: opt.batch, Workers: opt.Threads})
 	if err != nil {
 		return err
 	}
 	defer l.Close()
+	all := make([]float32, opt.batch*plan.Classes())
 	for {
 		b, err := l.Next()
 		if err == io.EOF {
@@ -361,8 +381,8 @@ func evaluateImages(ctx context.Context, g *arch.Graph, w *weights.Set, set data
 		if err != nil {
 			return err
 		}
-		logits, err := plan.Run(ctx, b.X, b.N)
-		if err != nil {
+		logits := all[:b.N*plan.Classes()]
+		if err := run(ctx, b.X, b.N, logits); err != nil {
 			return err
 		}
 		for i, label := range b.Labels {

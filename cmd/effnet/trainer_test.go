@@ -107,9 +107,11 @@ func TestTrainModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := evaluateWeights(t.Context(), g, got.Weights, d.Test, evalBatch(g), infer.Options{Threads: 2, Kernel: got.Config.Kernel})
-	if err != nil || again != *got.Test {
-		t.Errorf("evaluated again: %+v, %v, want %+v", again, err, *got.Test)
+	for mirror, want := range map[bool]*train.Eval{false: got.Test, true: got.TestMirror} {
+		again, err := evaluateWeights(t.Context(), g, got.Weights, d.Test, evalOptions{infer.Options{Threads: 2, Kernel: got.Config.Kernel}, evalBatch(g), mirror})
+		if err != nil || again != *want {
+			t.Errorf("evaluated again: %+v, %v, want %+v", again, err, *want)
+		}
 	}
 	job.Dir, job.Threads = filepath.Join(t.TempDir(), "run"), 2
 	kept, err := trainModel(t.Context(), job)
