@@ -1130,85 +1130,81 @@ vector_34:
 bare_37:
 	TESTL $1, CX
 	JZ linear_38
-	VMOVUPS consts<>+448(SB), Y13
+	VMOVUPS consts<>+0(SB), Y13
 	VMAXPS Y8, Y13, Y8
-	VMOVUPS consts<>+512(SB), Y13
+	VMOVUPS consts<>+64(SB), Y13
 	VMINPS Y8, Y13, Y12
-	VMOVUPS consts<>+576(SB), Y15
-	VMOVAPS Y15, Y14
-	VFMADD213PS consts<>+640(SB), Y12, Y15
-	VSUBPS consts<>+640(SB), Y15, Y13
-	VFMSUB213PS Y13, Y12, Y14
-	VFMADD231PS consts<>+704(SB), Y12, Y14
-	VMOVUPS consts<>+768(SB), Y13
-	VFMADD213PS consts<>+832(SB), Y14, Y13
-	VFMADD213PS consts<>+896(SB), Y14, Y13
-	VFMADD213PS consts<>+960(SB), Y14, Y13
-	VFMADD213PS consts<>+1024(SB), Y14, Y13
-	VFMADD213PS consts<>+1088(SB), Y14, Y13
-	VFMADD213PS consts<>+384(SB), Y14, Y13
-	VPSLLD $23, Y15, Y15
-	VFMADD213PS consts<>+384(SB), Y15, Y13
+	VMOVUPS consts<>+448(SB), Y13
+	VFMADD213PS consts<>+192(SB), Y12, Y13
+	VSUBPS consts<>+192(SB), Y13, Y14
+	VFMSUB231PS consts<>+512(SB), Y14, Y12
+	VFMADD231PS consts<>+576(SB), Y14, Y12
+	VPERMPS exptable8<>+0(SB), Y13, Y14
+	VPSLLD $20, Y13, Y13
+	VPSUBD Y13, Y14, Y13
+	VMOVUPS consts<>+640(SB), Y14
+	VFMADD213PS consts<>+704(SB), Y12, Y14
+	VFMADD213PS consts<>+384(SB), Y12, Y14
+	VMULPS Y14, Y12, Y14
+	VFMADD213PS consts<>+384(SB), Y13, Y14
+	VADDPS Y14, Y13, Y13
 	VDIVPS Y13, Y8, Y8
-	VMOVUPS consts<>+448(SB), Y13
+	VMOVUPS consts<>+0(SB), Y13
 	VMAXPS Y9, Y13, Y9
-	VMOVUPS consts<>+512(SB), Y13
+	VMOVUPS consts<>+64(SB), Y13
 	VMINPS Y9, Y13, Y12
-	VMOVUPS consts<>+576(SB), Y15
-	VMOVAPS Y15, Y14
-	VFMADD213PS consts<>+640(SB), Y12, Y15
-	VSUBPS consts<>+640(SB), Y15, Y13
-	VFMSUB213PS Y13, Y12, Y14
-	VFMADD231PS consts<>+704(SB), Y12, Y14
-	VMOVUPS consts<>+768(SB), Y13
-	VFMADD213PS consts<>+832(SB), Y14, Y13
-	VFMADD213PS consts<>+896(SB), Y14, Y13
-	VFMADD213PS consts<>+960(SB), Y14, Y13
-	VFMADD213PS consts<>+1024(SB), Y14, Y13
-	VFMADD213PS consts<>+1088(SB), Y14, Y13
-	VFMADD213PS consts<>+384(SB), Y14, Y13
-	VPSLLD $23, Y15, Y15
-	VFMADD213PS consts<>+384(SB), Y15, Y13
+	VMOVUPS consts<>+448(SB), Y13
+	VFMADD213PS consts<>+192(SB), Y12, Y13
+	VSUBPS consts<>+192(SB), Y13, Y14
+	VFMSUB231PS consts<>+512(SB), Y14, Y12
+	VFMADD231PS consts<>+576(SB), Y14, Y12
+	VPERMPS exptable8<>+0(SB), Y13, Y14
+	VPSLLD $20, Y13, Y13
+	VPSUBD Y13, Y14, Y13
+	VMOVUPS consts<>+640(SB), Y14
+	VFMADD213PS consts<>+704(SB), Y12, Y14
+	VFMADD213PS consts<>+384(SB), Y12, Y14
+	VMULPS Y14, Y12, Y14
+	VFMADD213PS consts<>+384(SB), Y13, Y14
+	VADDPS Y14, Y13, Y13
 	VDIVPS Y13, Y9, Y9
-	VMOVUPS consts<>+448(SB), Y13
+	VMOVUPS consts<>+0(SB), Y13
 	VMAXPS Y10, Y13, Y10
-	VMOVUPS consts<>+512(SB), Y13
+	VMOVUPS consts<>+64(SB), Y13
 	VMINPS Y10, Y13, Y12
-	VMOVUPS consts<>+576(SB), Y15
-	VMOVAPS Y15, Y14
-	VFMADD213PS consts<>+640(SB), Y12, Y15
-	VSUBPS consts<>+640(SB), Y15, Y13
-	VFMSUB213PS Y13, Y12, Y14
-	VFMADD231PS consts<>+704(SB), Y12, Y14
-	VMOVUPS consts<>+768(SB), Y13
-	VFMADD213PS consts<>+832(SB), Y14, Y13
-	VFMADD213PS consts<>+896(SB), Y14, Y13
-	VFMADD213PS consts<>+960(SB), Y14, Y13
-	VFMADD213PS consts<>+1024(SB), Y14, Y13
-	VFMADD213PS consts<>+1088(SB), Y14, Y13
-	VFMADD213PS consts<>+384(SB), Y14, Y13
-	VPSLLD $23, Y15, Y15
-	VFMADD213PS consts<>+384(SB), Y15, Y13
-	VDIVPS Y13, Y10, Y10
 	VMOVUPS consts<>+448(SB), Y13
+	VFMADD213PS consts<>+192(SB), Y12, Y13
+	VSUBPS consts<>+192(SB), Y13, Y14
+	VFMSUB231PS consts<>+512(SB), Y14, Y12
+	VFMADD231PS consts<>+576(SB), Y14, Y12
+	VPERMPS exptable8<>+0(SB), Y13, Y14
+	VPSLLD $20, Y13, Y13
+	VPSUBD Y13, Y14, Y13
+	VMOVUPS consts<>+640(SB), Y14
+	VFMADD213PS consts<>+704(SB), Y12, Y14
+	VFMADD213PS consts<>+384(SB), Y12, Y14
+	VMULPS Y14, Y12, Y14
+	VFMADD213PS consts<>+384(SB), Y13, Y14
+	VADDPS Y14, Y13, Y13
+	VDIVPS Y13, Y10, Y10
+	VMOVUPS consts<>+0(SB), Y13
 	VMAXPS Y11, Y13, Y11
-	VMOVUPS consts<>+512(SB), Y13
+	VMOVUPS consts<>+64(SB), Y13
 	VMINPS Y11, Y13, Y12
-	VMOVUPS consts<>+576(SB), Y15
-	VMOVAPS Y15, Y14
-	VFMADD213PS consts<>+640(SB), Y12, Y15
-	VSUBPS consts<>+640(SB), Y15, Y13
-	VFMSUB213PS Y13, Y12, Y14
-	VFMADD231PS consts<>+704(SB), Y12, Y14
-	VMOVUPS consts<>+768(SB), Y13
-	VFMADD213PS consts<>+832(SB), Y14, Y13
-	VFMADD213PS consts<>+896(SB), Y14, Y13
-	VFMADD213PS consts<>+960(SB), Y14, Y13
-	VFMADD213PS consts<>+1024(SB), Y14, Y13
-	VFMADD213PS consts<>+1088(SB), Y14, Y13
-	VFMADD213PS consts<>+384(SB), Y14, Y13
-	VPSLLD $23, Y15, Y15
-	VFMADD213PS consts<>+384(SB), Y15, Y13
+	VMOVUPS consts<>+448(SB), Y13
+	VFMADD213PS consts<>+192(SB), Y12, Y13
+	VSUBPS consts<>+192(SB), Y13, Y14
+	VFMSUB231PS consts<>+512(SB), Y14, Y12
+	VFMADD231PS consts<>+576(SB), Y14, Y12
+	VPERMPS exptable8<>+0(SB), Y13, Y14
+	VPSLLD $20, Y13, Y13
+	VPSUBD Y13, Y14, Y13
+	VMOVUPS consts<>+640(SB), Y14
+	VFMADD213PS consts<>+704(SB), Y12, Y14
+	VFMADD213PS consts<>+384(SB), Y12, Y14
+	VMULPS Y14, Y12, Y14
+	VFMADD213PS consts<>+384(SB), Y13, Y14
+	VADDPS Y14, Y13, Y13
 	VDIVPS Y13, Y11, Y11
 linear_38:
 	TESTL $2, CX
@@ -1410,116 +1406,56 @@ DATA consts<>+424(SB)/8, $0x3f8000003f800000
 DATA consts<>+432(SB)/8, $0x3f8000003f800000
 DATA consts<>+440(SB)/8, $0x3f8000003f800000
 
-// -89
-DATA consts<>+448(SB)/8, $0xc2b20000c2b20000
-DATA consts<>+456(SB)/8, $0xc2b20000c2b20000
-DATA consts<>+464(SB)/8, $0xc2b20000c2b20000
-DATA consts<>+472(SB)/8, $0xc2b20000c2b20000
-DATA consts<>+480(SB)/8, $0xc2b20000c2b20000
-DATA consts<>+488(SB)/8, $0xc2b20000c2b20000
-DATA consts<>+496(SB)/8, $0xc2b20000c2b20000
-DATA consts<>+504(SB)/8, $0xc2b20000c2b20000
+// 11.54156
+DATA consts<>+448(SB)/8, $0x4138aa3b4138aa3b
+DATA consts<>+456(SB)/8, $0x4138aa3b4138aa3b
+DATA consts<>+464(SB)/8, $0x4138aa3b4138aa3b
+DATA consts<>+472(SB)/8, $0x4138aa3b4138aa3b
+DATA consts<>+480(SB)/8, $0x4138aa3b4138aa3b
+DATA consts<>+488(SB)/8, $0x4138aa3b4138aa3b
+DATA consts<>+496(SB)/8, $0x4138aa3b4138aa3b
+DATA consts<>+504(SB)/8, $0x4138aa3b4138aa3b
 
-// 88
-DATA consts<>+512(SB)/8, $0x42b0000042b00000
-DATA consts<>+520(SB)/8, $0x42b0000042b00000
-DATA consts<>+528(SB)/8, $0x42b0000042b00000
-DATA consts<>+536(SB)/8, $0x42b0000042b00000
-DATA consts<>+544(SB)/8, $0x42b0000042b00000
-DATA consts<>+552(SB)/8, $0x42b0000042b00000
-DATA consts<>+560(SB)/8, $0x42b0000042b00000
-DATA consts<>+568(SB)/8, $0x42b0000042b00000
+// 0.0866434
+DATA consts<>+512(SB)/8, $0x3db172183db17218
+DATA consts<>+520(SB)/8, $0x3db172183db17218
+DATA consts<>+528(SB)/8, $0x3db172183db17218
+DATA consts<>+536(SB)/8, $0x3db172183db17218
+DATA consts<>+544(SB)/8, $0x3db172183db17218
+DATA consts<>+552(SB)/8, $0x3db172183db17218
+DATA consts<>+560(SB)/8, $0x3db172183db17218
+DATA consts<>+568(SB)/8, $0x3db172183db17218
 
-// -1.442695
-DATA consts<>+576(SB)/8, $0xbfb8aa3bbfb8aa3b
-DATA consts<>+584(SB)/8, $0xbfb8aa3bbfb8aa3b
-DATA consts<>+592(SB)/8, $0xbfb8aa3bbfb8aa3b
-DATA consts<>+600(SB)/8, $0xbfb8aa3bbfb8aa3b
-DATA consts<>+608(SB)/8, $0xbfb8aa3bbfb8aa3b
-DATA consts<>+616(SB)/8, $0xbfb8aa3bbfb8aa3b
-DATA consts<>+624(SB)/8, $0xbfb8aa3bbfb8aa3b
-DATA consts<>+632(SB)/8, $0xbfb8aa3bbfb8aa3b
+// -2.3808178e-10
+DATA consts<>+576(SB)/8, $0xaf82e308af82e308
+DATA consts<>+584(SB)/8, $0xaf82e308af82e308
+DATA consts<>+592(SB)/8, $0xaf82e308af82e308
+DATA consts<>+600(SB)/8, $0xaf82e308af82e308
+DATA consts<>+608(SB)/8, $0xaf82e308af82e308
+DATA consts<>+616(SB)/8, $0xaf82e308af82e308
+DATA consts<>+624(SB)/8, $0xaf82e308af82e308
+DATA consts<>+632(SB)/8, $0xaf82e308af82e308
 
-// 1.2583039e+07
-DATA consts<>+640(SB)/8, $0x4b40007f4b40007f
-DATA consts<>+648(SB)/8, $0x4b40007f4b40007f
-DATA consts<>+656(SB)/8, $0x4b40007f4b40007f
-DATA consts<>+664(SB)/8, $0x4b40007f4b40007f
-DATA consts<>+672(SB)/8, $0x4b40007f4b40007f
-DATA consts<>+680(SB)/8, $0x4b40007f4b40007f
-DATA consts<>+688(SB)/8, $0x4b40007f4b40007f
-DATA consts<>+696(SB)/8, $0x4b40007f4b40007f
+// 0.1666686
+DATA consts<>+640(SB)/8, $0x3e2aab2c3e2aab2c
+DATA consts<>+648(SB)/8, $0x3e2aab2c3e2aab2c
+DATA consts<>+656(SB)/8, $0x3e2aab2c3e2aab2c
+DATA consts<>+664(SB)/8, $0x3e2aab2c3e2aab2c
+DATA consts<>+672(SB)/8, $0x3e2aab2c3e2aab2c
+DATA consts<>+680(SB)/8, $0x3e2aab2c3e2aab2c
+DATA consts<>+688(SB)/8, $0x3e2aab2c3e2aab2c
+DATA consts<>+696(SB)/8, $0x3e2aab2c3e2aab2c
 
-// -1.925963e-08
-DATA consts<>+704(SB)/8, $0xb2a57060b2a57060
-DATA consts<>+712(SB)/8, $0xb2a57060b2a57060
-DATA consts<>+720(SB)/8, $0xb2a57060b2a57060
-DATA consts<>+728(SB)/8, $0xb2a57060b2a57060
-DATA consts<>+736(SB)/8, $0xb2a57060b2a57060
-DATA consts<>+744(SB)/8, $0xb2a57060b2a57060
-DATA consts<>+752(SB)/8, $0xb2a57060b2a57060
-DATA consts<>+760(SB)/8, $0xb2a57060b2a57060
-
-// 0.00015353254
-DATA consts<>+768(SB)/8, $0x3920fd943920fd94
-DATA consts<>+776(SB)/8, $0x3920fd943920fd94
-DATA consts<>+784(SB)/8, $0x3920fd943920fd94
-DATA consts<>+792(SB)/8, $0x3920fd943920fd94
-DATA consts<>+800(SB)/8, $0x3920fd943920fd94
-DATA consts<>+808(SB)/8, $0x3920fd943920fd94
-DATA consts<>+816(SB)/8, $0x3920fd943920fd94
-DATA consts<>+824(SB)/8, $0x3920fd943920fd94
-
-// 0.0013399004
-DATA consts<>+832(SB)/8, $0x3aaf9f993aaf9f99
-DATA consts<>+840(SB)/8, $0x3aaf9f993aaf9f99
-DATA consts<>+848(SB)/8, $0x3aaf9f993aaf9f99
-DATA consts<>+856(SB)/8, $0x3aaf9f993aaf9f99
-DATA consts<>+864(SB)/8, $0x3aaf9f993aaf9f99
-DATA consts<>+872(SB)/8, $0x3aaf9f993aaf9f99
-DATA consts<>+880(SB)/8, $0x3aaf9f993aaf9f99
-DATA consts<>+888(SB)/8, $0x3aaf9f993aaf9f99
-
-// 0.009618439
-DATA consts<>+896(SB)/8, $0x3c1d96a83c1d96a8
-DATA consts<>+904(SB)/8, $0x3c1d96a83c1d96a8
-DATA consts<>+912(SB)/8, $0x3c1d96a83c1d96a8
-DATA consts<>+920(SB)/8, $0x3c1d96a83c1d96a8
-DATA consts<>+928(SB)/8, $0x3c1d96a83c1d96a8
-DATA consts<>+936(SB)/8, $0x3c1d96a83c1d96a8
-DATA consts<>+944(SB)/8, $0x3c1d96a83c1d96a8
-DATA consts<>+952(SB)/8, $0x3c1d96a83c1d96a8
-
-// 0.05550332
-DATA consts<>+960(SB)/8, $0x3d6357733d635773
-DATA consts<>+968(SB)/8, $0x3d6357733d635773
-DATA consts<>+976(SB)/8, $0x3d6357733d635773
-DATA consts<>+984(SB)/8, $0x3d6357733d635773
-DATA consts<>+992(SB)/8, $0x3d6357733d635773
-DATA consts<>+1000(SB)/8, $0x3d6357733d635773
-DATA consts<>+1008(SB)/8, $0x3d6357733d635773
-DATA consts<>+1016(SB)/8, $0x3d6357733d635773
-
-// 0.24022648
-DATA consts<>+1024(SB)/8, $0x3e75fdee3e75fdee
-DATA consts<>+1032(SB)/8, $0x3e75fdee3e75fdee
-DATA consts<>+1040(SB)/8, $0x3e75fdee3e75fdee
-DATA consts<>+1048(SB)/8, $0x3e75fdee3e75fdee
-DATA consts<>+1056(SB)/8, $0x3e75fdee3e75fdee
-DATA consts<>+1064(SB)/8, $0x3e75fdee3e75fdee
-DATA consts<>+1072(SB)/8, $0x3e75fdee3e75fdee
-DATA consts<>+1080(SB)/8, $0x3e75fdee3e75fdee
-
-// 0.6931472
-DATA consts<>+1088(SB)/8, $0x3f3172183f317218
-DATA consts<>+1096(SB)/8, $0x3f3172183f317218
-DATA consts<>+1104(SB)/8, $0x3f3172183f317218
-DATA consts<>+1112(SB)/8, $0x3f3172183f317218
-DATA consts<>+1120(SB)/8, $0x3f3172183f317218
-DATA consts<>+1128(SB)/8, $0x3f3172183f317218
-DATA consts<>+1136(SB)/8, $0x3f3172183f317218
-DATA consts<>+1144(SB)/8, $0x3f3172183f317218
-GLOBL consts<>(SB), NOPTR|RODATA, $1152
+// 0.5000646
+DATA consts<>+704(SB)/8, $0x3f00043c3f00043c
+DATA consts<>+712(SB)/8, $0x3f00043c3f00043c
+DATA consts<>+720(SB)/8, $0x3f00043c3f00043c
+DATA consts<>+728(SB)/8, $0x3f00043c3f00043c
+DATA consts<>+736(SB)/8, $0x3f00043c3f00043c
+DATA consts<>+744(SB)/8, $0x3f00043c3f00043c
+DATA consts<>+752(SB)/8, $0x3f00043c3f00043c
+DATA consts<>+760(SB)/8, $0x3f00043c3f00043c
+GLOBL consts<>(SB), NOPTR|RODATA, $768
 
 // 2^(k/32), see exp2Table.
 DATA exp2table<>+0(SB)/8, $0x3f7ecd873f800000
@@ -1539,3 +1475,10 @@ DATA exp2table<>+104(SB)/8, $0x3f79b9073f78ccdf
 DATA exp2table<>+112(SB)/8, $0x3f7be4ba3f7ac0c7
 DATA exp2table<>+120(SB)/8, $0x3f7e83b33f7d257d
 GLOBL exp2table<>(SB), NOPTR|RODATA, $128
+
+// 2^(-k/8), see expTable8.
+DATA exptable8<>+0(SB)/8, $0x3f7ac0c73f800000
+DATA exptable8<>+8(SB)/8, $0x3f75672a3f7744fd
+DATA exptable8<>+16(SB)/8, $0x3f75fed73f7504f3
+DATA exptable8<>+24(SB)/8, $0x3f7b95c23f7837f0
+GLOBL exptable8<>(SB), NOPTR|RODATA, $32

@@ -19,7 +19,7 @@ const (
 // divided are the activations that have a kind with a division.
 var divided = map[int]int{swish: swishDivide, sigmoid: sigmoidDivide}
 
-// The exponential is exp(-z) = 2^n 2^f with n the integer nearest to
+// The exponential of NEON is exp(-z) = 2^n 2^f with n the integer nearest to
 // t = -z log2(e) and f = t - n, |f| <= 1/2. Adding expMagic to t leaves n + 127
 // in the low bits of the sum, which shifted up is the float 2^n; log2(e) in two
 // parts keeps f exact; 2^f is a polynomial of least maximal relative error.
@@ -34,17 +34,19 @@ const (
 
 var exp2Poly = []float32{1, 0.6931472, 0.24022648, 0.05550332, 0.009618439, 0.0013399004, 0.00015353254}
 
-// With AVX-512 a table of 32 powers is a single instruction: exp(-z) =
-// 2^e 2^(k/32) 2^(f/32) with 32e+k the integer nearest to t = -32 z log2(e), k in
-// [0,32) and |f| <= 1/2. Adding expMagic512 to t leaves 32e+k in the low bits of
-// the sum, which shifted up by 18 is e in the place of an exponent and k below
-// it; the table makes up for that k.
+// On amd64 an instruction looks powers up in a table. Adding tableMagic to a
+// float leaves the nearest integer in the low bits of the sum.
 const (
-	expScale512 = -32 * 1.4426950408889634
-	expMagic512 = 3 << 22
-	expMin512   = -87 // below, 1/(1 + exp(-z)) is not normal
-	expMax512   = 40  // above, 1 + exp(-z) is 1
+	tableMagic = 3 << 22
+	tableMin   = -87 // below, 1/(1 + exp(-z)) is not normal
+	tableMax   = 40  // above, 1 + exp(-z) is 1
 )
+
+// With AVX-512 the table has 32 powers: exp(-z) = 2^e 2^(k/32) 2^(f/32) with
+// 32e+k the integer nearest to t = -32 z log2(e), k in [0,32) and |f| <= 1/2.
+// That integer, shifted up by 18, is e in the place of an exponent and k below
+// it; the table makes up for that k.
+const expScale512 = -32 * 1.4426950408889634
 
 // exp2Poly512 is 2^(f/32).
 var exp2Poly512 = []float32{1, 0.021661168673, 0.00023460126788708721}
@@ -57,56 +59,87 @@ var exp2Table = func() (t [32]uint32) {
 	return t
 }()
 
+// With AVX2 it has eight: exp(-z) = 2^-e 2^(-k/8) exp(r) with 8e+k the integer
+// nearest to 8 z log2(e), k in [0,8), and r = (8e+k) log(2)/8 - z. log(2)/8 in
+// two parts keeps r exact.
+const (
+	expScale8 = 8 * 1.4426950408889634
+	ln2Hi8    = 0.0866433978
+	ln2Lo8    = -2.38081777e-10
+	slopeMin8 = -80 // where z exp(-z) is finite
+)
+
+// expPoly8 is exp(r) for |r| <= log(2)/16, but for the terms 1 + r.
+var expPoly8 = []float32{0.500064605, 0.1666685955}
+
+// expTable8 are the bits of 2^(-k/8) and k<<20.
+var expTable8 = func() (t [8]uint32) {
+	for k := range t {
+		t[k] = math.Float32bits(float32(math.Exp2(-float64(k)/8))) + uint32(k)<<20
+	}
+	return t
+}()
+
 // actConstants are the constants of an activation and its derivative.
 func actConstants(act int) []float32 {
 	switch act {
 	case relu, relu6:
 		return []float32{0, 6}
 	case swish, sigmoid:
-		return append([]float32{expMin512, expMax512, expScale512, expMagic512}, exp2Poly512...) // for the many registers of AVX-512
+		return append([]float32{tableMin, tableMax, expScale512, tableMagic}, exp2Poly512...) // for the many registers of AVX-512
 	case hardSwish, hardSigmoid:
 		return []float32{-3, 3, 0, 6, 1. / 6, 1. / 3, 0.5, 1}
 	}
 	return nil
 }
 
-// expNeg1 computes den = 1 + exp(-z) for z in [expMin, expMax] or NaN.
-// z is kept; f and n are overwritten.
-func (a *asm) expNeg1(z, den, f, n vec) {
-	a.ins("VMOVUPS", a.k(-log2eHi), n)
-	a.ins("VMOVAPS", n, f)
-	a.ins("VFMADD213PS", a.k(expMagic), z, n)
-	a.ins("VSUBPS", a.k(expMagic), n, den) // the integer n
-	a.ins("VFMSUB213PS", den, z, f)
-	a.ins("VFMADD231PS", a.k(-log2eLo), z, f)
-	a.ins("VMOVUPS", a.k(exp2Poly[6]), den)
-	for i := 5; i >= 0; i-- {
-		a.ins("VFMADD213PS", a.k(exp2Poly[i]), f, den)
-	}
-	a.ins("VPSLLD", 23, n, n) // the float 2^n
-	a.ins("VFMADD213PS", a.k(1), n, den)
+// clamp puts z, cut to at least lo, into low, and cut to at most tableMax, too,
+// into both. Of two operands, the second comes out of a maximum or minimum if
+// one is NaN.
+func (a *asm) clamp(lo float32, z, low, both, tmp vec) {
+	a.ins("VMAXPS", z, a.kreg(lo, tmp), low)
+	a.ins("VMINPS", low, a.kreg(tableMax, tmp), both)
 }
 
-// clamp puts z, cut to the range of the exponential from below, into low, and
-// from both sides into both. Of two operands, the second comes out of a
-// maximum or minimum if one is NaN.
-func (a *asm) clamp(z, low, both, tmp vec) {
-	a.ins("VMAXPS", z, a.kreg(expMin, tmp), low)
-	a.ins("VMINPS", low, a.kreg(expMax, tmp), both)
+// exp8 computes exp(-z) = p + p q for z in [tableMin, tableMax] or NaN. It keeps
+// no more of log(2)/8 than its high part if that will do. z is overwritten.
+func (a *asm) exp8(exact bool, z, p, q vec) {
+	n, r := q, z
+	a.ins("VMOVUPS", a.k(expScale8), p)
+	a.ins("VFMADD213PS", a.k(tableMagic), z, p)
+	a.ins("VSUBPS", a.k(tableMagic), p, n) // the integer 8e+k
+	a.ins("VFMSUB231PS", a.k(ln2Hi8), n, r)
+	if exact {
+		a.ins("VFMADD231PS", a.k(ln2Lo8), n, r)
+	}
+	a.ins("VPERMPS", "exptable8<>+0(SB)", p, n) // minds the low three bits
+	a.ins("VPSLLD", 20, p, p)
+	a.ins("VPSUBD", p, n, p) // the float 2^-e 2^(-k/8)
+	a.ins("VMOVUPS", a.k(expPoly8[1]), q)
+	a.ins("VFMADD213PS", a.k(expPoly8[0]), r, q)
+	a.ins("VFMADD213PS", a.k(1), r, q)
+	a.ins("VMULPS", q, r, q)
+}
+
+// den8 computes d = 1 + exp(-z) for z as in exp8. z and t are overwritten.
+func (a *asm) den8(z, d, t vec) {
+	a.exp8(true, z, d, t)
+	a.ins("VFMADD213PS", a.k(1), d, t) // in this order p q, which is small, is rounded least
+	a.ins("VADDPS", t, d, d)
 }
 
 // cut512 cuts z to the range of den512 from below, and into both from both sides.
 func (a *asm) cut512(z, both, tmp vec) {
-	a.ins("VMAXPS", z, a.kreg(expMin512, tmp), z)
-	a.ins("VMINPS", z, a.kreg(expMax512, tmp), both)
+	a.ins("VMAXPS", z, a.kreg(tableMin, tmp), z)
+	a.ins("VMINPS", z, a.kreg(tableMax, tmp), both)
 }
 
-// den512 computes d = 1 + exp(-z) for z in [expMin512, expMax512] or NaN.
+// den512 computes d = 1 + exp(-z) for z in [tableMin, tableMax] or NaN.
 // z, n and m are overwritten.
 func (a *asm) den512(z, n, m, d vec) {
 	a.insk("VMULPS", expScale512, z, z)
-	a.insk("VADDPS", expMagic512, z, n)
-	a.insk("VSUBPS", expMagic512, n, m) // the integer 32e+k
+	a.insk("VADDPS", tableMagic, z, n)
+	a.insk("VSUBPS", tableMagic, n, m) // the integer 32e+k
 	a.ins("VSUBPS", m, z, z)
 	a.ins("VPSLLD", 18, n, m)
 	a.lookup(n, d)
@@ -173,13 +206,13 @@ func (a *asm) act(act int, z vec, t [4]vec) {
 			return
 		}
 		if act == sigmoid {
-			a.clamp(z, z, z, t[1])
-			a.expNeg1(z, t[1], t[2], t[3])
+			a.clamp(tableMin, z, z, z, t[1])
+			a.den8(z, t[1], t[2])
 			a.ins("VDIVPS", t[1], a.kreg(1, z), z)
 			return
 		}
-		a.clamp(z, z, t[0], t[1])
-		a.expNeg1(t[0], t[1], t[2], t[3])
+		a.clamp(tableMin, z, z, t[0], t[1])
+		a.den8(t[0], t[1], t[2])
 		a.ins("VDIVPS", t[1], z, z)
 	case hardSwish, hardSigmoid:
 		h := z
@@ -196,18 +229,12 @@ func (a *asm) act(act int, z vec, t [4]vec) {
 	}
 }
 
-// slope puts the derivative of swish or sigmoid at z into z. t is overwritten.
-func (a *asm) slope(act int, z vec, t [4]vec) {
+// slope512 puts the derivative of swish or sigmoid at z into z. t is overwritten.
+func (a *asm) slope512(act int, z vec, t [4]vec) {
 	s := t[1]
-	if a.kmask {
-		a.cut512(z, z, s) // from above, too: not an infinity times 0
-		a.ins("VMOVAPS", z, t[0])
-		a.sigmoid512(act > acts, t[0], s, [3]vec(t[1:]))
-	} else {
-		a.clamp(z, z, z, s)
-		a.expNeg1(z, s, t[2], t[3])
-		a.ins("VDIVPS", s, a.kreg(1, t[2]), s)
-	}
+	a.cut512(z, z, s) // from above, too: not an infinity times 0
+	a.ins("VMOVAPS", z, t[0])
+	a.sigmoid512(act > acts, t[0], s, [3]vec(t[1:]))
 	one := a.kreg(1, t[2])
 	a.ins("VSUBPS", s, one, t[0]) // 1 - s
 	if act == swish || act == swishDivide {
@@ -215,6 +242,30 @@ func (a *asm) slope(act int, z vec, t [4]vec) {
 		a.ins("VMULPS", s, z, z)
 	} else {
 		a.ins("VMULPS", s, t[0], z)
+	}
+}
+
+// slope8 computes the derivative of swish or sigmoid at z as a product, one factor in
+// t[1], the other in t[2]: of s = 1/d, d = 1 + e and e = exp(-z), which says
+// 1 - s = e s before the division is done. z and t are overwritten.
+func (a *asm) slope8(act int, z vec, t []vec) {
+	r, e, s := t[0], t[1], t[2]
+	a.clamp(slopeMin8, z, r, r, s)
+	if act == swish {
+		a.ins("VMOVAPS", r, z)
+	}
+	a.exp8(false, r, s, e)
+	a.ins("VFMADD213PS", s, s, e)
+	one := a.kreg(1, r)
+	a.ins("VADDPS", e, one, s)
+	if act == swish {
+		a.ins("VMULPS", z, e, e)
+	}
+	a.ins("VDIVPS", s, one, s)
+	if act == swish {
+		a.ins("VFMADD213PS", one, s, e)
+	} else {
+		a.ins("VMULPS", s, e, e)
 	}
 }
 

@@ -264,28 +264,23 @@ func (a *asm) zero(v vec) {
 }
 
 // hold loads constants into the last vector registers for the rest of the
-// function, where there are registers enough, in place of those held before.
+// function, in place of those held before.
 func (a *asm) hold(xs ...float32) {
 	a.held, a.table = nil, 0
-	if a.regs < 32 {
-		return
-	}
 	held := map[float32]vec{}
 	for i, x := range xs {
-		v := vec(a.regs - 1 - i)
+		v := vec(a.free() - 1 - i)
 		a.ins("VMOVUPS", a.k(x), v)
 		held[x] = v
 	}
 	a.held = held
 }
 
-// holdTable does so with exp2Table, below what hold has loaded.
+// holdTable does so with exp2Table of AVX-512, below what hold has loaded.
 func (a *asm) holdTable() {
-	if a.regs == 32 {
-		a.table = vec(a.regs - 1 - len(a.held))
-		a.ins("VMOVUPS", "exp2table<>+0(SB)", a.table-1)
-		a.ins("VMOVUPS", "exp2table<>+64(SB)", a.table)
-	}
+	a.table = vec(a.regs - 1 - len(a.held))
+	a.ins("VMOVUPS", "exp2table<>+0(SB)", a.table-1)
+	a.ins("VMOVUPS", "exp2table<>+64(SB)", a.table)
 }
 
 // k is an operand with x in every lane: a register if x is held, else memory.
@@ -324,11 +319,14 @@ func (a *asm) lookup(i, tmp vec) {
 }
 
 // kreg is k in a register: tmp, unless x is held.
-func (a *asm) kreg(x float32, tmp vec) vec {
-	if v, ok := a.k(x).(vec); ok {
+func (a *asm) kreg(x float32, tmp vec) vec { return a.reg(a.k(x), tmp) }
+
+// reg is x in a register: tmp, unless x is one.
+func (a *asm) reg(x any, tmp vec) vec {
+	if v, ok := x.(vec); ok {
 		return v
 	}
-	a.ins("VMOVUPS", a.k(x), tmp)
+	a.ins("VMOVUPS", x, tmp)
 	return tmp
 }
 
@@ -357,6 +355,13 @@ func (a *asm) finish() []byte {
 			fmt.Fprintf(&a.buf, "DATA exp2table<>+%d(SB)/8, $0x%016x\n", 4*k, uint64(exp2Table[k+1])<<32|uint64(exp2Table[k]))
 		}
 		fmt.Fprintf(&a.buf, "GLOBL exp2table<>(SB), NOPTR|RODATA, $%d\n", 4*len(exp2Table))
+	}
+	if bytes.Contains(a.buf.Bytes(), []byte("exptable8<>")) {
+		a.buf.WriteString("\n// 2^(-k/8), see expTable8.\n")
+		for k := 0; k < len(expTable8); k += 2 {
+			fmt.Fprintf(&a.buf, "DATA exptable8<>+%d(SB)/8, $0x%016x\n", 4*k, uint64(expTable8[k+1])<<32|uint64(expTable8[k]))
+		}
+		fmt.Fprintf(&a.buf, "GLOBL exptable8<>(SB), NOPTR|RODATA, $%d\n", 4*len(expTable8))
 	}
 	return a.buf.Bytes()
 }

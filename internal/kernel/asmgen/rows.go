@@ -16,6 +16,9 @@ func rowsFile() []byte {
 		a.ins("MOVQ", "rowArgs_op(R15)", "AX")
 		choose(a, "AX", 0, rowLoops, func(l rowLoop) {
 			a.comment("%s", l.name)
+			if !a.kmask {
+				l = l.avx2()
+			}
 			if d := l.divided; d != nil && a.kmask {
 				newton := a.label("newton")
 				a.ins("CMPQ", "rowArgs_divide(R15)", 0)
@@ -45,15 +48,36 @@ type rowLoop struct {
 	ahead int
 	hold  []float32
 	table bool // hold exp2Table, too
-	// abreast is how many rows are worked on at a time, with half the registers half
-	// of them, each with temps registers of its own: the instructions of one row wait
-	// for each other. 0 is 1.
+	// abreast is how many rows are worked on at a time, each with temps registers of
+	// its own: the instructions of one row wait for each other. 0 is 1.
 	abreast, temps int
+	far            bool // leave coefficients of whole vectors in memory
 	// body does the work of one vector of one row: it reads and writes data
-	// at the addresses given. The registers of r hold coefficients, sums and
-	// numbers, in this order; t are free.
-	body    func(a *asm, cut tail, data []string, r, t []vec)
+	// at the addresses given. r are coefficients, sums and numbers, in this order, in
+	// registers but for those that are far; t are free.
+	body    func(a *asm, cut tail, data []string, r []any, t []vec)
 	divided *rowLoop // the same with a division, for AVX-512
+}
+
+// avx2 is l for the registers of AVX2, which suffice for the constants of swish
+// and sigmoid and two rows.
+func (l rowLoop) avx2() rowLoop {
+	l.hold, l.table = nil, false
+	if l.abreast == 0 {
+		return l
+	}
+	l.abreast, l.temps, l.far = 2, 4, l.sum > 0
+	lo := float32(tableMin)
+	if l.far {
+		lo = slopeMin8
+	}
+	l.hold = []float32{1, tableMagic, lo, tableMax, expScale8, expPoly8[1], ln2Hi8}
+	used := l.sum + l.abreast*l.temps
+	if !l.far {
+		used += l.coef
+	}
+	l.hold = l.hold[:min(avx2.regs-1-used, len(l.hold))]
+	return l
 }
 
 // rowRegs hold the pointers of a rowLoop: data, coef, sum. The other
@@ -147,14 +171,25 @@ func (l rowLoop) group(a *asm, rows int) {
 func (l rowLoop) column(a *asm, rows int, cut tail) {
 	nc, ns := l.coef, l.sum
 	channel := func(i int) string { return memx(rowRegs[l.data+i], "DX", 1, 0) }
-	for i := range nc + ns {
+	far, abreast := 0, max(1, l.abreast)
+	if l.far && bool(cut) {
+		abreast = 1
+	} else if l.far {
+		far = nc
+	}
+	for i := far; i < nc+ns; i++ {
 		a.load(cut, channel(i), vec(i))
 	}
-	var regs, free []vec
+	var operands []any
+	var free []vec
 	for i := range a.unheld() {
-		if i < nc+ns+l.num {
-			regs = append(regs, vec(i))
-		} else {
+		switch {
+		case i < far:
+			operands = append(operands, channel(i))
+			free = append(free, vec(i))
+		case i < nc+ns+l.num:
+			operands = append(operands, vec(i))
+		default:
 			free = append(free, vec(i))
 		}
 	}
@@ -168,12 +203,8 @@ func (l rowLoop) column(a *asm, rows int, cut tail) {
 		}
 		return data
 	}
-	abreast := max(1, l.abreast)
-	if a.regs < 32 {
-		abreast = (abreast + 1) / 2
-	}
 	for r := 0; r < rows; r += abreast {
-		a.interleave(min(abreast, rows-r), func(i int) { l.body(a, cut, at(r+i), regs, free[i*l.temps:]) })
+		a.interleave(min(abreast, rows-r), func(i int) { l.body(a, cut, at(r+i), operands, free[i*l.temps:]) })
 	}
 	if l.ahead > 0 && rows == 4 && !bool(cut) {
 		// Rows follow each other: what the columns of a group fetch is together a
@@ -211,14 +242,20 @@ var rowLoops = func() []rowLoop {
 	return append(loops, moments, affine2, sumRows, dotRows, add, axpy, rmsprop, sgd, adamw, average)
 }()
 
+// upTo4 are the first of t, which are as many as the activation uses.
+func upTo4(t []vec) (first [4]vec) {
+	copy(first[:], t)
+	return first
+}
+
 func scaleAct(act int) rowLoop {
 	return rowLoop{name: "scaleAct", data: 2, coef: 2,
 		// dst, src; scale, shift
-		body: func(a *asm, cut tail, data []string, r, t []vec) {
+		body: func(a *asm, cut tail, data []string, r []any, t []vec) {
 			z := t[0]
 			a.load(cut, data[1], z)
 			a.ins("VFMADD213PS", r[1], r[0], z)
-			a.act(act, z, [4]vec(t[1:]))
+			a.act(act, z, upTo4(t[1:]))
 			a.store(cut, z, data[0])
 		},
 	}
@@ -227,17 +264,29 @@ func scaleAct(act int) rowLoop {
 func actBackward(act int) rowLoop {
 	return rowLoop{name: "actBackward", data: 3, coef: 3, sum: 2,
 		// g, dz, y; scale, shift, center; sumG, sumGY
-		body: func(a *asm, cut tail, data []string, r, t []vec) {
+		body: func(a *asm, cut tail, data []string, r []any, t []vec) {
 			z, g := t[0], t[1]
 			if act != identity {
 				a.load(cut, data[2], z)
-				a.ins("VFMADD213PS", r[1], r[0], z)
+				a.ins("VFMADD213PS", r[1], a.reg(r[0], g), z)
 			}
 			switch act {
 			case swish, sigmoid, swishDivide, sigmoidDivide:
-				a.slope(act, z, [4]vec(t[1:])) // without g, which would take a register
-				a.load(cut, data[1], g)
-				a.ins("VMULPS", z, g, g)
+				// Without g, which would take a register.
+				if a.kmask {
+					a.slope512(act, z, [4]vec(t[1:]))
+					a.load(cut, data[1], g)
+					a.ins("VMULPS", z, g, g)
+				} else {
+					a.slope8(act, z, t[1:])
+					dz := any(data[1])
+					if cut {
+						a.load(cut, data[1], g)
+						dz = g
+					}
+					a.ins("VMULPS", dz, t[3], g)
+					a.ins("VMULPS", t[2], g, g)
+				}
 			default:
 				a.load(cut, data[1], g)
 				a.actGrad(act, g, z, [4]vec(t[2:]))
@@ -254,9 +303,9 @@ func actBackward(act int) rowLoop {
 func apply(act int) rowLoop {
 	return rowLoop{name: "apply", data: 2,
 		// dst, src
-		body: func(a *asm, cut tail, data []string, r, t []vec) {
+		body: func(a *asm, cut tail, data []string, r []any, t []vec) {
 			a.load(cut, data[1], t[0])
-			a.act(act, t[0], [4]vec(t[1:]))
+			a.act(act, t[0], upTo4(t[1:]))
 			a.store(cut, t[0], data[0])
 		},
 	}
@@ -264,7 +313,7 @@ func apply(act int) rowLoop {
 
 // x; center; sum, sumsq
 var moments = rowLoop{name: "moments", data: 1, coef: 1, sum: 2,
-	body: func(a *asm, cut tail, data []string, r, t []vec) {
+	body: func(a *asm, cut tail, data []string, r []any, t []vec) {
 		a.load(cut, data[0], t[0])
 		a.ins("VSUBPS", r[0], t[0], t[0])
 		a.ins("VADDPS", t[0], r[1], r[1])
@@ -274,7 +323,7 @@ var moments = rowLoop{name: "moments", data: 1, coef: 1, sum: 2,
 
 // dst, g, y; a, b, c
 var affine2 = rowLoop{name: "affine2", data: 3, coef: 3,
-	body: func(a *asm, cut tail, data []string, r, t []vec) {
+	body: func(a *asm, cut tail, data []string, r []any, t []vec) {
 		a.load(cut, data[2], t[0])
 		a.ins("VFMADD213PS", r[2], r[1], t[0])
 		a.load(cut, data[1], t[1])
@@ -285,7 +334,7 @@ var affine2 = rowLoop{name: "affine2", data: 3, coef: 3,
 
 // x; sum
 var sumRows = rowLoop{name: "sumRows", data: 1, sum: 1,
-	body: func(a *asm, cut tail, data []string, r, t []vec) {
+	body: func(a *asm, cut tail, data []string, r []any, t []vec) {
 		a.load(cut, data[0], t[0])
 		a.ins("VADDPS", t[0], r[0], r[0])
 	},
@@ -293,7 +342,7 @@ var sumRows = rowLoop{name: "sumRows", data: 1, sum: 1,
 
 // x, y; sum
 var dotRows = rowLoop{name: "dotRows", data: 2, sum: 1,
-	body: func(a *asm, cut tail, data []string, r, t []vec) {
+	body: func(a *asm, cut tail, data []string, r []any, t []vec) {
 		a.load(cut, data[0], t[0])
 		a.load(cut, data[1], t[1])
 		a.ins("VFMADD231PS", t[0], t[1], r[0])
@@ -302,7 +351,7 @@ var dotRows = rowLoop{name: "dotRows", data: 2, sum: 1,
 
 // dst, src
 var add = rowLoop{name: "add", data: 2,
-	body: func(a *asm, cut tail, data []string, r, t []vec) {
+	body: func(a *asm, cut tail, data []string, r []any, t []vec) {
 		a.load(cut, data[0], t[0])
 		a.load(cut, data[1], t[1])
 		a.ins("VADDPS", t[1], t[0], t[0])
@@ -312,7 +361,7 @@ var add = rowLoop{name: "add", data: 2,
 
 // dst, src; alpha
 var axpy = rowLoop{name: "axpy", data: 2, num: 1,
-	body: func(a *asm, cut tail, data []string, r, t []vec) {
+	body: func(a *asm, cut tail, data []string, r []any, t []vec) {
 		a.load(cut, data[0], t[0])
 		a.load(cut, data[1], t[1])
 		a.ins("VFMADD231PS", t[1], r[0], t[0])

@@ -4,7 +4,7 @@ package main
 
 // p, g, square, mom; LR, Alpha, Momentum, Eps, Decay
 var rmsprop = rowLoop{name: "rmsprop", data: 4, num: 5,
-	body: func(a *asm, cut tail, data []string, r, t []vec) {
+	body: func(a *asm, cut tail, data []string, r []any, t []vec) {
 		lr, alpha, momentum, eps, decay := r[0], r[1], r[2], r[3], r[4]
 		p, d, s, e, m := t[0], t[1], t[2], t[3], t[4]
 		a.load(cut, data[0], p)
@@ -29,7 +29,7 @@ var rmsprop = rowLoop{name: "rmsprop", data: 4, num: 5,
 
 // p, g, mom; -LR, Momentum, Decay
 var sgd = rowLoop{name: "sgd", data: 3, num: 3,
-	body: func(a *asm, cut tail, data []string, r, t []vec) {
+	body: func(a *asm, cut tail, data []string, r []any, t []vec) {
 		lr, momentum, decay := r[0], r[1], r[2]
 		p, d, m := t[0], t[1], t[2]
 		a.load(cut, data[0], p)
@@ -45,7 +45,7 @@ var sgd = rowLoop{name: "sgd", data: 3, num: 3,
 
 // p, g, mean, square; LR*Unbias, Alpha, Beta, Eps, -Decay, UnbiasSquare
 var adamw = rowLoop{name: "adamw", data: 4, num: 6,
-	body: func(a *asm, cut tail, data []string, r, t []vec) {
+	body: func(a *asm, cut tail, data []string, r []any, t []vec) {
 		lr, alpha, beta, eps, decay, unbias := r[0], r[1], r[2], r[3], r[4], r[5]
 		p, d, m, s, e := t[0], t[1], t[2], t[3], t[4]
 		a.load(cut, data[1], d)
@@ -71,7 +71,7 @@ var adamw = rowLoop{name: "adamw", data: 4, num: 6,
 
 // avg, p; weight
 var average = rowLoop{name: "average", data: 2, num: 1,
-	body: func(a *asm, cut tail, data []string, r, t []vec) {
+	body: func(a *asm, cut tail, data []string, r []any, t []vec) {
 		a.load(cut, data[0], t[0])
 		a.load(cut, data[1], t[1])
 		a.ins("VSUBPS", t[0], t[1], t[1])
