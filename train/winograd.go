@@ -16,7 +16,7 @@ import (
 // winogradTiles how many tiles at least, as they share what is read of the weight.
 const (
 	winogradFloats = 32 << 10
-	winogradTiles  = 32
+	winogradTiles  = 64
 )
 
 // anyWinograd is for tests: convolutions of any width, by any kernels.
