@@ -66,26 +66,25 @@ func (n *winograd) across() int { return (n.outW + 1) / 2 }
 // most is the number of tiles of a full chunk of a tile of so many images.
 func (n *winograd) most(images int) int { return min(n.images, images) * n.pairs * n.across() }
 
-// winogradChunk is images [i0,i1), of each the pairs of rows [p0,p1).
-type winogradChunk struct{ i0, i1, p0, p1 int }
+// winogradChunk is images [i0,i1), of each the pairs of rows [p0,p1), which have
+// so many tiles.
+type winogradChunk struct{ i0, i1, p0, p1, tiles int }
 
-// next is the chunk of images [i0,i1) after c, which is zero at first; there is
-// none left if it is empty.
-func (n *winograd) next(c winogradChunk, i0, i1 int) winogradChunk {
-	switch {
-	case c == winogradChunk{}:
-		c.i1 = i0
-		fallthrough
-	case c.p1 == n.rowPairs():
-		return winogradChunk{c.i1, min(c.i1+n.images, i1), 0, n.pairs}
+// chunks cuts a tile of the pass.
+func (n *winograd) chunks(t *tile, f func(k winogradChunk)) {
+	for i0 := t.i0; i0 < t.i1; i0 += n.images {
+		i1 := min(i0+n.images, t.i1)
+		for p0 := 0; p0 < n.rowPairs(); p0 += n.pairs {
+			p1 := min(p0+n.pairs, n.rowPairs())
+			f(winogradChunk{i0, i1, p0, p1, (i1 - i0) * (p1 - p0) * n.across()})
+		}
 	}
-	return winogradChunk{c.i0, c.i1, c.p1, min(c.p1+n.pairs, n.rowPairs())}
 }
 
 // shape is that of the transforms of the chunk for c channels.
 func (n *winograd) shape(k winogradChunk, c int) kernel.Winograd {
 	return kernel.Winograd{
-		Tiles: n.across(), C: c, Point: (k.i1 - k.i0) * (k.p1 - k.p0) * n.across() * c,
+		Tiles: n.across(), C: c, Point: k.tiles * c,
 		XRow: n.padW * c, XCol: c,
 		Cols: n.outW, YRow: n.outW * c, YCol: c,
 	}
@@ -138,9 +137,8 @@ func (n *winograd) forward(e *engine, w *worker, t *tile) {
 	padded := w.take(n.elems())
 	most := n.most(t.i1 - t.i0)
 	v, m := w.take(16*most*f.cin), w.take(16*most*f.cout)
-	for k := n.next(winogradChunk{}, t.i0, t.i1); k.i0 < k.i1; k = n.next(k, t.i0, t.i1) {
-		tiles := (k.i1 - k.i0) * (k.p1 - k.p0) * n.across()
-		v := v[:16*tiles*f.cin]
+	n.chunks(t, func(k winogradChunk) {
+		v := v[:16*k.tiles*f.cin]
 		for i := k.i0; i < k.i1; i++ {
 			if k.p0 == 0 {
 				n.pad(w, padded, i, 0, n.padH)
@@ -154,7 +152,7 @@ func (n *winograd) forward(e *engine, w *worker, t *tile) {
 		if n.bn != nil {
 			n.bn.observe(w, t.lane, y)
 		}
-	}
+	})
 	w.used = mark
 }
 
@@ -165,15 +163,14 @@ func (n *winograd) backward(e *engine, w *worker, t *tile) {
 	most := n.most(images)
 	padded, dpadded := w.take(n.elems()), w.take(images*elems)
 	x, d := w.take(16*most*f.cin), w.take(16*most*f.cout) // tiles of the input, later of its gradient; of the output's gradient
-	for k := n.next(winogradChunk{}, t.i0, t.i1); k.i0 < k.i1; k = n.next(k, t.i0, t.i1) {
+	n.chunks(t, func(k winogradChunk) {
 		first := t.first && k.i0 == t.i0
 		if k.p0 == 0 {
 			for i := k.i0; i < k.i1; i++ {
 				n.padGradient(w, e.blocks[t.lane], dpadded[(i-k.i0)*elems:], i, first && i == k.i0)
 			}
 		}
-		tiles := (k.i1 - k.i0) * (k.p1 - k.p0) * n.across()
-		x, d := x[:16*tiles*f.cin], d[:16*tiles*f.cout]
+		x, d := x[:16*k.tiles*f.cin], d[:16*k.tiles*f.cout]
 		if !f.frozen {
 			for i := k.i0; i < k.i1; i++ {
 				if k.p0 == 0 {
@@ -184,7 +181,7 @@ func (n *winograd) backward(e *engine, w *worker, t *tile) {
 			}
 			sum := f.grad.in(e.blocks[t.lane])
 			for p := range 16 {
-				w.k.Gemm(f.cin, f.cout, tiles, x[p*tiles*f.cin:], 1, f.cin, d[p*tiles*f.cout:], f.cout, sum[p*f.cin*f.cout:], f.cout, !first || k.p0 > 0, nil)
+				w.k.Gemm(f.cin, f.cout, k.tiles, x[p*k.tiles*f.cin:], 1, f.cin, d[p*k.tiles*f.cout:], f.cout, sum[p*f.cin*f.cout:], f.cout, !first || k.p0 > 0, nil)
 			}
 		}
 		if n.in.grad != nil {
@@ -194,7 +191,7 @@ func (n *winograd) backward(e *engine, w *worker, t *tile) {
 			n.product(w, d, f.bwd, x, f.cout, f.cin)
 			n.deliver(w, k, x, t.lane)
 		}
-	}
+	})
 	w.used = mark
 }
 
