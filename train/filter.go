@@ -12,10 +12,9 @@ type filter struct {
 	w, dw     []float32
 	cin, cout int
 	k2        int       // k*k
-	fwd       []float32 // [k2*cin, cout]; of a pointwise one in panels
+	fwd       []float32 // [k2*cin, cout]; of a pointwise one in panels; with points [16, cin, cout], and bwd [16, cout, cin]
 	bwd       []float32 // [cout, k2*cin], w itself where it can be; nil where no gradient goes to the input
 	bwdPanels bool      // bwd lies in panels
-	points    bool      // fwd [16, cin, cout], bwd [16, cout, cin] and the gradient's rows (point, cin) are of kernel.Winograd
 	grad      partial
 	bias      []float32 // [cout]; nil: none
 	biasGrad  partial
@@ -72,7 +71,7 @@ func (f *filter) packBwd() {
 // toPoints has the filter, of 3x3, meet its input in Winograd's way.
 func (f *filter) toPoints() {
 	n := 16 * f.cin * f.cout
-	f.points, f.fwd = true, floats(n)
+	f.fwd = floats(n)
 	if f.bwd != nil {
 		f.bwd = floats(n)
 	}
@@ -89,14 +88,17 @@ func (f *filter) packPoints() {
 			}
 		}
 	}
-	for p := 0; p < 16 && f.bwd != nil; p++ {
+	if f.bwd == nil {
+		return
+	}
+	for p := range 16 {
 		transpose(f.bwd[p*n:], f.cin, f.fwd[kernel.WinogradFlipped(p)*n:], f.cout, f.cin, f.cout, false)
 	}
 }
 
 // pack brings the weight into kernel order.
 func (f *filter) pack() {
-	if f.points {
+	if f.grad.points {
 		f.packPoints()
 		return
 	}

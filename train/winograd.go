@@ -124,8 +124,7 @@ func (n *winograd) rows(k winogradChunk) (r0, r1 int) {
 }
 
 // product is m[p] = v[p] u[p] for the 16 points of the chunk.
-func (n *winograd) product(w *worker, v, u, m []float32, cin, cout int) {
-	tiles := len(v) / 16 / cin
+func (n *winograd) product(w *worker, tiles int, v, u, m []float32, cin, cout int) {
 	for p := range 16 {
 		w.k.Gemm(tiles, cout, cin, v[p*tiles*cin:], cin, 1, u[p*cin*cout:], cout, m[p*tiles*cout:], cout, false, nil)
 	}
@@ -138,14 +137,13 @@ func (n *winograd) forward(e *engine, w *worker, t *tile) {
 	most := n.most(t.i1 - t.i0)
 	v, m := w.take(16*most*f.cin), w.take(16*most*f.cout)
 	n.chunks(t, func(k winogradChunk) {
-		v := v[:16*k.tiles*f.cin]
 		for i := k.i0; i < k.i1; i++ {
 			if k.p0 == 0 {
 				n.pad(w, padded, i, 0, n.padH)
 			}
 			n.input(w, k, i, padded, v, f.cin)
 		}
-		n.product(w, v, f.fwd, m, f.cin, f.cout)
+		n.product(w, k.tiles, v, f.fwd, m, f.cin, f.cout)
 		y := n.out.at(n.rows(k))
 		n.output(w, k, m, y, f.cout)
 		f.addBias(w, y)
@@ -170,7 +168,6 @@ func (n *winograd) backward(e *engine, w *worker, t *tile) {
 				n.padGradient(w, e.blocks[t.lane], dpadded[(i-k.i0)*elems:], i, first && i == k.i0)
 			}
 		}
-		x, d := x[:16*k.tiles*f.cin], d[:16*k.tiles*f.cout]
 		if !f.frozen {
 			for i := k.i0; i < k.i1; i++ {
 				if k.p0 == 0 {
@@ -188,7 +185,7 @@ func (n *winograd) backward(e *engine, w *worker, t *tile) {
 			for i := k.i0; i < k.i1; i++ {
 				n.input(w, k, i, dpadded[(i-k.i0)*elems:], d, f.cout)
 			}
-			n.product(w, d, f.bwd, x, f.cout, f.cin)
+			n.product(w, k.tiles, d, f.bwd, x, f.cout, f.cin)
 			n.deliver(w, k, x, t.lane)
 		}
 	})
@@ -230,18 +227,17 @@ func (n *winograd) deliver(w *worker, k winogradChunk, m []float32, lane int) {
 	mark := w.used
 	r0, r1 := n.rows(k)
 	dx := v.gradAt(r0, r1)
-	switch {
-	case n.acc:
+	if n.acc {
 		near := w.take(len(dx))
 		n.output(w, k, m, near, v.c)
 		w.k.Add(dx, near)
-	default:
+	} else {
 		n.output(w, k, m, dx, v.c)
-		if n.fused {
-			sums := w.takeZeros(2 * v.c)
-			v.bn.actBackward(w, dx, r0, r1, sums)
-			v.bn.lanes[lane].add(sums[:v.c], sums[v.c:])
-		}
+	}
+	if n.fused {
+		sums := w.takeZeros(2 * v.c)
+		v.bn.actBackward(w, dx, r0, r1, sums)
+		v.bn.lanes[lane].add(sums[:v.c], sums[v.c:])
 	}
 	w.used = mark
 }

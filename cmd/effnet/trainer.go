@@ -112,19 +112,20 @@ func trainModel(ctx context.Context, job trainJob) (*trainOutcome, error) {
 	if !job.Test || parts.test == nil {
 		return out, nil
 	}
-	for _, to := range []**train.Eval{&out.Test, &out.TestMirror} {
-		mirror := to == &out.TestMirror
-		if mirror && !cfg.Recipe.Flip {
-			continue
-		}
+	test := func(mirror bool) (*train.Eval, error) {
 		e, err := evaluate(ctx, res.Weights, parts.test, mirror)
 		if ctx.Err() != nil {
 			return nil, train.ErrInterrupted
 		}
-		if err != nil {
+		return &e, err
+	}
+	if out.Test, err = test(false); err != nil {
+		return nil, err
+	}
+	if cfg.Recipe.Flip {
+		if out.TestMirror, err = test(true); err != nil {
 			return nil, err
 		}
-		*to = &e
 	}
 	return out, nil
 }
