@@ -78,6 +78,7 @@ type window struct {
 	padH, padW     int // of the padded image
 	outH, outW     int
 	fused          bool // in has this reader alone, and follows from a batch norm: its activation is undone on the way
+	slopes         bool // and its slopes are made with it
 	acc            bool // backward adds to in.grad
 }
 
@@ -134,20 +135,44 @@ func (g *window) border(padded []float32, p0, p1 int) (y0, y1 int) {
 	return y0, y1
 }
 
-// pad makes rows [p0,p1) of the padded image in padded.
-func (g *window) pad(w *worker, padded []float32, img, p0, p1 int) {
+// reachesAll reports whether every row of the image is looked at.
+func (g *window) reachesAll() bool {
+	return g.kernel >= g.stride && (g.outH-1)*g.stride+g.kernel >= g.top+g.in.h
+}
+
+// takeSlopes is scratch for the slopes of some rows of the image, nil if they are
+// not wanted.
+func (g *window) takeSlopes(w *worker, rows int) []float32 {
+	if !g.slopes {
+		return nil
+	}
+	return w.take(rows * g.in.w * g.in.c)
+}
+
+// pad makes rows [p0,p1) of the padded image in padded, and unless slopes is nil
+// puts the slopes of the activation there, of the rows of the image only.
+func (g *window) pad(w *worker, padded, slopes []float32, img, p0, p1 int) {
 	v := g.in
 	n, band := v.w*v.c, g.band()
 	y0, y1 := g.border(padded, p0, p1)
 	for y := y0; y < y1; y += band {
 		end := min(y+band, y1)
 		r0, r1 := img*v.hw()+y*v.w, img*v.hw()+end*v.w
-		if band == 1 {
+		mark := w.used
+		var x []float32
+		switch {
+		case band == 1 && slopes == nil:
 			w.load(g.row(padded, p0, y), v, r0, r1)
 			continue
+		case band == 1:
+			v.bn.swishSlope(w, g.row(padded, p0, y), slopes[(y-y0)*n:], r0, r1)
+			continue
+		case slopes == nil:
+			x = w.rows(v, r0, r1)
+		default:
+			x = w.take((r1 - r0) * v.c)
+			v.bn.swishSlope(w, x, slopes[(y-y0)*n:], r0, r1)
 		}
-		mark := w.used
-		x := w.rows(v, r0, r1)
 		for i := y; i < end; i++ {
 			copy(g.row(padded, p0, i), x[(i-y)*n:])
 		}
@@ -156,8 +181,8 @@ func (g *window) pad(w *worker, padded []float32, img, p0, p1 int) {
 }
 
 // unpad delivers the gradient of the image from that of rows [p0,p1) of its
-// padded copy.
-func (g *window) unpad(w *worker, dpadded []float32, img, lane, p0, p1 int) {
+// padded copy. slopes are those that pad made from p0 on, or nil.
+func (g *window) unpad(w *worker, dpadded, slopes []float32, img, lane, p0, p1 int) {
 	v := g.in
 	mark := w.used
 	n, band := v.w*v.c, g.band()
@@ -177,7 +202,11 @@ func (g *window) unpad(w *worker, dpadded []float32, img, lane, p0, p1 int) {
 					copy(d[(i-y)*n:], g.row(dpadded, p0, i))
 				}
 			}
-			v.bn.actBackward(w, d, r0, r1, sums)
+			if slopes != nil {
+				v.bn.slopeBackward(w, d, slopes[(y-y0)*n:], r0, r1, sums)
+			} else {
+				v.bn.actBackward(w, d, r0, r1, sums)
+			}
 			continue
 		}
 		dst := v.gradAt(r0, r1)

@@ -75,7 +75,7 @@ func (n *dense) forward(e *engine, w *worker, t *tile) {
 	cols := w.take(n.chunk * k)
 	hw := n.out.hw()
 	for i := t.i0; i < t.i1; i++ {
-		n.pad(w, padded, i, 0, n.padH)
+		n.pad(w, padded, nil, i, 0, n.padH)
 		for a := 0; a < hw; a += n.chunk {
 			b := min(a+n.chunk, hw)
 			rs, cs := n.columns(cols, padded, a, b)
@@ -96,6 +96,7 @@ func (n *dense) backward(e *engine, w *worker, t *tile) {
 	k := f.k2 * f.cin
 	padded := w.take(n.elems())
 	cols := w.take(n.chunk * k)
+	slopes := n.takeSlopes(w, n.in.h)
 	var dpadded []float32
 	if n.in.grad != nil {
 		dpadded = w.take(n.elems())
@@ -103,7 +104,7 @@ func (n *dense) backward(e *engine, w *worker, t *tile) {
 	hw := n.out.hw()
 	for i := t.i0; i < t.i1; i++ {
 		if !f.frozen {
-			n.pad(w, padded, i, 0, n.padH)
+			n.pad(w, padded, slopes, i, 0, n.padH)
 		}
 		clear(dpadded)
 		inner := w.used
@@ -121,7 +122,7 @@ func (n *dense) backward(e *engine, w *worker, t *tile) {
 			w.used = inner
 		}
 		if dpadded != nil {
-			n.unpad(w, dpadded, i, t.lane, 0, n.padH)
+			n.unpad(w, dpadded, slopes, i, t.lane, 0, n.padH)
 		}
 		w.used = inner
 	}

@@ -39,17 +39,25 @@ func (n *depthwise) shape(in, out int) kernel.DW {
 	}
 }
 
-// padBand makes the rows of the padded image that output rows [o0,o1) look at.
-// Those that the band before had too are moved, not made again.
-func (n *depthwise) padBand(w *worker, padded []float32, img, o0, o1 int) {
+// padBand makes the rows of the padded image that output rows [o0,o1) look at,
+// and their slopes unless those are nil. Those that the band before had too are
+// moved, not made again.
+func (n *depthwise) padBand(w *worker, padded, slopes []float32, img, o0, o1 int) {
 	p0, p1 := o0*n.stride, o0*n.stride+n.reach(o1-o0)
 	have := 0
 	if o0 > 0 && n.kernel > n.stride {
 		have = n.kernel - n.stride
-		step := n.rows() * n.stride * n.rowFloats()
-		copy(padded[:have*n.rowFloats()], padded[step:])
+		step := n.rows() * n.stride
+		copy(padded[:have*n.rowFloats()], padded[step*n.rowFloats():])
+		if slopes != nil {
+			row := n.in.w * n.in.c
+			was, _ := n.inside(p0-step, p0)
+			y0, y1 := n.inside(p0, p0+have)
+			copy(slopes[:(y1-y0)*row], slopes[(y0-was)*row:])
+			slopes = slopes[(y1-y0)*row:]
+		}
 	}
-	n.pad(w, padded[have*n.rowFloats():], img, p0+have, p1)
+	n.pad(w, padded[have*n.rowFloats():], slopes, img, p0+have, p1)
 }
 
 func (n *depthwise) forward(e *engine, w *worker, t *tile) {
@@ -59,7 +67,7 @@ func (n *depthwise) forward(e *engine, w *worker, t *tile) {
 	for i := t.i0; i < t.i1; i++ {
 		for o0 := 0; o0 < n.outH; o0 += rows {
 			o1 := min(o0+rows, n.outH)
-			n.padBand(w, padded, i, o0, o1)
+			n.padBand(w, padded, nil, i, o0, o1)
 			r := i * n.out.hw()
 			y := n.out.at(r+o0*n.outW, r+o1*n.outW)
 			w.k.DWForward(n.shape(n.reach(o1-o0), o1-o0), padded, n.f.fwd, y)
@@ -76,6 +84,7 @@ func (n *depthwise) backward(e *engine, w *worker, t *tile) {
 	mark := w.used
 	rows := n.rows()
 	padded := w.take(n.reach(rows) * n.rowFloats())
+	slopes := n.takeSlopes(w, n.reach(rows))
 	block := e.blocks[t.lane]
 	back := n.backBand(w, rows)
 	for i := t.i0; i < t.i1; i++ {
@@ -89,12 +98,12 @@ func (n *depthwise) backward(e *engine, w *worker, t *tile) {
 				if first {
 					clear(n.f.grad.in(block))
 				}
-				n.padBand(w, padded, i, o0, o1)
+				n.padBand(w, padded, slopes, i, o0, o1)
 				w.k.DWBackwardWeight(n.shape(n.reach(o1-o0), o1-o0), padded, dy, n.f.grad.in(block))
 				n.f.addBiasGrad(w.k, block, dy, first)
 			}
 			if n.in.grad != nil {
-				back.deliver(n, w, dy, i, t.lane, o0, o1)
+				back.deliver(n, w, dy, slopes, i, t.lane, o0, o1)
 			}
 			w.used = inner
 		}
@@ -123,7 +132,7 @@ func (n *depthwise) backRows(rows int) int {
 }
 
 // deliver takes the gradient of output rows [o0,o1) back to the image.
-func (b *backBand) deliver(n *depthwise, w *worker, dy []float32, img, lane, o0, o1 int) {
+func (b *backBand) deliver(n *depthwise, w *worker, dy, slopes []float32, img, lane, o0, o1 int) {
 	p0, p1 := o0*n.stride, o1*n.stride
 	in := max(n.reach(o1-o0), p1-p0)
 	if o1 == n.outH {
@@ -137,5 +146,5 @@ func (b *backBand) deliver(n *depthwise, w *worker, dy []float32, img, lane, o0,
 	if o1 < n.outH {
 		copy(b.rest, b.d[(p1-p0)*n.rowFloats():])
 	}
-	n.unpad(w, b.d, img, lane, p0, p1)
+	n.unpad(w, b.d, slopes, img, lane, p0, p1)
 }

@@ -7,6 +7,8 @@ import "effnet/internal/kernel"
 type activation struct {
 	v   *value
 	acc bool // without bn: adds to src.grad
+	// The pass keeps v for its tile, with its slopes.
+	slopes bool
 }
 
 func (n *activation) forward(e *engine, w *worker, t *tile) {}
@@ -22,7 +24,11 @@ func (n *activation) backward(e *engine, w *worker, t *tile) {
 		inner := w.used
 		dz := v.gradAt(a, b)
 		if v.bn != nil {
-			v.bn.actBackward(w, dz, a, b, sums)
+			if n.slopes {
+				v.bn.slopeBackward(w, dz, w.slopes(v, a, b), a, b, sums)
+			} else {
+				v.bn.actBackward(w, dz, a, b, sums)
+			}
 			v.bn.lanes[t.lane].add(sums[:v.c], sums[v.c:])
 			continue
 		}

@@ -100,6 +100,8 @@ func TestNetworks(t *testing.T) {
 		{"fused", 5, func() arch.Spec {
 			return netSpec(12, 3, "cn_r2_k3_s1_c8_skip", "er_r2_k3_s2_e4_c16", "er_r2_k5_s1_e1_c16_se0.25_fc20", "ir_r1_k3_s2_e4_c24_se0.25")
 		}},
+		{"fused, more images than lanes", 19, func() arch.Spec { return netSpec(8, 3, "er_r1_k3_s1_e2_c12", "cn_r1_k3_s2_c16") }},
+		{"large maps", 3, func() arch.Spec { return netSpec(33, 1, "ds_r1_k3_s1_c8_se0.25", "ir_r1_k3_s2_e2_c8") }},
 		{"fused, relu, drop path", 7, func() arch.Spec {
 			s := netSpec(13, 3, "er_r1_k3_s1_e2_c8_fc12_noskip", "cn_r3_k3_s1_c8_skip", "er_r3_k3_s2_e2_c16")
 			s.Act, s.Padding, s.DropPath = arch.ActReLU, arch.PadSymmetric, 0.6

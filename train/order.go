@@ -178,13 +178,13 @@ func (pl *planner) planBackward(n node) bool {
 		n.acc = pl.contribute(n.in, p)
 		pl.readGrad(n.out, n.bn, p)
 	case *depthwise:
-		pl.planWindow(&n.window, n, p)
+		pl.planWindow(&n.window, n.f, n, p)
 		pl.readGrad(n.out, n.bn, p)
 	case *dense:
-		pl.planWindow(&n.window, n, p)
+		pl.planWindow(&n.window, n.f, n, p)
 		pl.readGrad(n.out, n.bn, p)
 	case *winograd:
-		pl.planWindow(&n.window, n, p)
+		pl.planWindow(&n.window, n.f, n, p)
 		pl.readGrad(n.out, n.bn, p)
 	case *activation:
 		v := n.v
@@ -220,8 +220,9 @@ func (pl *planner) readGrad(y *value, bn *batchNorm, p int) {
 	y.grad.live(pl.back(p))
 }
 
-func (pl *planner) planWindow(g *window, n node, p int) {
+func (pl *planner) planWindow(g *window, f *filter, n node, p int) {
 	g.fused = g.in.bn != nil && g.in.grad != nil && g.in.only(n)
+	g.slopes = g.fused && g.in.swishes() && g.reachesAll() && !f.frozen
 	g.acc = pl.contribute(g.in, p)
 }
 
@@ -337,6 +338,17 @@ func (pl *planner) tiles(p *pass, last bool) {
 	for _, n := range p.nodes {
 		if g, ok := n.(*gate); ok && readers[g.in] > 1 && g.in.elems() <= memoFloats && !slices.Contains(p.memos, g.in) {
 			p.memos = append(p.memos, g.in)
+			p.shareSlopes(g.in)
+		}
+	}
+}
+
+// shareSlopes has the activation of v made once for its value and its slope, if
+// this is the pass that takes its gradient on.
+func (p *pass) shareSlopes(v *value) {
+	for _, n := range p.back {
+		if a, ok := n.(*activation); ok && a.v == v && v.swishes() {
+			a.slopes, v.slopes = true, true
 		}
 	}
 }

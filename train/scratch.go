@@ -12,6 +12,9 @@ func scratchOf(p *pass) int {
 	memos := 0
 	for _, v := range p.memos {
 		memos += align(rows(v)*v.c) + loadScratch(v, rows(v))
+		if v.slopes {
+			memos += align(rows(v) * v.c)
+		}
 	}
 	most := 0
 	for _, n := range p.nodes {
@@ -41,18 +44,18 @@ func nodeScratch(n node, tile func(*value) int) int {
 		return rowsScratch(n.in, n.chunk) + align(n.chunk*n.out.c) + align(2*n.out.c)
 	case *depthwise:
 		in := n.reach(n.rows()) * n.rowFloats()
-		s := align(in) + align(n.rows()*n.outW*n.out.c) + max(n.edge(), align(2*n.out.c))
+		s := n.slopeScratch(n.reach(n.rows())) + align(in) + align(n.rows()*n.outW*n.out.c) + max(n.edge(), align(2*n.out.c))
 		if n.in.grad != nil {
 			s += align(n.backRows(n.rows())*n.rowFloats()) + align(max(0, n.kernel-n.stride)*n.rowFloats())
 		}
 		return s
 	case *dense:
-		return 2*align(n.elems()) + n.edge() + align(n.chunk*n.f.k2*n.in.c) + align(n.chunk*n.out.c) + align(2*n.out.c)
+		return n.slopeScratch(n.in.h) + 2*align(n.elems()) + n.edge() + align(n.chunk*n.f.k2*n.in.c) + align(n.chunk*n.out.c) + align(2*n.out.c)
 	case *winograd:
 		images := min(n.images, tile(n.out)/n.out.hw())
 		most := n.most(images)
 		inner := max(n.edge(), align(n.back.band()*n.outW*n.out.c), align(4*most*n.in.c)+align(2*n.in.c), align(2*n.out.c))
-		return align(n.elems()) + align(images*n.back.elems()) + align(16*most*n.in.c) + align(16*most*n.out.c) + inner
+		return n.slopeScratch(images*n.in.h) + align(n.elems()) + align(images*n.back.elems()) + align(16*most*n.in.c) + align(16*most*n.out.c) + inner
 	case *activation:
 		return align(2*n.v.c) + align(sumRows*n.v.c)
 	case *add:
@@ -73,6 +76,14 @@ func nodeScratch(n node, tile func(*value) int) int {
 		return 0
 	}
 	panic("train: a node of an unknown kind")
+}
+
+// slopeScratch is what takeSlopes takes.
+func (g *window) slopeScratch(rows int) int {
+	if !g.slopes {
+		return 0
+	}
+	return align(rows * g.in.w * g.in.c)
 }
 
 // edge is a band of rows on the way into the padded image or out of it.

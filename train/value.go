@@ -1,6 +1,8 @@
 package train
 
 import (
+	"slices"
+
 	"effnet/arch"
 	"effnet/internal/kernel"
 )
@@ -15,10 +17,11 @@ type value struct {
 	store *buffer // nil: on demand
 	grad  *buffer // gradient of the loss; nil where it is not needed or follows from bn
 
-	src  *value
-	bn   *batchNorm // nil: none
-	act  kernel.Act
-	gate *value // [1,1,c]; nil: none
+	src    *value
+	bn     *batchNorm // nil: none
+	act    kernel.Act
+	gate   *value // [1,1,c]; nil: none
+	slopes bool   // the pass that takes its gradient on keeps it for a tile, with its slopes
 
 	maker     node // of a convolution's output
 	needsGrad bool
@@ -26,6 +29,9 @@ type value struct {
 	finish    int    // the pass in whose backward grad becomes complete
 	touched   bool   // while planning: something has written grad
 }
+
+// swishes reports whether v is swish(bn(src)).
+func (v *value) swishes() bool { return v.bn != nil && v.act == kernel.Swish }
 
 // hw is the number of rows of one image.
 func (v *value) hw() int { return v.h * v.w }
@@ -56,6 +62,7 @@ type tile struct {
 	chunk  bool
 	r0, r1 int
 	again  bool // forward has run before: batch norms know their moments
+	back   bool // goes backward
 }
 
 // rows is the part of v that belongs to the tile.
@@ -80,10 +87,11 @@ type worker struct {
 
 // memo keeps a value that several nodes of a pass read, for one tile.
 type memo struct {
-	of   *value
-	data []float32
-	r0   int // its first row
-	made bool
+	of     *value
+	data   []float32
+	slopes []float32 // of its activation; nil: not wanted
+	r0     int       // its first row
+	made   bool
 }
 
 // take gives n floats of scratch, not cleared, that live until the worker's
@@ -110,7 +118,11 @@ func (w *worker) begin(p *pass, t *tile) {
 	w.memos = w.memos[:0]
 	for _, v := range p.memos {
 		r0, r1 := t.rows(v)
-		w.memos = append(w.memos, memo{of: v, data: w.take((r1 - r0) * v.c), r0: r0})
+		m := memo{of: v, data: w.take((r1 - r0) * v.c), r0: r0}
+		if v.slopes && t.back {
+			m.slopes = w.take(len(m.data))
+		}
+		w.memos = append(w.memos, m)
 	}
 }
 
@@ -125,14 +137,33 @@ func (w *worker) rows(v *value, r0, r1 int) []float32 {
 			continue
 		}
 		if !m.made {
-			w.load(m.data, v, m.r0, m.r0+len(m.data)/v.c)
-			m.made = true
+			w.make(m)
 		}
 		return m.data[(r0-m.r0)*v.c : (r1-m.r0)*v.c]
 	}
 	dst := w.take((r1 - r0) * v.c)
 	w.load(dst, v, r0, r1)
 	return dst
+}
+
+func (w *worker) make(m *memo) {
+	m.made = true
+	end := m.r0 + len(m.data)/m.of.c
+	if m.slopes != nil {
+		m.of.bn.swishSlope(w, m.data, m.slopes, m.r0, end)
+	} else {
+		w.load(m.data, m.of, m.r0, end)
+	}
+}
+
+// slopes gives those of rows [r0,r1) of v, which has a memo with slopes.
+func (w *worker) slopes(v *value, r0, r1 int) []float32 {
+	i := slices.IndexFunc(w.memos, func(m memo) bool { return m.of == v })
+	m := &w.memos[i]
+	if !m.made {
+		w.make(m)
+	}
+	return m.slopes[(r0-m.r0)*v.c : (r1-m.r0)*v.c]
 }
 
 // load makes rows [r0,r1) of v in dst.

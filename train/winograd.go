@@ -139,7 +139,7 @@ func (n *winograd) forward(e *engine, w *worker, t *tile) {
 	n.chunks(t, func(k winogradChunk) {
 		for i := k.i0; i < k.i1; i++ {
 			if k.p0 == 0 {
-				n.pad(w, padded, i, 0, n.padH)
+				n.pad(w, padded, nil, i, 0, n.padH)
 			}
 			n.input(w, k, i, padded, v, f.cin)
 		}
@@ -161,6 +161,7 @@ func (n *winograd) backward(e *engine, w *worker, t *tile) {
 	most := n.most(images)
 	padded, dpadded := w.take(n.elems()), w.take(images*elems)
 	x, d := w.take(16*most*f.cin), w.take(16*most*f.cout) // tiles of the input, later of its gradient; of the output's gradient
+	slopes := n.takeSlopes(w, images*n.in.h)
 	n.chunks(t, func(k winogradChunk) {
 		first := t.first && k.i0 == t.i0
 		if k.p0 == 0 {
@@ -171,7 +172,11 @@ func (n *winograd) backward(e *engine, w *worker, t *tile) {
 		if !f.frozen {
 			for i := k.i0; i < k.i1; i++ {
 				if k.p0 == 0 {
-					n.pad(w, padded, i, 0, n.padH)
+					var of []float32
+					if slopes != nil {
+						of = slopes[(i-k.i0)*n.in.elems():]
+					}
+					n.pad(w, padded, of, i, 0, n.padH)
 				}
 				n.input(w, k, i, padded, x, f.cin)
 				n.gradient(w, k, i, dpadded[(i-k.i0)*elems:], d)
@@ -186,7 +191,7 @@ func (n *winograd) backward(e *engine, w *worker, t *tile) {
 				n.input(w, k, i, dpadded[(i-k.i0)*elems:], d, f.cout)
 			}
 			n.product(w, k.tiles, d, f.bwd, x, f.cout, f.cin)
-			n.deliver(w, k, x, t.lane)
+			n.deliver(w, k, x, slopes, t.lane)
 		}
 	})
 	w.used = mark
@@ -222,7 +227,7 @@ func (n *winograd) gradient(w *worker, k winogradChunk, i int, dpadded, e []floa
 }
 
 // deliver takes the products m to the gradient of the chunk's rows of the input.
-func (n *winograd) deliver(w *worker, k winogradChunk, m []float32, lane int) {
+func (n *winograd) deliver(w *worker, k winogradChunk, m, slopes []float32, lane int) {
 	v := n.in
 	mark := w.used
 	r0, r1 := n.rows(k)
@@ -236,7 +241,11 @@ func (n *winograd) deliver(w *worker, k winogradChunk, m []float32, lane int) {
 	}
 	if n.fused {
 		sums := w.takeZeros(2 * v.c)
-		v.bn.actBackward(w, dx, r0, r1, sums)
+		if slopes != nil {
+			v.bn.slopeBackward(w, dx, slopes[(r0-k.i0*v.hw())*v.c:], r0, r1, sums)
+		} else {
+			v.bn.actBackward(w, dx, r0, r1, sums)
+		}
 		v.bn.lanes[lane].add(sums[:v.c], sums[v.c:])
 	}
 	w.used = mark

@@ -18,6 +18,8 @@ var Generic = Impl{
 	ScaleAct:         scaleActGo,
 	Moments:          momentsGo,
 	ActBackward:      actBackwardGo,
+	SwishSlope:       swishSlopeGo,
+	SlopeBackward:    slopeBackwardGo,
 	Affine2:          affine2Go,
 	SumRows:          sumRowsGo,
 	DotRows:          dotRowsGo,

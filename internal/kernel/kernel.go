@@ -86,6 +86,11 @@ type Impl struct {
 	// g = dz * act'(scale*y + shift), which may overwrite dz, and adds, per
 	// channel, the sum of g to sumG and of g*(y-center) to sumGY.
 	ActBackward func(g, dz, y, scale, shift, center []float32, act Act, sumG, sumGY []float32)
+	// SwishSlope computes dst = swish(u) and slope = swish'(u) of u = scale*src + shift
+	// over rows; dst or slope may be src. It may differ from ScaleAct in the last bits.
+	SwishSlope func(dst, slope, src, scale, shift []float32)
+	// SlopeBackward is ActBackward with the derivative given: g = dz * slope.
+	SlopeBackward func(g, dz, slope, y, center, sumG, sumGY []float32)
 	// Affine2 computes dst = a*g + b*y + c per channel over rows; dst may be g.
 	// It is the batch-norm gradient once its sums are known.
 	Affine2 func(dst, g, y, a, b, c []float32)

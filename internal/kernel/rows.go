@@ -60,6 +60,32 @@ func actBackwardGo(g, dz, y, scale, shift, center []float32, act Act, sumG, sumG
 	}
 }
 
+func swishSlopeGo(dst, slope, src, scale, shift []float32) {
+	m, c := rowsOf(dst, scale, Swish)
+	slope, src, shift = need(slope, m*c), need(src, m*c), need(shift, c)
+	for r := 0; r < m*c; r += c {
+		dst, slope := dst[r:r+c], slope[r:r+c]
+		for i, v := range src[r : r+c] {
+			u := scale[i]*v + shift[i]
+			dst[i], slope[i] = swish(u), actGradGo(u, Swish)
+		}
+	}
+}
+
+func slopeBackwardGo(g, dz, slope, y, center, sumG, sumGY []float32) {
+	m, c := rowsOf(g, center, Swish)
+	dz, slope, y, sumG, sumGY = need(dz, m*c), need(slope, m*c), need(y, m*c), need(sumG, c), need(sumGY, c)
+	for r := 0; r < m*c; r += c {
+		g, dz, slope := g[r:r+c], dz[r:r+c], slope[r:r+c]
+		for i, v := range y[r : r+c] {
+			d := dz[i] * slope[i]
+			g[i] = d
+			sumG[i] += d
+			sumGY[i] += d * (v - center[i])
+		}
+	}
+}
+
 func affine2Go(dst, g, y, a, b, c []float32) {
 	m, n := rowsOf(dst, a, 0)
 	g, y, b, c = need(g, m*n), need(y, m*n), need(b, n), need(c, n)

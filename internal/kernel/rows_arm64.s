@@ -8,14 +8,16 @@
 TEXT ·rowsNEON(SB), NOSPLIT, $0-8
 	MOVD args+0(FP), R0
 	MOVD rowArgs_op(R0), R1
-	CMP $15, R1
+	CMP $16, R1
 	BGE upper_1
-	CMP $7, R1
+	CMP $8, R1
 	BGE upper_2
-	CMP $3, R1
+	CMP $4, R1
 	BGE upper_3
-	CMP $1, R1
+	CMP $2, R1
 	BGE upper_4
+	CMP $1, R1
+	BGE upper_5
 	// scaleActIdentity
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -38,11 +40,11 @@ TEXT ·rowsNEON(SB), NOSPLIT, $0-8
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_7
-four_5:
+	BLT rest_8
+four_6:
 	MOVD $0, R14
-	CBZ R13, cut_10
-column_9:
+	CBZ R13, cut_11
+column_10:
 	WORD $0x3cee6860 // ldr q0, [x3, x14]
 	WORD $0x3cee6881 // ldr q1, [x4, x14]
 	FMOVQ (R2), F2
@@ -65,10 +67,10 @@ column_9:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_9
-cut_10:
+	BLT column_10
+cut_11:
 	CMP R10, R13
-	BEQ next_11
+	BEQ next_12
 	ADD R14, R3, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -135,20 +137,20 @@ cut_10:
 	ADD R22, R26, R24
 	VST1 V3.S[1], (R24)
 	FMOVS F3, (R26)
-next_11:
+next_12:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $4, R15, R15
-	BGE four_5
-rest_7:
+	BGE four_6
+rest_8:
 	ADDS $4, R15, R15
-	BEQ done_8
-one_6:
+	BEQ done_9
+one_7:
 	MOVD $0, R14
-	CBZ R13, cut_13
-column_12:
+	CBZ R13, cut_14
+column_13:
 	WORD $0x3cee6860 // ldr q0, [x3, x14]
 	WORD $0x3cee6881 // ldr q1, [x4, x14]
 	FMOVQ (R2), F2
@@ -159,10 +161,10 @@ column_12:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_12
-cut_13:
+	BLT column_13
+cut_14:
 	CMP R10, R13
-	BEQ next_14
+	BEQ next_15
 	ADD R14, R3, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -187,17 +189,15 @@ cut_13:
 	ADD R22, R1, R24
 	VST1 V3.S[1], (R24)
 	FMOVS F3, (R1)
-next_14:
+next_15:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $1, R15, R15
-	BNE one_6
-done_8:
+	BNE one_7
+done_9:
 	RET
-upper_4:
-	CMP $2, R1
-	BGE upper_15
+upper_5:
 	// scaleActReLU
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -390,7 +390,9 @@ next_25:
 	BNE one_17
 done_19:
 	RET
-upper_15:
+upper_4:
+	CMP $3, R1
+	BGE upper_26
 	// scaleActReLU6
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -416,11 +418,11 @@ upper_15:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_28
-four_26:
+	BLT rest_29
+four_27:
 	MOVD $0, R14
-	CBZ R13, cut_31
-column_30:
+	CBZ R13, cut_32
+column_31:
 	WORD $0x3cee6860 // ldr q0, [x3, x14]
 	WORD $0x3cee6881 // ldr q1, [x4, x14]
 	FMOVQ (R2), F2
@@ -451,10 +453,10 @@ column_30:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_30
-cut_31:
+	BLT column_31
+cut_32:
 	CMP R10, R13
-	BEQ next_32
+	BEQ next_33
 	ADD R14, R3, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -529,20 +531,20 @@ cut_31:
 	ADD R22, R26, R24
 	VST1 V3.S[1], (R24)
 	FMOVS F3, (R26)
-next_32:
+next_33:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $4, R15, R15
-	BGE four_26
-rest_28:
+	BGE four_27
+rest_29:
 	ADDS $4, R15, R15
-	BEQ done_29
-one_27:
+	BEQ done_30
+one_28:
 	MOVD $0, R14
-	CBZ R13, cut_34
-column_33:
+	CBZ R13, cut_35
+column_34:
 	WORD $0x3cee6860 // ldr q0, [x3, x14]
 	WORD $0x3cee6881 // ldr q1, [x4, x14]
 	FMOVQ (R2), F2
@@ -555,10 +557,10 @@ column_33:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_33
-cut_34:
+	BLT column_34
+cut_35:
 	CMP R10, R13
-	BEQ next_35
+	BEQ next_36
 	ADD R14, R3, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -585,19 +587,15 @@ cut_34:
 	ADD R22, R1, R24
 	VST1 V3.S[1], (R24)
 	FMOVS F3, (R1)
-next_35:
+next_36:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $1, R15, R15
-	BNE one_27
-done_29:
+	BNE one_28
+done_30:
 	RET
-upper_3:
-	CMP $5, R1
-	BGE upper_36
-	CMP $4, R1
-	BGE upper_37
+upper_26:
 	// scaleActSwish
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -629,11 +627,11 @@ upper_3:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_40
-four_38:
+	BLT rest_39
+four_37:
 	MOVD $0, R14
-	CBZ R13, cut_43
-column_42:
+	CBZ R13, cut_42
+column_41:
 	WORD $0x3cee6860 // ldr q0, [x3, x14]
 	WORD $0x3cee6881 // ldr q1, [x4, x14]
 	FMOVQ (R2), F2
@@ -740,10 +738,10 @@ column_42:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_42
-cut_43:
+	BLT column_41
+cut_42:
 	CMP R10, R13
-	BEQ next_44
+	BEQ next_43
 	ADD R14, R3, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -894,20 +892,20 @@ cut_43:
 	ADD R22, R26, R24
 	VST1 V3.S[1], (R24)
 	FMOVS F3, (R26)
-next_44:
+next_43:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $4, R15, R15
-	BGE four_38
-rest_40:
+	BGE four_37
+rest_39:
 	ADDS $4, R15, R15
-	BEQ done_41
-one_39:
+	BEQ done_40
+one_38:
 	MOVD $0, R14
-	CBZ R13, cut_46
-column_45:
+	CBZ R13, cut_45
+column_44:
 	WORD $0x3cee6860 // ldr q0, [x3, x14]
 	WORD $0x3cee6881 // ldr q1, [x4, x14]
 	FMOVQ (R2), F2
@@ -939,10 +937,10 @@ column_45:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_45
-cut_46:
+	BLT column_44
+cut_45:
 	CMP R10, R13
-	BEQ next_47
+	BEQ next_46
 	ADD R14, R3, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -988,15 +986,19 @@ cut_46:
 	ADD R22, R1, R24
 	VST1 V3.S[1], (R24)
 	FMOVS F3, (R1)
-next_47:
+next_46:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $1, R15, R15
-	BNE one_39
-done_41:
+	BNE one_38
+done_40:
 	RET
-upper_37:
+upper_3:
+	CMP $6, R1
+	BGE upper_47
+	CMP $5, R1
+	BGE upper_48
 	// scaleActSigmoid
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -1028,11 +1030,11 @@ upper_37:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_50
-four_48:
+	BLT rest_51
+four_49:
 	MOVD $0, R14
-	CBZ R13, cut_53
-column_52:
+	CBZ R13, cut_54
+column_53:
 	WORD $0x3cee6860 // ldr q0, [x3, x14]
 	WORD $0x3cee6881 // ldr q1, [x4, x14]
 	FMOVQ (R2), F2
@@ -1139,10 +1141,10 @@ column_52:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_52
-cut_53:
+	BLT column_53
+cut_54:
 	CMP R10, R13
-	BEQ next_54
+	BEQ next_55
 	ADD R14, R3, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -1293,20 +1295,20 @@ cut_53:
 	ADD R22, R26, R24
 	VST1 V3.S[1], (R24)
 	FMOVS F3, (R26)
-next_54:
+next_55:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $4, R15, R15
-	BGE four_48
-rest_50:
+	BGE four_49
+rest_51:
 	ADDS $4, R15, R15
-	BEQ done_51
-one_49:
+	BEQ done_52
+one_50:
 	MOVD $0, R14
-	CBZ R13, cut_56
-column_55:
+	CBZ R13, cut_57
+column_56:
 	WORD $0x3cee6860 // ldr q0, [x3, x14]
 	WORD $0x3cee6881 // ldr q1, [x4, x14]
 	FMOVQ (R2), F2
@@ -1338,10 +1340,10 @@ column_55:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_55
-cut_56:
+	BLT column_56
+cut_57:
 	CMP R10, R13
-	BEQ next_57
+	BEQ next_58
 	ADD R14, R3, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -1387,17 +1389,15 @@ cut_56:
 	ADD R22, R1, R24
 	VST1 V3.S[1], (R24)
 	FMOVS F3, (R1)
-next_57:
+next_58:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $1, R15, R15
-	BNE one_49
-done_51:
+	BNE one_50
+done_52:
 	RET
-upper_36:
-	CMP $6, R1
-	BGE upper_58
+upper_48:
 	// scaleActHardSwish
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -1635,7 +1635,9 @@ next_68:
 	BNE one_60
 done_62:
 	RET
-upper_58:
+upper_47:
+	CMP $7, R1
+	BGE upper_69
 	// scaleActHardSigmoid
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -1666,11 +1668,11 @@ upper_58:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_71
-four_69:
+	BLT rest_72
+four_70:
 	MOVD $0, R14
-	CBZ R13, cut_74
-column_73:
+	CBZ R13, cut_75
+column_74:
 	WORD $0x3cee6860 // ldr q0, [x3, x14]
 	WORD $0x3cee6881 // ldr q1, [x4, x14]
 	FMOVQ (R2), F2
@@ -1709,10 +1711,10 @@ column_73:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_73
-cut_74:
+	BLT column_74
+cut_75:
 	CMP R10, R13
-	BEQ next_75
+	BEQ next_76
 	ADD R14, R3, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -1795,20 +1797,20 @@ cut_74:
 	ADD R22, R26, R24
 	VST1 V3.S[1], (R24)
 	FMOVS F3, (R26)
-next_75:
+next_76:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $4, R15, R15
-	BGE four_69
-rest_71:
+	BGE four_70
+rest_72:
 	ADDS $4, R15, R15
-	BEQ done_72
-one_70:
+	BEQ done_73
+one_71:
 	MOVD $0, R14
-	CBZ R13, cut_77
-column_76:
+	CBZ R13, cut_78
+column_77:
 	WORD $0x3cee6860 // ldr q0, [x3, x14]
 	WORD $0x3cee6881 // ldr q1, [x4, x14]
 	FMOVQ (R2), F2
@@ -1823,10 +1825,10 @@ column_76:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_76
-cut_77:
+	BLT column_77
+cut_78:
 	CMP R10, R13
-	BEQ next_78
+	BEQ next_79
 	ADD R14, R3, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -1855,21 +1857,15 @@ cut_77:
 	ADD R22, R1, R24
 	VST1 V3.S[1], (R24)
 	FMOVS F3, (R1)
-next_78:
+next_79:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $1, R15, R15
-	BNE one_70
-done_72:
+	BNE one_71
+done_73:
 	RET
-upper_2:
-	CMP $11, R1
-	BGE upper_79
-	CMP $9, R1
-	BGE upper_80
-	CMP $8, R1
-	BGE upper_81
+upper_69:
 	// actBackwardIdentity
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -1896,11 +1892,11 @@ upper_2:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_84
-four_82:
+	BLT rest_82
+four_80:
 	MOVD $0, R14
-	CBZ R13, cut_87
-column_86:
+	CBZ R13, cut_85
+column_84:
 	WORD $0x3cee6880 // ldr q0, [x4, x14]
 	WORD $0x3cee68a1 // ldr q1, [x5, x14]
 	WORD $0x3cee68c2 // ldr q2, [x6, x14]
@@ -1937,10 +1933,10 @@ column_86:
 	ADD $16, R3, R3
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_86
-cut_87:
+	BLT column_84
+cut_85:
 	CMP R10, R13
-	BEQ next_88
+	BEQ next_86
 	ADD R14, R4, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -2064,21 +2060,21 @@ cut_87:
 	ADD R22, R26, R24
 	VST1 V4.S[1], (R24)
 	FMOVS F4, (R26)
-next_88:
+next_86:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	ADD R14, R3
 	SUBS $4, R15, R15
-	BGE four_82
-rest_84:
+	BGE four_80
+rest_82:
 	ADDS $4, R15, R15
-	BEQ done_85
-one_83:
+	BEQ done_83
+one_81:
 	MOVD $0, R14
-	CBZ R13, cut_90
-column_89:
+	CBZ R13, cut_88
+column_87:
 	WORD $0x3cee6880 // ldr q0, [x4, x14]
 	WORD $0x3cee68a1 // ldr q1, [x5, x14]
 	WORD $0x3cee68c2 // ldr q2, [x6, x14]
@@ -2097,10 +2093,10 @@ column_89:
 	ADD $16, R3, R3
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_89
-cut_90:
+	BLT column_87
+cut_88:
 	CMP R10, R13
-	BEQ next_91
+	BEQ next_89
 	ADD R14, R4, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -2161,16 +2157,22 @@ cut_90:
 	ADD R22, R26, R24
 	VST1 V4.S[1], (R24)
 	FMOVS F4, (R26)
-next_91:
+next_89:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	ADD R14, R3
 	SUBS $1, R15, R15
-	BNE one_83
-done_85:
+	BNE one_81
+done_83:
 	RET
-upper_81:
+upper_2:
+	CMP $12, R1
+	BGE upper_90
+	CMP $10, R1
+	BGE upper_91
+	CMP $9, R1
+	BGE upper_92
 	// actBackwardReLU
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -2200,11 +2202,11 @@ upper_81:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_94
-four_92:
+	BLT rest_95
+four_93:
 	MOVD $0, R14
-	CBZ R13, cut_97
-column_96:
+	CBZ R13, cut_98
+column_97:
 	WORD $0x3cee6880 // ldr q0, [x4, x14]
 	WORD $0x3cee68a1 // ldr q1, [x5, x14]
 	WORD $0x3cee68c2 // ldr q2, [x6, x14]
@@ -2257,10 +2259,10 @@ column_96:
 	ADD $16, R3, R3
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_96
-cut_97:
+	BLT column_97
+cut_98:
 	CMP R10, R13
-	BEQ next_98
+	BEQ next_99
 	ADD R14, R4, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -2400,21 +2402,21 @@ cut_97:
 	ADD R22, R26, R24
 	VST1 V4.S[1], (R24)
 	FMOVS F4, (R26)
-next_98:
+next_99:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	ADD R14, R3
 	SUBS $4, R15, R15
-	BGE four_92
-rest_94:
+	BGE four_93
+rest_95:
 	ADDS $4, R15, R15
-	BEQ done_95
-one_93:
+	BEQ done_96
+one_94:
 	MOVD $0, R14
-	CBZ R13, cut_100
-column_99:
+	CBZ R13, cut_101
+column_100:
 	WORD $0x3cee6880 // ldr q0, [x4, x14]
 	WORD $0x3cee68a1 // ldr q1, [x5, x14]
 	WORD $0x3cee68c2 // ldr q2, [x6, x14]
@@ -2437,10 +2439,10 @@ column_99:
 	ADD $16, R3, R3
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_99
-cut_100:
+	BLT column_100
+cut_101:
 	CMP R10, R13
-	BEQ next_101
+	BEQ next_102
 	ADD R14, R4, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -2505,18 +2507,16 @@ cut_100:
 	ADD R22, R26, R24
 	VST1 V4.S[1], (R24)
 	FMOVS F4, (R26)
-next_101:
+next_102:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	ADD R14, R3
 	SUBS $1, R15, R15
-	BNE one_93
-done_95:
+	BNE one_94
+done_96:
 	RET
-upper_80:
-	CMP $10, R1
-	BGE upper_102
+upper_92:
 	// actBackwardReLU6
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -2880,7 +2880,9 @@ next_112:
 	BNE one_104
 done_106:
 	RET
-upper_102:
+upper_91:
+	CMP $11, R1
+	BGE upper_113
 	// actBackwardSwish
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -2916,11 +2918,11 @@ upper_102:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_115
-four_113:
+	BLT rest_116
+four_114:
 	MOVD $0, R14
-	CBZ R13, cut_118
-column_117:
+	CBZ R13, cut_119
+column_118:
 	WORD $0x3cee6880 // ldr q0, [x4, x14]
 	WORD $0x3cee68a1 // ldr q1, [x5, x14]
 	WORD $0x3cee68c2 // ldr q2, [x6, x14]
@@ -3073,10 +3075,10 @@ column_117:
 	ADD $16, R3, R3
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_117
-cut_118:
+	BLT column_118
+cut_119:
 	CMP R10, R13
-	BEQ next_119
+	BEQ next_120
 	ADD R14, R4, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -3316,21 +3318,21 @@ cut_118:
 	ADD R22, R26, R24
 	VST1 V4.S[1], (R24)
 	FMOVS F4, (R26)
-next_119:
+next_120:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	ADD R14, R3
 	SUBS $4, R15, R15
-	BGE four_113
-rest_115:
+	BGE four_114
+rest_116:
 	ADDS $4, R15, R15
-	BEQ done_116
-one_114:
+	BEQ done_117
+one_115:
 	MOVD $0, R14
-	CBZ R13, cut_121
-column_120:
+	CBZ R13, cut_122
+column_121:
 	WORD $0x3cee6880 // ldr q0, [x4, x14]
 	WORD $0x3cee68a1 // ldr q1, [x5, x14]
 	WORD $0x3cee68c2 // ldr q2, [x6, x14]
@@ -3378,10 +3380,10 @@ column_120:
 	ADD $16, R3, R3
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_120
-cut_121:
+	BLT column_121
+cut_122:
 	CMP R10, R13
-	BEQ next_122
+	BEQ next_123
 	ADD R14, R4, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -3471,20 +3473,16 @@ cut_121:
 	ADD R22, R26, R24
 	VST1 V4.S[1], (R24)
 	FMOVS F4, (R26)
-next_122:
+next_123:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	ADD R14, R3
 	SUBS $1, R15, R15
-	BNE one_114
-done_116:
+	BNE one_115
+done_117:
 	RET
-upper_79:
-	CMP $13, R1
-	BGE upper_123
-	CMP $12, R1
-	BGE upper_124
+upper_113:
 	// actBackwardSigmoid
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -3520,11 +3518,11 @@ upper_79:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_127
-four_125:
+	BLT rest_126
+four_124:
 	MOVD $0, R14
-	CBZ R13, cut_130
-column_129:
+	CBZ R13, cut_129
+column_128:
 	WORD $0x3cee6880 // ldr q0, [x4, x14]
 	WORD $0x3cee68a1 // ldr q1, [x5, x14]
 	WORD $0x3cee68c2 // ldr q2, [x6, x14]
@@ -3669,10 +3667,10 @@ column_129:
 	ADD $16, R3, R3
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_129
-cut_130:
+	BLT column_128
+cut_129:
 	CMP R10, R13
-	BEQ next_131
+	BEQ next_130
 	ADD R14, R4, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -3904,21 +3902,21 @@ cut_130:
 	ADD R22, R26, R24
 	VST1 V4.S[1], (R24)
 	FMOVS F4, (R26)
-next_131:
+next_130:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	ADD R14, R3
 	SUBS $4, R15, R15
-	BGE four_125
-rest_127:
+	BGE four_124
+rest_126:
 	ADDS $4, R15, R15
-	BEQ done_128
-one_126:
+	BEQ done_127
+one_125:
 	MOVD $0, R14
-	CBZ R13, cut_133
-column_132:
+	CBZ R13, cut_132
+column_131:
 	WORD $0x3cee6880 // ldr q0, [x4, x14]
 	WORD $0x3cee68a1 // ldr q1, [x5, x14]
 	WORD $0x3cee68c2 // ldr q2, [x6, x14]
@@ -3964,10 +3962,10 @@ column_132:
 	ADD $16, R3, R3
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_132
-cut_133:
+	BLT column_131
+cut_132:
 	CMP R10, R13
-	BEQ next_134
+	BEQ next_133
 	ADD R14, R4, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -4055,16 +4053,20 @@ cut_133:
 	ADD R22, R26, R24
 	VST1 V4.S[1], (R24)
 	FMOVS F4, (R26)
-next_134:
+next_133:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	ADD R14, R3
 	SUBS $1, R15, R15
-	BNE one_126
-done_128:
+	BNE one_125
+done_127:
 	RET
-upper_124:
+upper_90:
+	CMP $14, R1
+	BGE upper_134
+	CMP $13, R1
+	BGE upper_135
 	// actBackwardHardSwish
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -4099,11 +4101,11 @@ upper_124:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_137
-four_135:
+	BLT rest_138
+four_136:
 	MOVD $0, R14
-	CBZ R13, cut_140
-column_139:
+	CBZ R13, cut_141
+column_140:
 	WORD $0x3cee6880 // ldr q0, [x4, x14]
 	WORD $0x3cee68a1 // ldr q1, [x5, x14]
 	WORD $0x3cee68c2 // ldr q2, [x6, x14]
@@ -4180,10 +4182,10 @@ column_139:
 	ADD $16, R3, R3
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_139
-cut_140:
+	BLT column_140
+cut_141:
 	CMP R10, R13
-	BEQ next_141
+	BEQ next_142
 	ADD R14, R4, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -4347,21 +4349,21 @@ cut_140:
 	ADD R22, R26, R24
 	VST1 V4.S[1], (R24)
 	FMOVS F4, (R26)
-next_141:
+next_142:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	ADD R14, R3
 	SUBS $4, R15, R15
-	BGE four_135
-rest_137:
+	BGE four_136
+rest_138:
 	ADDS $4, R15, R15
-	BEQ done_138
-one_136:
+	BEQ done_139
+one_137:
 	MOVD $0, R14
-	CBZ R13, cut_143
-column_142:
+	CBZ R13, cut_144
+column_143:
 	WORD $0x3cee6880 // ldr q0, [x4, x14]
 	WORD $0x3cee68a1 // ldr q1, [x5, x14]
 	WORD $0x3cee68c2 // ldr q2, [x6, x14]
@@ -4390,10 +4392,10 @@ column_142:
 	ADD $16, R3, R3
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_142
-cut_143:
+	BLT column_143
+cut_144:
 	CMP R10, R13
-	BEQ next_144
+	BEQ next_145
 	ADD R14, R4, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -4464,18 +4466,16 @@ cut_143:
 	ADD R22, R26, R24
 	VST1 V4.S[1], (R24)
 	FMOVS F4, (R26)
-next_144:
+next_145:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	ADD R14, R3
 	SUBS $1, R15, R15
-	BNE one_136
-done_138:
+	BNE one_137
+done_139:
 	RET
-upper_123:
-	CMP $14, R1
-	BGE upper_145
+upper_135:
 	// actBackwardHardSigmoid
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -4854,7 +4854,9 @@ next_155:
 	BNE one_147
 done_149:
 	RET
-upper_145:
+upper_134:
+	CMP $15, R1
+	BGE upper_156
 	// applyIdentity
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -4875,11 +4877,11 @@ upper_145:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_158
-four_156:
+	BLT rest_159
+four_157:
 	MOVD $0, R14
-	CBZ R13, cut_161
-column_160:
+	CBZ R13, cut_162
+column_161:
 	FMOVQ (R2), F0
 	FMOVQ F0, (R1)
 	WORD $0x3cea6840 // ldr q0, [x2, x10]
@@ -4892,10 +4894,10 @@ column_160:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_160
-cut_161:
+	BLT column_161
+cut_162:
 	CMP R10, R13
-	BEQ next_162
+	BEQ next_163
 	FMOVS (R2), F0
 	ADD R22, R2, R24
 	VLD1 (R24), V0.S[1]
@@ -4942,30 +4944,30 @@ cut_161:
 	ADD R22, R26, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R26)
-next_162:
+next_163:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $4, R15, R15
-	BGE four_156
-rest_158:
+	BGE four_157
+rest_159:
 	ADDS $4, R15, R15
-	BEQ done_159
-one_157:
+	BEQ done_160
+one_158:
 	MOVD $0, R14
-	CBZ R13, cut_164
-column_163:
+	CBZ R13, cut_165
+column_164:
 	FMOVQ (R2), F0
 	FMOVQ F0, (R1)
 	ADD $16, R1, R1
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_163
-cut_164:
+	BLT column_164
+cut_165:
 	CMP R10, R13
-	BEQ next_165
+	BEQ next_166
 	FMOVS (R2), F0
 	ADD R22, R2, R24
 	VLD1 (R24), V0.S[1]
@@ -4976,23 +4978,15 @@ cut_164:
 	ADD R22, R1, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R1)
-next_165:
+next_166:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $1, R15, R15
-	BNE one_157
-done_159:
+	BNE one_158
+done_160:
 	RET
-upper_1:
-	CMP $23, R1
-	BGE upper_166
-	CMP $19, R1
-	BGE upper_167
-	CMP $17, R1
-	BGE upper_168
-	CMP $16, R1
-	BGE upper_169
+upper_156:
 	// applyReLU
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -5016,11 +5010,11 @@ upper_1:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_172
-four_170:
+	BLT rest_169
+four_167:
 	MOVD $0, R14
-	CBZ R13, cut_175
-column_174:
+	CBZ R13, cut_172
+column_171:
 	FMOVQ (R2), F0
 	WORD $0x4e3ff400 // fmax v0.4s, v0.4s, v31.4s
 	FMOVQ F0, (R1)
@@ -5037,10 +5031,10 @@ column_174:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_174
-cut_175:
+	BLT column_171
+cut_172:
 	CMP R10, R13
-	BEQ next_176
+	BEQ next_173
 	FMOVS (R2), F0
 	ADD R22, R2, R24
 	VLD1 (R24), V0.S[1]
@@ -5091,20 +5085,20 @@ cut_175:
 	ADD R22, R26, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R26)
-next_176:
+next_173:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $4, R15, R15
-	BGE four_170
-rest_172:
+	BGE four_167
+rest_169:
 	ADDS $4, R15, R15
-	BEQ done_173
-one_171:
+	BEQ done_170
+one_168:
 	MOVD $0, R14
-	CBZ R13, cut_178
-column_177:
+	CBZ R13, cut_175
+column_174:
 	FMOVQ (R2), F0
 	WORD $0x4e3ff400 // fmax v0.4s, v0.4s, v31.4s
 	FMOVQ F0, (R1)
@@ -5112,10 +5106,10 @@ column_177:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_177
-cut_178:
+	BLT column_174
+cut_175:
 	CMP R10, R13
-	BEQ next_179
+	BEQ next_176
 	FMOVS (R2), F0
 	ADD R22, R2, R24
 	VLD1 (R24), V0.S[1]
@@ -5127,15 +5121,23 @@ cut_178:
 	ADD R22, R1, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R1)
-next_179:
+next_176:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $1, R15, R15
-	BNE one_171
-done_173:
+	BNE one_168
+done_170:
 	RET
-upper_169:
+upper_1:
+	CMP $24, R1
+	BGE upper_177
+	CMP $20, R1
+	BGE upper_178
+	CMP $18, R1
+	BGE upper_179
+	CMP $17, R1
+	BGE upper_180
 	// applyReLU6
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -5159,11 +5161,11 @@ upper_169:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_182
-four_180:
+	BLT rest_183
+four_181:
 	MOVD $0, R14
-	CBZ R13, cut_185
-column_184:
+	CBZ R13, cut_186
+column_185:
 	FMOVQ (R2), F0
 	WORD $0x4e3ff400 // fmax v0.4s, v0.4s, v31.4s
 	WORD $0x4ebef400 // fmin v0.4s, v0.4s, v30.4s
@@ -5184,10 +5186,10 @@ column_184:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_184
-cut_185:
+	BLT column_185
+cut_186:
 	CMP R10, R13
-	BEQ next_186
+	BEQ next_187
 	FMOVS (R2), F0
 	ADD R22, R2, R24
 	VLD1 (R24), V0.S[1]
@@ -5242,20 +5244,20 @@ cut_185:
 	ADD R22, R26, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R26)
-next_186:
+next_187:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $4, R15, R15
-	BGE four_180
-rest_182:
+	BGE four_181
+rest_183:
 	ADDS $4, R15, R15
-	BEQ done_183
-one_181:
+	BEQ done_184
+one_182:
 	MOVD $0, R14
-	CBZ R13, cut_188
-column_187:
+	CBZ R13, cut_189
+column_188:
 	FMOVQ (R2), F0
 	WORD $0x4e3ff400 // fmax v0.4s, v0.4s, v31.4s
 	WORD $0x4ebef400 // fmin v0.4s, v0.4s, v30.4s
@@ -5264,10 +5266,10 @@ column_187:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_187
-cut_188:
+	BLT column_188
+cut_189:
 	CMP R10, R13
-	BEQ next_189
+	BEQ next_190
 	FMOVS (R2), F0
 	ADD R22, R2, R24
 	VLD1 (R24), V0.S[1]
@@ -5280,17 +5282,15 @@ cut_188:
 	ADD R22, R1, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R1)
-next_189:
+next_190:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $1, R15, R15
-	BNE one_181
-done_183:
+	BNE one_182
+done_184:
 	RET
-upper_168:
-	CMP $18, R1
-	BGE upper_190
+upper_180:
 	// applySwish
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -5639,7 +5639,9 @@ next_200:
 	BNE one_192
 done_194:
 	RET
-upper_190:
+upper_179:
+	CMP $19, R1
+	BGE upper_201
 	// applySigmoid
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -5669,11 +5671,11 @@ upper_190:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_203
-four_201:
+	BLT rest_204
+four_202:
 	MOVD $0, R14
-	CBZ R13, cut_206
-column_205:
+	CBZ R13, cut_207
+column_206:
 	FMOVQ (R2), F0
 	WORD $0x4e3ff401 // fmax v1.4s, v0.4s, v31.4s
 	WORD $0x4ebef421 // fmin v1.4s, v1.4s, v30.4s
@@ -5770,10 +5772,10 @@ column_205:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_205
-cut_206:
+	BLT column_206
+cut_207:
 	CMP R10, R13
-	BEQ next_207
+	BEQ next_208
 	FMOVS (R2), F0
 	ADD R22, R2, R24
 	VLD1 (R24), V0.S[1]
@@ -5904,20 +5906,20 @@ cut_206:
 	ADD R22, R26, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R26)
-next_207:
+next_208:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $4, R15, R15
-	BGE four_201
-rest_203:
+	BGE four_202
+rest_204:
 	ADDS $4, R15, R15
-	BEQ done_204
-one_202:
+	BEQ done_205
+one_203:
 	MOVD $0, R14
-	CBZ R13, cut_209
-column_208:
+	CBZ R13, cut_210
+column_209:
 	FMOVQ (R2), F0
 	WORD $0x4e3ff401 // fmax v1.4s, v0.4s, v31.4s
 	WORD $0x4ebef421 // fmin v1.4s, v1.4s, v30.4s
@@ -5945,10 +5947,10 @@ column_208:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_208
-cut_209:
+	BLT column_209
+cut_210:
 	CMP R10, R13
-	BEQ next_210
+	BEQ next_211
 	FMOVS (R2), F0
 	ADD R22, R2, R24
 	VLD1 (R24), V0.S[1]
@@ -5980,19 +5982,15 @@ cut_209:
 	ADD R22, R1, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R1)
-next_210:
+next_211:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $1, R15, R15
-	BNE one_202
-done_204:
+	BNE one_203
+done_205:
 	RET
-upper_167:
-	CMP $21, R1
-	BGE upper_211
-	CMP $20, R1
-	BGE upper_212
+upper_201:
 	// applyHardSwish
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -6021,11 +6019,11 @@ upper_167:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_215
-four_213:
+	BLT rest_214
+four_212:
 	MOVD $0, R14
-	CBZ R13, cut_218
-column_217:
+	CBZ R13, cut_217
+column_216:
 	FMOVQ (R2), F0
 	WORD $0x4e3bd401 // fadd v1.4s, v0.4s, v27.4s
 	WORD $0x4e3ff421 // fmax v1.4s, v1.4s, v31.4s
@@ -6058,10 +6056,10 @@ column_217:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_217
-cut_218:
+	BLT column_216
+cut_217:
 	CMP R10, R13
-	BEQ next_219
+	BEQ next_218
 	FMOVS (R2), F0
 	ADD R22, R2, R24
 	VLD1 (R24), V0.S[1]
@@ -6128,20 +6126,20 @@ cut_218:
 	ADD R22, R26, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R26)
-next_219:
+next_218:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $4, R15, R15
-	BGE four_213
-rest_215:
+	BGE four_212
+rest_214:
 	ADDS $4, R15, R15
-	BEQ done_216
-one_214:
+	BEQ done_215
+one_213:
 	MOVD $0, R14
-	CBZ R13, cut_221
-column_220:
+	CBZ R13, cut_220
+column_219:
 	FMOVQ (R2), F0
 	WORD $0x4e3bd401 // fadd v1.4s, v0.4s, v27.4s
 	WORD $0x4e3ff421 // fmax v1.4s, v1.4s, v31.4s
@@ -6153,10 +6151,10 @@ column_220:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_220
-cut_221:
+	BLT column_219
+cut_220:
 	CMP R10, R13
-	BEQ next_222
+	BEQ next_221
 	FMOVS (R2), F0
 	ADD R22, R2, R24
 	VLD1 (R24), V0.S[1]
@@ -6172,15 +6170,19 @@ cut_221:
 	ADD R22, R1, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R1)
-next_222:
+next_221:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $1, R15, R15
-	BNE one_214
-done_216:
+	BNE one_213
+done_215:
 	RET
-upper_212:
+upper_178:
+	CMP $22, R1
+	BGE upper_222
+	CMP $21, R1
+	BGE upper_223
 	// applyHardSigmoid
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -6209,11 +6211,11 @@ upper_212:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_225
-four_223:
+	BLT rest_226
+four_224:
 	MOVD $0, R14
-	CBZ R13, cut_228
-column_227:
+	CBZ R13, cut_229
+column_228:
 	FMOVQ (R2), F0
 	WORD $0x4e3bd401 // fadd v1.4s, v0.4s, v27.4s
 	WORD $0x4e3ff421 // fmax v1.4s, v1.4s, v31.4s
@@ -6242,10 +6244,10 @@ column_227:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_227
-cut_228:
+	BLT column_228
+cut_229:
 	CMP R10, R13
-	BEQ next_229
+	BEQ next_230
 	FMOVS (R2), F0
 	ADD R22, R2, R24
 	VLD1 (R24), V0.S[1]
@@ -6308,20 +6310,20 @@ cut_228:
 	ADD R22, R26, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R26)
-next_229:
+next_230:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $4, R15, R15
-	BGE four_223
-rest_225:
+	BGE four_224
+rest_226:
 	ADDS $4, R15, R15
-	BEQ done_226
-one_224:
+	BEQ done_227
+one_225:
 	MOVD $0, R14
-	CBZ R13, cut_231
-column_230:
+	CBZ R13, cut_232
+column_231:
 	FMOVQ (R2), F0
 	WORD $0x4e3bd401 // fadd v1.4s, v0.4s, v27.4s
 	WORD $0x4e3ff421 // fmax v1.4s, v1.4s, v31.4s
@@ -6332,10 +6334,10 @@ column_230:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_230
-cut_231:
+	BLT column_231
+cut_232:
 	CMP R10, R13
-	BEQ next_232
+	BEQ next_233
 	FMOVS (R2), F0
 	ADD R22, R2, R24
 	VLD1 (R24), V0.S[1]
@@ -6350,17 +6352,15 @@ cut_231:
 	ADD R22, R1, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R1)
-next_232:
+next_233:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $1, R15, R15
-	BNE one_224
-done_226:
+	BNE one_225
+done_227:
 	RET
-upper_211:
-	CMP $22, R1
-	BGE upper_233
+upper_223:
 	// moments
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_coef+0)(R0), R2
@@ -6555,7 +6555,9 @@ next_243:
 	BNE one_235
 done_237:
 	RET
-upper_233:
+upper_222:
+	CMP $23, R1
+	BGE upper_244
 	// affine2
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -6580,11 +6582,11 @@ upper_233:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_246
-four_244:
+	BLT rest_247
+four_245:
 	MOVD $0, R14
-	CBZ R13, cut_249
-column_248:
+	CBZ R13, cut_250
+column_249:
 	WORD $0x3cee6880 // ldr q0, [x4, x14]
 	WORD $0x3cee68a1 // ldr q1, [x5, x14]
 	WORD $0x3cee68c2 // ldr q2, [x6, x14]
@@ -6617,10 +6619,10 @@ column_248:
 	ADD $16, R3, R3
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_248
-cut_249:
+	BLT column_249
+cut_250:
 	CMP R10, R13
-	BEQ next_250
+	BEQ next_251
 	ADD R14, R4, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -6720,21 +6722,21 @@ cut_249:
 	ADD R22, R26, R24
 	VST1 V5.S[1], (R24)
 	FMOVS F5, (R26)
-next_250:
+next_251:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	ADD R14, R3
 	SUBS $4, R15, R15
-	BGE four_244
-rest_246:
+	BGE four_245
+rest_247:
 	ADDS $4, R15, R15
-	BEQ done_247
-one_245:
+	BEQ done_248
+one_246:
 	MOVD $0, R14
-	CBZ R13, cut_252
-column_251:
+	CBZ R13, cut_253
+column_252:
 	WORD $0x3cee6880 // ldr q0, [x4, x14]
 	WORD $0x3cee68a1 // ldr q1, [x5, x14]
 	WORD $0x3cee68c2 // ldr q2, [x6, x14]
@@ -6749,10 +6751,10 @@ column_251:
 	ADD $16, R3, R3
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_251
-cut_252:
+	BLT column_252
+cut_253:
 	CMP R10, R13
-	BEQ next_253
+	BEQ next_254
 	ADD R14, R4, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -6789,22 +6791,16 @@ cut_252:
 	ADD R22, R1, R24
 	VST1 V5.S[1], (R24)
 	FMOVS F5, (R1)
-next_253:
+next_254:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	ADD R14, R3
 	SUBS $1, R15, R15
-	BNE one_245
-done_247:
+	BNE one_246
+done_248:
 	RET
-upper_166:
-	CMP $27, R1
-	BGE upper_254
-	CMP $25, R1
-	BGE upper_255
-	CMP $24, R1
-	BGE upper_256
+upper_244:
 	// sumRows
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_sum+0)(R0), R2
@@ -6825,11 +6821,11 @@ upper_166:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_259
-four_257:
+	BLT rest_257
+four_255:
 	MOVD $0, R14
-	CBZ R13, cut_262
-column_261:
+	CBZ R13, cut_260
+column_259:
 	WORD $0x3cee6840 // ldr q0, [x2, x14]
 	FMOVQ (R1), F1
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -6843,10 +6839,10 @@ column_261:
 	ADD $16, R1, R1
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_261
-cut_262:
+	BLT column_259
+cut_260:
 	CMP R10, R13
-	BEQ next_263
+	BEQ next_261
 	ADD R14, R2, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -6886,19 +6882,19 @@ cut_262:
 	ADD R22, R26, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R26)
-next_263:
+next_261:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	SUBS $4, R15, R15
-	BGE four_257
-rest_259:
+	BGE four_255
+rest_257:
 	ADDS $4, R15, R15
-	BEQ done_260
-one_258:
+	BEQ done_258
+one_256:
 	MOVD $0, R14
-	CBZ R13, cut_265
-column_264:
+	CBZ R13, cut_263
+column_262:
 	WORD $0x3cee6840 // ldr q0, [x2, x14]
 	FMOVQ (R1), F1
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -6906,10 +6902,10 @@ column_264:
 	ADD $16, R1, R1
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_264
-cut_265:
+	BLT column_262
+cut_263:
 	CMP R10, R13
-	BEQ next_266
+	BEQ next_264
 	ADD R14, R2, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -6928,14 +6924,20 @@ cut_265:
 	ADD R22, R26, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R26)
-next_266:
+next_264:
 	SUB R13, R10, R14
 	ADD R14, R1
 	SUBS $1, R15, R15
-	BNE one_258
-done_260:
+	BNE one_256
+done_258:
 	RET
-upper_256:
+upper_177:
+	CMP $28, R1
+	BGE upper_265
+	CMP $26, R1
+	BGE upper_266
+	CMP $25, R1
+	BGE upper_267
 	// dotRows
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -6957,11 +6959,11 @@ upper_256:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_269
-four_267:
+	BLT rest_270
+four_268:
 	MOVD $0, R14
-	CBZ R13, cut_272
-column_271:
+	CBZ R13, cut_273
+column_272:
 	WORD $0x3cee6860 // ldr q0, [x3, x14]
 	FMOVQ (R1), F1
 	FMOVQ (R2), F2
@@ -6980,10 +6982,10 @@ column_271:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_271
-cut_272:
+	BLT column_272
+cut_273:
 	CMP R10, R13
-	BEQ next_273
+	BEQ next_274
 	ADD R14, R3, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -7046,20 +7048,20 @@ cut_272:
 	ADD R22, R26, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R26)
-next_273:
+next_274:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $4, R15, R15
-	BGE four_267
-rest_269:
+	BGE four_268
+rest_270:
 	ADDS $4, R15, R15
-	BEQ done_270
-one_268:
+	BEQ done_271
+one_269:
 	MOVD $0, R14
-	CBZ R13, cut_275
-column_274:
+	CBZ R13, cut_276
+column_275:
 	WORD $0x3cee6860 // ldr q0, [x3, x14]
 	FMOVQ (R1), F1
 	FMOVQ (R2), F2
@@ -7069,10 +7071,10 @@ column_274:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_274
-cut_275:
+	BLT column_275
+cut_276:
 	CMP R10, R13
-	BEQ next_276
+	BEQ next_277
 	ADD R14, R3, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -7096,17 +7098,15 @@ cut_275:
 	ADD R22, R26, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R26)
-next_276:
+next_277:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $1, R15, R15
-	BNE one_268
-done_270:
+	BNE one_269
+done_271:
 	RET
-upper_255:
-	CMP $26, R1
-	BGE upper_277
+upper_267:
 	// add
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -7279,7 +7279,9 @@ next_287:
 	BNE one_279
 done_281:
 	RET
-upper_277:
+upper_266:
+	CMP $27, R1
+	BGE upper_288
 	// axpy
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -7302,11 +7304,11 @@ upper_277:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_290
-four_288:
+	BLT rest_291
+four_289:
 	MOVD $0, R14
-	CBZ R13, cut_293
-column_292:
+	CBZ R13, cut_294
+column_293:
 	FMOVQ (R1), F1
 	FMOVQ (R2), F2
 	VFMLA V0.S4, V2.S4, V1.S4
@@ -7327,10 +7329,10 @@ column_292:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_292
-cut_293:
+	BLT column_293
+cut_294:
 	CMP R10, R13
-	BEQ next_294
+	BEQ next_295
 	FMOVS (R1), F1
 	ADD R22, R1, R24
 	VLD1 (R24), V1.S[1]
@@ -7404,20 +7406,20 @@ cut_293:
 	ADD R22, R26, R24
 	VST1 V1.S[1], (R24)
 	FMOVS F1, (R26)
-next_294:
+next_295:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $4, R15, R15
-	BGE four_288
-rest_290:
+	BGE four_289
+rest_291:
 	ADDS $4, R15, R15
-	BEQ done_291
-one_289:
+	BEQ done_292
+one_290:
 	MOVD $0, R14
-	CBZ R13, cut_296
-column_295:
+	CBZ R13, cut_297
+column_296:
 	FMOVQ (R1), F1
 	FMOVQ (R2), F2
 	VFMLA V0.S4, V2.S4, V1.S4
@@ -7426,10 +7428,10 @@ column_295:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_295
-cut_296:
+	BLT column_296
+cut_297:
 	CMP R10, R13
-	BEQ next_297
+	BEQ next_298
 	FMOVS (R1), F1
 	ADD R22, R1, R24
 	VLD1 (R24), V1.S[1]
@@ -7446,19 +7448,15 @@ cut_296:
 	ADD R22, R1, R24
 	VST1 V1.S[1], (R24)
 	FMOVS F1, (R1)
-next_297:
+next_298:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $1, R15, R15
-	BNE one_289
-done_291:
+	BNE one_290
+done_292:
 	RET
-upper_254:
-	CMP $29, R1
-	BGE upper_298
-	CMP $28, R1
-	BGE upper_299
+upper_288:
 	// rmsprop
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -7487,11 +7485,11 @@ upper_254:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_302
-four_300:
+	BLT rest_301
+four_299:
 	MOVD $0, R14
-	CBZ R13, cut_305
-column_304:
+	CBZ R13, cut_304
+column_303:
 	FMOVQ (R1), F5
 	FMOVQ (R2), F6
 	VFMLA V4.S4, V5.S4, V6.S4
@@ -7566,10 +7564,10 @@ column_304:
 	ADD $16, R4, R4
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_304
-cut_305:
+	BLT column_303
+cut_304:
 	CMP R10, R13
-	BEQ next_306
+	BEQ next_305
 	FMOVS (R1), F5
 	ADD R22, R1, R24
 	VLD1 (R24), V5.S[1]
@@ -7771,7 +7769,7 @@ cut_305:
 	ADD R22, R26, R24
 	VST1 V5.S[1], (R24)
 	FMOVS F5, (R26)
-next_306:
+next_305:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
@@ -7779,14 +7777,14 @@ next_306:
 	ADD R14, R3
 	ADD R14, R4
 	SUBS $4, R15, R15
-	BGE four_300
-rest_302:
+	BGE four_299
+rest_301:
 	ADDS $4, R15, R15
-	BEQ done_303
-one_301:
+	BEQ done_302
+one_300:
 	MOVD $0, R14
-	CBZ R13, cut_308
-column_307:
+	CBZ R13, cut_307
+column_306:
 	FMOVQ (R1), F5
 	FMOVQ (R2), F6
 	VFMLA V4.S4, V5.S4, V6.S4
@@ -7810,10 +7808,10 @@ column_307:
 	ADD $16, R4, R4
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_307
-cut_308:
+	BLT column_306
+cut_307:
 	CMP R10, R13
-	BEQ next_309
+	BEQ next_308
 	FMOVS (R1), F5
 	ADD R22, R1, R24
 	VLD1 (R24), V5.S[1]
@@ -7859,17 +7857,21 @@ cut_308:
 	ADD R22, R1, R24
 	VST1 V5.S[1], (R24)
 	FMOVS F5, (R1)
-next_309:
+next_308:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	ADD R14, R3
 	ADD R14, R4
 	SUBS $1, R15, R15
-	BNE one_301
-done_303:
+	BNE one_300
+done_302:
 	RET
-upper_299:
+upper_265:
+	CMP $30, R1
+	BGE upper_309
+	CMP $29, R1
+	BGE upper_310
 	// sgd
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -7895,11 +7897,11 @@ upper_299:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_312
-four_310:
+	BLT rest_313
+four_311:
 	MOVD $0, R14
-	CBZ R13, cut_315
-column_314:
+	CBZ R13, cut_316
+column_315:
 	FMOVQ (R1), F3
 	FMOVQ (R2), F4
 	VFMLA V2.S4, V3.S4, V4.S4
@@ -7937,10 +7939,10 @@ column_314:
 	ADD $16, R3, R3
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_314
-cut_315:
+	BLT column_315
+cut_316:
 	CMP R10, R13
-	BEQ next_316
+	BEQ next_317
 	FMOVS (R1), F3
 	ADD R22, R1, R24
 	VLD1 (R24), V3.S[1]
@@ -8068,21 +8070,21 @@ cut_315:
 	ADD R22, R26, R24
 	VST1 V3.S[1], (R24)
 	FMOVS F3, (R26)
-next_316:
+next_317:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	ADD R14, R3
 	SUBS $4, R15, R15
-	BGE four_310
-rest_312:
+	BGE four_311
+rest_313:
 	ADDS $4, R15, R15
-	BEQ done_313
-one_311:
+	BEQ done_314
+one_312:
 	MOVD $0, R14
-	CBZ R13, cut_318
-column_317:
+	CBZ R13, cut_319
+column_318:
 	FMOVQ (R1), F3
 	FMOVQ (R2), F4
 	VFMLA V2.S4, V3.S4, V4.S4
@@ -8096,10 +8098,10 @@ column_317:
 	ADD $16, R3, R3
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_317
-cut_318:
+	BLT column_318
+cut_319:
 	CMP R10, R13
-	BEQ next_319
+	BEQ next_320
 	FMOVS (R1), F3
 	ADD R22, R1, R24
 	VLD1 (R24), V3.S[1]
@@ -8128,18 +8130,16 @@ cut_318:
 	ADD R22, R1, R24
 	VST1 V3.S[1], (R24)
 	FMOVS F3, (R1)
-next_319:
+next_320:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	ADD R14, R3
 	SUBS $1, R15, R15
-	BNE one_311
-done_313:
+	BNE one_312
+done_314:
 	RET
-upper_298:
-	CMP $30, R1
-	BGE upper_320
+upper_310:
 	// adamw
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -8571,7 +8571,9 @@ next_330:
 	BNE one_322
 done_324:
 	RET
-upper_320:
+upper_309:
+	CMP $31, R1
+	BGE upper_331
 	// average
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -8594,11 +8596,11 @@ upper_320:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_333
-four_331:
+	BLT rest_334
+four_332:
 	MOVD $0, R14
-	CBZ R13, cut_336
-column_335:
+	CBZ R13, cut_337
+column_336:
 	FMOVQ (R1), F1
 	FMOVQ (R2), F2
 	WORD $0x4ea1d442 // fsub v2.4s, v2.4s, v1.4s
@@ -8623,10 +8625,10 @@ column_335:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_335
-cut_336:
+	BLT column_336
+cut_337:
 	CMP R10, R13
-	BEQ next_337
+	BEQ next_338
 	FMOVS (R1), F1
 	ADD R22, R1, R24
 	VLD1 (R24), V1.S[1]
@@ -8704,20 +8706,20 @@ cut_336:
 	ADD R22, R26, R24
 	VST1 V1.S[1], (R24)
 	FMOVS F1, (R26)
-next_337:
+next_338:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $4, R15, R15
-	BGE four_331
-rest_333:
+	BGE four_332
+rest_334:
 	ADDS $4, R15, R15
-	BEQ done_334
-one_332:
+	BEQ done_335
+one_333:
 	MOVD $0, R14
-	CBZ R13, cut_339
-column_338:
+	CBZ R13, cut_340
+column_339:
 	FMOVQ (R1), F1
 	FMOVQ (R2), F2
 	WORD $0x4ea1d442 // fsub v2.4s, v2.4s, v1.4s
@@ -8727,10 +8729,10 @@ column_338:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_338
-cut_339:
+	BLT column_339
+cut_340:
 	CMP R10, R13
-	BEQ next_340
+	BEQ next_341
 	FMOVS (R1), F1
 	ADD R22, R1, R24
 	VLD1 (R24), V1.S[1]
@@ -8748,13 +8750,821 @@ cut_339:
 	ADD R22, R1, R24
 	VST1 V1.S[1], (R24)
 	FMOVS F1, (R1)
-next_340:
+next_341:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $1, R15, R15
-	BNE one_332
-done_334:
+	BNE one_333
+done_335:
+	RET
+upper_331:
+	CMP $32, R1
+	BGE upper_342
+	// swishSlope
+	MOVD (rowArgs_data+0)(R0), R1
+	MOVD (rowArgs_data+8)(R0), R2
+	MOVD (rowArgs_data+16)(R0), R3
+	MOVD (rowArgs_coef+0)(R0), R4
+	MOVD (rowArgs_coef+8)(R0), R5
+	MOVD $consts<>(SB), R25
+	FMOVQ 32(R25), F24
+	FMOVQ 48(R25), F25
+	FMOVQ 64(R25), F26
+	FMOVQ 80(R25), F27
+	FMOVQ 96(R25), F28
+	FMOVQ 112(R25), F29
+	FMOVQ 128(R25), F30
+	FMOVQ 144(R25), F31
+	MOVD rowArgs_n(R0), R13
+	AND $3, R13, R14
+	SUB $1, R14, R23
+	MOVD $2, R24
+	CMP R24, R23
+	CSEL LT, R23, R24, R23
+	MOVD $1, R24
+	CMP R24, R23
+	CSEL LT, R23, R24, R22
+	LSL $2, R22, R22
+	LSL $2, R23, R23
+	LSL $2, R13, R10
+	LSL $1, R10, R11
+	ADD R10, R11, R12
+	AND $~15, R10, R13
+	MOVD rowArgs_rows(R0), R15
+	SUBS $4, R15, R15
+	BLT rest_345
+four_343:
+	MOVD $0, R14
+	CBZ R13, cut_348
+column_347:
+	WORD $0x3cee6880 // ldr q0, [x4, x14]
+	WORD $0x3cee68a1 // ldr q1, [x5, x14]
+	FMOVQ (R3), F2
+	VMOV V1.B16, V3.B16
+	VFMLA V0.S4, V2.S4, V3.S4
+	WORD $0x4e3ff463 // fmax v3.4s, v3.4s, v31.4s
+	WORD $0x4ebef464 // fmin v4.4s, v3.4s, v30.4s
+	VMOV V29.B16, V5.B16
+	WORD $0x4f981085 // fmla v5.4s, v4.4s, v24.s[0]
+	WORD $0x4ea5d7a6 // fsub v6.4s, v29.4s, v5.4s
+	WORD $0x4f981086 // fmla v6.4s, v4.4s, v24.s[0]
+	WORD $0x4fb81086 // fmla v6.4s, v4.4s, v24.s[1]
+	WORD $0x6e26dcc4 // fmul v4.4s, v6.4s, v6.4s
+	VMOV V26.B16, V7.B16
+	WORD $0x4f9918c7 // fmla v7.4s, v6.4s, v25.s[2]
+	WORD $0x4fb91887 // fmla v7.4s, v4.4s, v25.s[3]
+	VMOV V27.B16, V8.B16
+	WORD $0x4fb910c8 // fmla v8.4s, v6.4s, v25.s[1]
+	VFMLA V7.S4, V4.S4, V8.S4
+	VMOV V28.B16, V9.B16
+	WORD $0x4f9910c9 // fmla v9.4s, v6.4s, v25.s[0]
+	VFMLA V8.S4, V4.S4, V9.S4
+	VSHL $23, V5.S4, V5.S4
+	VMOV V28.B16, V6.B16
+	VFMLA V5.S4, V9.S4, V6.S4
+	WORD $0x6e26ff86 // fdiv v6.4s, v28.4s, v6.4s
+	WORD $0x4ebef465 // fmin v5.4s, v3.4s, v30.4s
+	WORD $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
+	FMOVQ F3, (R1)
+	WORD $0x4ea6d784 // fsub v4.4s, v28.4s, v6.4s
+	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
+	VFMLA V5.S4, V6.S4, V6.S4
+	FMOVQ F6, (R2)
+	WORD $0x3cea6862 // ldr q2, [x3, x10]
+	VMOV V1.B16, V3.B16
+	VFMLA V0.S4, V2.S4, V3.S4
+	WORD $0x4e3ff463 // fmax v3.4s, v3.4s, v31.4s
+	WORD $0x4ebef464 // fmin v4.4s, v3.4s, v30.4s
+	VMOV V29.B16, V5.B16
+	WORD $0x4f981085 // fmla v5.4s, v4.4s, v24.s[0]
+	WORD $0x4ea5d7a6 // fsub v6.4s, v29.4s, v5.4s
+	WORD $0x4f981086 // fmla v6.4s, v4.4s, v24.s[0]
+	WORD $0x4fb81086 // fmla v6.4s, v4.4s, v24.s[1]
+	WORD $0x6e26dcc4 // fmul v4.4s, v6.4s, v6.4s
+	VMOV V26.B16, V7.B16
+	WORD $0x4f9918c7 // fmla v7.4s, v6.4s, v25.s[2]
+	WORD $0x4fb91887 // fmla v7.4s, v4.4s, v25.s[3]
+	VMOV V27.B16, V8.B16
+	WORD $0x4fb910c8 // fmla v8.4s, v6.4s, v25.s[1]
+	VFMLA V7.S4, V4.S4, V8.S4
+	VMOV V28.B16, V9.B16
+	WORD $0x4f9910c9 // fmla v9.4s, v6.4s, v25.s[0]
+	VFMLA V8.S4, V4.S4, V9.S4
+	VSHL $23, V5.S4, V5.S4
+	VMOV V28.B16, V6.B16
+	VFMLA V5.S4, V9.S4, V6.S4
+	WORD $0x6e26ff86 // fdiv v6.4s, v28.4s, v6.4s
+	WORD $0x4ebef465 // fmin v5.4s, v3.4s, v30.4s
+	WORD $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
+	WORD $0x3caa6823 // str q3, [x1, x10]
+	WORD $0x4ea6d784 // fsub v4.4s, v28.4s, v6.4s
+	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
+	VFMLA V5.S4, V6.S4, V6.S4
+	WORD $0x3caa6846 // str q6, [x2, x10]
+	WORD $0x3ceb6862 // ldr q2, [x3, x11]
+	VMOV V1.B16, V3.B16
+	VFMLA V0.S4, V2.S4, V3.S4
+	WORD $0x4e3ff463 // fmax v3.4s, v3.4s, v31.4s
+	WORD $0x4ebef464 // fmin v4.4s, v3.4s, v30.4s
+	VMOV V29.B16, V5.B16
+	WORD $0x4f981085 // fmla v5.4s, v4.4s, v24.s[0]
+	WORD $0x4ea5d7a6 // fsub v6.4s, v29.4s, v5.4s
+	WORD $0x4f981086 // fmla v6.4s, v4.4s, v24.s[0]
+	WORD $0x4fb81086 // fmla v6.4s, v4.4s, v24.s[1]
+	WORD $0x6e26dcc4 // fmul v4.4s, v6.4s, v6.4s
+	VMOV V26.B16, V7.B16
+	WORD $0x4f9918c7 // fmla v7.4s, v6.4s, v25.s[2]
+	WORD $0x4fb91887 // fmla v7.4s, v4.4s, v25.s[3]
+	VMOV V27.B16, V8.B16
+	WORD $0x4fb910c8 // fmla v8.4s, v6.4s, v25.s[1]
+	VFMLA V7.S4, V4.S4, V8.S4
+	VMOV V28.B16, V9.B16
+	WORD $0x4f9910c9 // fmla v9.4s, v6.4s, v25.s[0]
+	VFMLA V8.S4, V4.S4, V9.S4
+	VSHL $23, V5.S4, V5.S4
+	VMOV V28.B16, V6.B16
+	VFMLA V5.S4, V9.S4, V6.S4
+	WORD $0x6e26ff86 // fdiv v6.4s, v28.4s, v6.4s
+	WORD $0x4ebef465 // fmin v5.4s, v3.4s, v30.4s
+	WORD $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
+	WORD $0x3cab6823 // str q3, [x1, x11]
+	WORD $0x4ea6d784 // fsub v4.4s, v28.4s, v6.4s
+	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
+	VFMLA V5.S4, V6.S4, V6.S4
+	WORD $0x3cab6846 // str q6, [x2, x11]
+	WORD $0x3cec6862 // ldr q2, [x3, x12]
+	VMOV V1.B16, V3.B16
+	VFMLA V0.S4, V2.S4, V3.S4
+	WORD $0x4e3ff463 // fmax v3.4s, v3.4s, v31.4s
+	WORD $0x4ebef464 // fmin v4.4s, v3.4s, v30.4s
+	VMOV V29.B16, V5.B16
+	WORD $0x4f981085 // fmla v5.4s, v4.4s, v24.s[0]
+	WORD $0x4ea5d7a6 // fsub v6.4s, v29.4s, v5.4s
+	WORD $0x4f981086 // fmla v6.4s, v4.4s, v24.s[0]
+	WORD $0x4fb81086 // fmla v6.4s, v4.4s, v24.s[1]
+	WORD $0x6e26dcc4 // fmul v4.4s, v6.4s, v6.4s
+	VMOV V26.B16, V7.B16
+	WORD $0x4f9918c7 // fmla v7.4s, v6.4s, v25.s[2]
+	WORD $0x4fb91887 // fmla v7.4s, v4.4s, v25.s[3]
+	VMOV V27.B16, V8.B16
+	WORD $0x4fb910c8 // fmla v8.4s, v6.4s, v25.s[1]
+	VFMLA V7.S4, V4.S4, V8.S4
+	VMOV V28.B16, V9.B16
+	WORD $0x4f9910c9 // fmla v9.4s, v6.4s, v25.s[0]
+	VFMLA V8.S4, V4.S4, V9.S4
+	VSHL $23, V5.S4, V5.S4
+	VMOV V28.B16, V6.B16
+	VFMLA V5.S4, V9.S4, V6.S4
+	WORD $0x6e26ff86 // fdiv v6.4s, v28.4s, v6.4s
+	WORD $0x4ebef465 // fmin v5.4s, v3.4s, v30.4s
+	WORD $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
+	WORD $0x3cac6823 // str q3, [x1, x12]
+	WORD $0x4ea6d784 // fsub v4.4s, v28.4s, v6.4s
+	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
+	VFMLA V5.S4, V6.S4, V6.S4
+	WORD $0x3cac6846 // str q6, [x2, x12]
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	ADD $16, R3, R3
+	ADD $16, R14, R14
+	CMP R13, R14
+	BLT column_347
+cut_348:
+	CMP R10, R13
+	BEQ next_349
+	ADD R14, R4, R26
+	FMOVS (R26), F0
+	ADD R22, R26, R24
+	VLD1 (R24), V0.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V0.S[2]
+	ADD R14, R5, R26
+	FMOVS (R26), F1
+	ADD R22, R26, R24
+	VLD1 (R24), V1.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V1.S[2]
+	FMOVS (R3), F2
+	ADD R22, R3, R24
+	VLD1 (R24), V2.S[1]
+	ADD R23, R3, R24
+	VLD1 (R24), V2.S[2]
+	VMOV V1.B16, V3.B16
+	VFMLA V0.S4, V2.S4, V3.S4
+	WORD $0x4e3ff463 // fmax v3.4s, v3.4s, v31.4s
+	WORD $0x4ebef464 // fmin v4.4s, v3.4s, v30.4s
+	VMOV V29.B16, V5.B16
+	WORD $0x4f981085 // fmla v5.4s, v4.4s, v24.s[0]
+	WORD $0x4ea5d7a6 // fsub v6.4s, v29.4s, v5.4s
+	WORD $0x4f981086 // fmla v6.4s, v4.4s, v24.s[0]
+	WORD $0x4fb81086 // fmla v6.4s, v4.4s, v24.s[1]
+	WORD $0x6e26dcc4 // fmul v4.4s, v6.4s, v6.4s
+	VMOV V26.B16, V7.B16
+	WORD $0x4f9918c7 // fmla v7.4s, v6.4s, v25.s[2]
+	WORD $0x4fb91887 // fmla v7.4s, v4.4s, v25.s[3]
+	VMOV V27.B16, V8.B16
+	WORD $0x4fb910c8 // fmla v8.4s, v6.4s, v25.s[1]
+	VFMLA V7.S4, V4.S4, V8.S4
+	VMOV V28.B16, V9.B16
+	WORD $0x4f9910c9 // fmla v9.4s, v6.4s, v25.s[0]
+	VFMLA V8.S4, V4.S4, V9.S4
+	VSHL $23, V5.S4, V5.S4
+	VMOV V28.B16, V6.B16
+	VFMLA V5.S4, V9.S4, V6.S4
+	WORD $0x6e26ff86 // fdiv v6.4s, v28.4s, v6.4s
+	WORD $0x4ebef465 // fmin v5.4s, v3.4s, v30.4s
+	WORD $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
+	ADD R23, R1, R24
+	VST1 V3.S[2], (R24)
+	ADD R22, R1, R24
+	VST1 V3.S[1], (R24)
+	FMOVS F3, (R1)
+	WORD $0x4ea6d784 // fsub v4.4s, v28.4s, v6.4s
+	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
+	VFMLA V5.S4, V6.S4, V6.S4
+	ADD R23, R2, R24
+	VST1 V6.S[2], (R24)
+	ADD R22, R2, R24
+	VST1 V6.S[1], (R24)
+	FMOVS F6, (R2)
+	ADD R10, R3, R26
+	FMOVS (R26), F2
+	ADD R22, R26, R24
+	VLD1 (R24), V2.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V2.S[2]
+	VMOV V1.B16, V3.B16
+	VFMLA V0.S4, V2.S4, V3.S4
+	WORD $0x4e3ff463 // fmax v3.4s, v3.4s, v31.4s
+	WORD $0x4ebef464 // fmin v4.4s, v3.4s, v30.4s
+	VMOV V29.B16, V5.B16
+	WORD $0x4f981085 // fmla v5.4s, v4.4s, v24.s[0]
+	WORD $0x4ea5d7a6 // fsub v6.4s, v29.4s, v5.4s
+	WORD $0x4f981086 // fmla v6.4s, v4.4s, v24.s[0]
+	WORD $0x4fb81086 // fmla v6.4s, v4.4s, v24.s[1]
+	WORD $0x6e26dcc4 // fmul v4.4s, v6.4s, v6.4s
+	VMOV V26.B16, V7.B16
+	WORD $0x4f9918c7 // fmla v7.4s, v6.4s, v25.s[2]
+	WORD $0x4fb91887 // fmla v7.4s, v4.4s, v25.s[3]
+	VMOV V27.B16, V8.B16
+	WORD $0x4fb910c8 // fmla v8.4s, v6.4s, v25.s[1]
+	VFMLA V7.S4, V4.S4, V8.S4
+	VMOV V28.B16, V9.B16
+	WORD $0x4f9910c9 // fmla v9.4s, v6.4s, v25.s[0]
+	VFMLA V8.S4, V4.S4, V9.S4
+	VSHL $23, V5.S4, V5.S4
+	VMOV V28.B16, V6.B16
+	VFMLA V5.S4, V9.S4, V6.S4
+	WORD $0x6e26ff86 // fdiv v6.4s, v28.4s, v6.4s
+	WORD $0x4ebef465 // fmin v5.4s, v3.4s, v30.4s
+	WORD $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
+	ADD R10, R1, R26
+	ADD R23, R26, R24
+	VST1 V3.S[2], (R24)
+	ADD R22, R26, R24
+	VST1 V3.S[1], (R24)
+	FMOVS F3, (R26)
+	WORD $0x4ea6d784 // fsub v4.4s, v28.4s, v6.4s
+	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
+	VFMLA V5.S4, V6.S4, V6.S4
+	ADD R10, R2, R26
+	ADD R23, R26, R24
+	VST1 V6.S[2], (R24)
+	ADD R22, R26, R24
+	VST1 V6.S[1], (R24)
+	FMOVS F6, (R26)
+	ADD R11, R3, R26
+	FMOVS (R26), F2
+	ADD R22, R26, R24
+	VLD1 (R24), V2.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V2.S[2]
+	VMOV V1.B16, V3.B16
+	VFMLA V0.S4, V2.S4, V3.S4
+	WORD $0x4e3ff463 // fmax v3.4s, v3.4s, v31.4s
+	WORD $0x4ebef464 // fmin v4.4s, v3.4s, v30.4s
+	VMOV V29.B16, V5.B16
+	WORD $0x4f981085 // fmla v5.4s, v4.4s, v24.s[0]
+	WORD $0x4ea5d7a6 // fsub v6.4s, v29.4s, v5.4s
+	WORD $0x4f981086 // fmla v6.4s, v4.4s, v24.s[0]
+	WORD $0x4fb81086 // fmla v6.4s, v4.4s, v24.s[1]
+	WORD $0x6e26dcc4 // fmul v4.4s, v6.4s, v6.4s
+	VMOV V26.B16, V7.B16
+	WORD $0x4f9918c7 // fmla v7.4s, v6.4s, v25.s[2]
+	WORD $0x4fb91887 // fmla v7.4s, v4.4s, v25.s[3]
+	VMOV V27.B16, V8.B16
+	WORD $0x4fb910c8 // fmla v8.4s, v6.4s, v25.s[1]
+	VFMLA V7.S4, V4.S4, V8.S4
+	VMOV V28.B16, V9.B16
+	WORD $0x4f9910c9 // fmla v9.4s, v6.4s, v25.s[0]
+	VFMLA V8.S4, V4.S4, V9.S4
+	VSHL $23, V5.S4, V5.S4
+	VMOV V28.B16, V6.B16
+	VFMLA V5.S4, V9.S4, V6.S4
+	WORD $0x6e26ff86 // fdiv v6.4s, v28.4s, v6.4s
+	WORD $0x4ebef465 // fmin v5.4s, v3.4s, v30.4s
+	WORD $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
+	ADD R11, R1, R26
+	ADD R23, R26, R24
+	VST1 V3.S[2], (R24)
+	ADD R22, R26, R24
+	VST1 V3.S[1], (R24)
+	FMOVS F3, (R26)
+	WORD $0x4ea6d784 // fsub v4.4s, v28.4s, v6.4s
+	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
+	VFMLA V5.S4, V6.S4, V6.S4
+	ADD R11, R2, R26
+	ADD R23, R26, R24
+	VST1 V6.S[2], (R24)
+	ADD R22, R26, R24
+	VST1 V6.S[1], (R24)
+	FMOVS F6, (R26)
+	ADD R12, R3, R26
+	FMOVS (R26), F2
+	ADD R22, R26, R24
+	VLD1 (R24), V2.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V2.S[2]
+	VMOV V1.B16, V3.B16
+	VFMLA V0.S4, V2.S4, V3.S4
+	WORD $0x4e3ff463 // fmax v3.4s, v3.4s, v31.4s
+	WORD $0x4ebef464 // fmin v4.4s, v3.4s, v30.4s
+	VMOV V29.B16, V5.B16
+	WORD $0x4f981085 // fmla v5.4s, v4.4s, v24.s[0]
+	WORD $0x4ea5d7a6 // fsub v6.4s, v29.4s, v5.4s
+	WORD $0x4f981086 // fmla v6.4s, v4.4s, v24.s[0]
+	WORD $0x4fb81086 // fmla v6.4s, v4.4s, v24.s[1]
+	WORD $0x6e26dcc4 // fmul v4.4s, v6.4s, v6.4s
+	VMOV V26.B16, V7.B16
+	WORD $0x4f9918c7 // fmla v7.4s, v6.4s, v25.s[2]
+	WORD $0x4fb91887 // fmla v7.4s, v4.4s, v25.s[3]
+	VMOV V27.B16, V8.B16
+	WORD $0x4fb910c8 // fmla v8.4s, v6.4s, v25.s[1]
+	VFMLA V7.S4, V4.S4, V8.S4
+	VMOV V28.B16, V9.B16
+	WORD $0x4f9910c9 // fmla v9.4s, v6.4s, v25.s[0]
+	VFMLA V8.S4, V4.S4, V9.S4
+	VSHL $23, V5.S4, V5.S4
+	VMOV V28.B16, V6.B16
+	VFMLA V5.S4, V9.S4, V6.S4
+	WORD $0x6e26ff86 // fdiv v6.4s, v28.4s, v6.4s
+	WORD $0x4ebef465 // fmin v5.4s, v3.4s, v30.4s
+	WORD $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
+	ADD R12, R1, R26
+	ADD R23, R26, R24
+	VST1 V3.S[2], (R24)
+	ADD R22, R26, R24
+	VST1 V3.S[1], (R24)
+	FMOVS F3, (R26)
+	WORD $0x4ea6d784 // fsub v4.4s, v28.4s, v6.4s
+	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
+	VFMLA V5.S4, V6.S4, V6.S4
+	ADD R12, R2, R26
+	ADD R23, R26, R24
+	VST1 V6.S[2], (R24)
+	ADD R22, R26, R24
+	VST1 V6.S[1], (R24)
+	FMOVS F6, (R26)
+next_349:
+	SUB R13, R10, R14
+	ADD R12, R14
+	ADD R14, R1
+	ADD R14, R2
+	ADD R14, R3
+	SUBS $4, R15, R15
+	BGE four_343
+rest_345:
+	ADDS $4, R15, R15
+	BEQ done_346
+one_344:
+	MOVD $0, R14
+	CBZ R13, cut_351
+column_350:
+	WORD $0x3cee6880 // ldr q0, [x4, x14]
+	WORD $0x3cee68a1 // ldr q1, [x5, x14]
+	FMOVQ (R3), F2
+	VMOV V1.B16, V3.B16
+	VFMLA V0.S4, V2.S4, V3.S4
+	WORD $0x4e3ff463 // fmax v3.4s, v3.4s, v31.4s
+	WORD $0x4ebef464 // fmin v4.4s, v3.4s, v30.4s
+	VMOV V29.B16, V5.B16
+	WORD $0x4f981085 // fmla v5.4s, v4.4s, v24.s[0]
+	WORD $0x4ea5d7a6 // fsub v6.4s, v29.4s, v5.4s
+	WORD $0x4f981086 // fmla v6.4s, v4.4s, v24.s[0]
+	WORD $0x4fb81086 // fmla v6.4s, v4.4s, v24.s[1]
+	WORD $0x6e26dcc4 // fmul v4.4s, v6.4s, v6.4s
+	VMOV V26.B16, V7.B16
+	WORD $0x4f9918c7 // fmla v7.4s, v6.4s, v25.s[2]
+	WORD $0x4fb91887 // fmla v7.4s, v4.4s, v25.s[3]
+	VMOV V27.B16, V8.B16
+	WORD $0x4fb910c8 // fmla v8.4s, v6.4s, v25.s[1]
+	VFMLA V7.S4, V4.S4, V8.S4
+	VMOV V28.B16, V9.B16
+	WORD $0x4f9910c9 // fmla v9.4s, v6.4s, v25.s[0]
+	VFMLA V8.S4, V4.S4, V9.S4
+	VSHL $23, V5.S4, V5.S4
+	VMOV V28.B16, V6.B16
+	VFMLA V5.S4, V9.S4, V6.S4
+	WORD $0x6e26ff86 // fdiv v6.4s, v28.4s, v6.4s
+	WORD $0x4ebef465 // fmin v5.4s, v3.4s, v30.4s
+	WORD $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
+	FMOVQ F3, (R1)
+	WORD $0x4ea6d784 // fsub v4.4s, v28.4s, v6.4s
+	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
+	VFMLA V5.S4, V6.S4, V6.S4
+	FMOVQ F6, (R2)
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	ADD $16, R3, R3
+	ADD $16, R14, R14
+	CMP R13, R14
+	BLT column_350
+cut_351:
+	CMP R10, R13
+	BEQ next_352
+	ADD R14, R4, R26
+	FMOVS (R26), F0
+	ADD R22, R26, R24
+	VLD1 (R24), V0.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V0.S[2]
+	ADD R14, R5, R26
+	FMOVS (R26), F1
+	ADD R22, R26, R24
+	VLD1 (R24), V1.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V1.S[2]
+	FMOVS (R3), F2
+	ADD R22, R3, R24
+	VLD1 (R24), V2.S[1]
+	ADD R23, R3, R24
+	VLD1 (R24), V2.S[2]
+	VMOV V1.B16, V3.B16
+	VFMLA V0.S4, V2.S4, V3.S4
+	WORD $0x4e3ff463 // fmax v3.4s, v3.4s, v31.4s
+	WORD $0x4ebef464 // fmin v4.4s, v3.4s, v30.4s
+	VMOV V29.B16, V5.B16
+	WORD $0x4f981085 // fmla v5.4s, v4.4s, v24.s[0]
+	WORD $0x4ea5d7a6 // fsub v6.4s, v29.4s, v5.4s
+	WORD $0x4f981086 // fmla v6.4s, v4.4s, v24.s[0]
+	WORD $0x4fb81086 // fmla v6.4s, v4.4s, v24.s[1]
+	WORD $0x6e26dcc4 // fmul v4.4s, v6.4s, v6.4s
+	VMOV V26.B16, V7.B16
+	WORD $0x4f9918c7 // fmla v7.4s, v6.4s, v25.s[2]
+	WORD $0x4fb91887 // fmla v7.4s, v4.4s, v25.s[3]
+	VMOV V27.B16, V8.B16
+	WORD $0x4fb910c8 // fmla v8.4s, v6.4s, v25.s[1]
+	VFMLA V7.S4, V4.S4, V8.S4
+	VMOV V28.B16, V9.B16
+	WORD $0x4f9910c9 // fmla v9.4s, v6.4s, v25.s[0]
+	VFMLA V8.S4, V4.S4, V9.S4
+	VSHL $23, V5.S4, V5.S4
+	VMOV V28.B16, V6.B16
+	VFMLA V5.S4, V9.S4, V6.S4
+	WORD $0x6e26ff86 // fdiv v6.4s, v28.4s, v6.4s
+	WORD $0x4ebef465 // fmin v5.4s, v3.4s, v30.4s
+	WORD $0x6e26dc63 // fmul v3.4s, v3.4s, v6.4s
+	ADD R23, R1, R24
+	VST1 V3.S[2], (R24)
+	ADD R22, R1, R24
+	VST1 V3.S[1], (R24)
+	FMOVS F3, (R1)
+	WORD $0x4ea6d784 // fsub v4.4s, v28.4s, v6.4s
+	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
+	VFMLA V5.S4, V6.S4, V6.S4
+	ADD R23, R2, R24
+	VST1 V6.S[2], (R24)
+	ADD R22, R2, R24
+	VST1 V6.S[1], (R24)
+	FMOVS F6, (R2)
+next_352:
+	SUB R13, R10, R14
+	ADD R14, R1
+	ADD R14, R2
+	ADD R14, R3
+	SUBS $1, R15, R15
+	BNE one_344
+done_346:
+	RET
+upper_342:
+	// slopeBackward
+	MOVD (rowArgs_data+0)(R0), R1
+	MOVD (rowArgs_data+8)(R0), R2
+	MOVD (rowArgs_data+16)(R0), R3
+	MOVD (rowArgs_data+24)(R0), R4
+	MOVD (rowArgs_coef+0)(R0), R5
+	MOVD (rowArgs_sum+0)(R0), R6
+	MOVD (rowArgs_sum+8)(R0), R7
+	MOVD rowArgs_n(R0), R13
+	AND $3, R13, R14
+	SUB $1, R14, R23
+	MOVD $2, R24
+	CMP R24, R23
+	CSEL LT, R23, R24, R23
+	MOVD $1, R24
+	CMP R24, R23
+	CSEL LT, R23, R24, R22
+	LSL $2, R22, R22
+	LSL $2, R23, R23
+	LSL $2, R13, R10
+	LSL $1, R10, R11
+	ADD R10, R11, R12
+	AND $~15, R10, R13
+	MOVD rowArgs_rows(R0), R15
+	SUBS $4, R15, R15
+	BLT rest_355
+four_353:
+	MOVD $0, R14
+	CBZ R13, cut_358
+column_357:
+	WORD $0x3cee68a0 // ldr q0, [x5, x14]
+	WORD $0x3cee68c1 // ldr q1, [x6, x14]
+	WORD $0x3cee68e2 // ldr q2, [x7, x14]
+	FMOVQ (R2), F3
+	FMOVQ (R3), F5
+	FMOVQ (R4), F4
+	WORD $0x6e25dc63 // fmul v3.4s, v3.4s, v5.4s
+	WORD $0x4ea0d484 // fsub v4.4s, v4.4s, v0.4s
+	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V2.S4
+	FMOVQ F3, (R1)
+	WORD $0x3cea6843 // ldr q3, [x2, x10]
+	WORD $0x3cea6865 // ldr q5, [x3, x10]
+	WORD $0x3cea6884 // ldr q4, [x4, x10]
+	WORD $0x6e25dc63 // fmul v3.4s, v3.4s, v5.4s
+	WORD $0x4ea0d484 // fsub v4.4s, v4.4s, v0.4s
+	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V2.S4
+	WORD $0x3caa6823 // str q3, [x1, x10]
+	WORD $0x3ceb6843 // ldr q3, [x2, x11]
+	WORD $0x3ceb6865 // ldr q5, [x3, x11]
+	WORD $0x3ceb6884 // ldr q4, [x4, x11]
+	WORD $0x6e25dc63 // fmul v3.4s, v3.4s, v5.4s
+	WORD $0x4ea0d484 // fsub v4.4s, v4.4s, v0.4s
+	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V2.S4
+	WORD $0x3cab6823 // str q3, [x1, x11]
+	WORD $0x3cec6843 // ldr q3, [x2, x12]
+	WORD $0x3cec6865 // ldr q5, [x3, x12]
+	WORD $0x3cec6884 // ldr q4, [x4, x12]
+	WORD $0x6e25dc63 // fmul v3.4s, v3.4s, v5.4s
+	WORD $0x4ea0d484 // fsub v4.4s, v4.4s, v0.4s
+	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V2.S4
+	WORD $0x3cac6823 // str q3, [x1, x12]
+	WORD $0x3cae68c1 // str q1, [x6, x14]
+	WORD $0x3cae68e2 // str q2, [x7, x14]
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	ADD $16, R3, R3
+	ADD $16, R4, R4
+	ADD $16, R14, R14
+	CMP R13, R14
+	BLT column_357
+cut_358:
+	CMP R10, R13
+	BEQ next_359
+	ADD R14, R5, R26
+	FMOVS (R26), F0
+	ADD R22, R26, R24
+	VLD1 (R24), V0.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V0.S[2]
+	ADD R14, R6, R26
+	FMOVS (R26), F1
+	ADD R22, R26, R24
+	VLD1 (R24), V1.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V1.S[2]
+	ADD R14, R7, R26
+	FMOVS (R26), F2
+	ADD R22, R26, R24
+	VLD1 (R24), V2.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V2.S[2]
+	FMOVS (R2), F3
+	ADD R22, R2, R24
+	VLD1 (R24), V3.S[1]
+	ADD R23, R2, R24
+	VLD1 (R24), V3.S[2]
+	FMOVS (R3), F5
+	ADD R22, R3, R24
+	VLD1 (R24), V5.S[1]
+	ADD R23, R3, R24
+	VLD1 (R24), V5.S[2]
+	FMOVS (R4), F4
+	ADD R22, R4, R24
+	VLD1 (R24), V4.S[1]
+	ADD R23, R4, R24
+	VLD1 (R24), V4.S[2]
+	WORD $0x6e25dc63 // fmul v3.4s, v3.4s, v5.4s
+	WORD $0x4ea0d484 // fsub v4.4s, v4.4s, v0.4s
+	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V2.S4
+	ADD R23, R1, R24
+	VST1 V3.S[2], (R24)
+	ADD R22, R1, R24
+	VST1 V3.S[1], (R24)
+	FMOVS F3, (R1)
+	ADD R10, R2, R26
+	FMOVS (R26), F3
+	ADD R22, R26, R24
+	VLD1 (R24), V3.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V3.S[2]
+	ADD R10, R3, R26
+	FMOVS (R26), F5
+	ADD R22, R26, R24
+	VLD1 (R24), V5.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V5.S[2]
+	ADD R10, R4, R26
+	FMOVS (R26), F4
+	ADD R22, R26, R24
+	VLD1 (R24), V4.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V4.S[2]
+	WORD $0x6e25dc63 // fmul v3.4s, v3.4s, v5.4s
+	WORD $0x4ea0d484 // fsub v4.4s, v4.4s, v0.4s
+	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V2.S4
+	ADD R10, R1, R26
+	ADD R23, R26, R24
+	VST1 V3.S[2], (R24)
+	ADD R22, R26, R24
+	VST1 V3.S[1], (R24)
+	FMOVS F3, (R26)
+	ADD R11, R2, R26
+	FMOVS (R26), F3
+	ADD R22, R26, R24
+	VLD1 (R24), V3.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V3.S[2]
+	ADD R11, R3, R26
+	FMOVS (R26), F5
+	ADD R22, R26, R24
+	VLD1 (R24), V5.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V5.S[2]
+	ADD R11, R4, R26
+	FMOVS (R26), F4
+	ADD R22, R26, R24
+	VLD1 (R24), V4.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V4.S[2]
+	WORD $0x6e25dc63 // fmul v3.4s, v3.4s, v5.4s
+	WORD $0x4ea0d484 // fsub v4.4s, v4.4s, v0.4s
+	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V2.S4
+	ADD R11, R1, R26
+	ADD R23, R26, R24
+	VST1 V3.S[2], (R24)
+	ADD R22, R26, R24
+	VST1 V3.S[1], (R24)
+	FMOVS F3, (R26)
+	ADD R12, R2, R26
+	FMOVS (R26), F3
+	ADD R22, R26, R24
+	VLD1 (R24), V3.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V3.S[2]
+	ADD R12, R3, R26
+	FMOVS (R26), F5
+	ADD R22, R26, R24
+	VLD1 (R24), V5.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V5.S[2]
+	ADD R12, R4, R26
+	FMOVS (R26), F4
+	ADD R22, R26, R24
+	VLD1 (R24), V4.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V4.S[2]
+	WORD $0x6e25dc63 // fmul v3.4s, v3.4s, v5.4s
+	WORD $0x4ea0d484 // fsub v4.4s, v4.4s, v0.4s
+	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V2.S4
+	ADD R12, R1, R26
+	ADD R23, R26, R24
+	VST1 V3.S[2], (R24)
+	ADD R22, R26, R24
+	VST1 V3.S[1], (R24)
+	FMOVS F3, (R26)
+	ADD R14, R6, R26
+	ADD R23, R26, R24
+	VST1 V1.S[2], (R24)
+	ADD R22, R26, R24
+	VST1 V1.S[1], (R24)
+	FMOVS F1, (R26)
+	ADD R14, R7, R26
+	ADD R23, R26, R24
+	VST1 V2.S[2], (R24)
+	ADD R22, R26, R24
+	VST1 V2.S[1], (R24)
+	FMOVS F2, (R26)
+next_359:
+	SUB R13, R10, R14
+	ADD R12, R14
+	ADD R14, R1
+	ADD R14, R2
+	ADD R14, R3
+	ADD R14, R4
+	SUBS $4, R15, R15
+	BGE four_353
+rest_355:
+	ADDS $4, R15, R15
+	BEQ done_356
+one_354:
+	MOVD $0, R14
+	CBZ R13, cut_361
+column_360:
+	WORD $0x3cee68a0 // ldr q0, [x5, x14]
+	WORD $0x3cee68c1 // ldr q1, [x6, x14]
+	WORD $0x3cee68e2 // ldr q2, [x7, x14]
+	FMOVQ (R2), F3
+	FMOVQ (R3), F5
+	FMOVQ (R4), F4
+	WORD $0x6e25dc63 // fmul v3.4s, v3.4s, v5.4s
+	WORD $0x4ea0d484 // fsub v4.4s, v4.4s, v0.4s
+	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V2.S4
+	FMOVQ F3, (R1)
+	WORD $0x3cae68c1 // str q1, [x6, x14]
+	WORD $0x3cae68e2 // str q2, [x7, x14]
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	ADD $16, R3, R3
+	ADD $16, R4, R4
+	ADD $16, R14, R14
+	CMP R13, R14
+	BLT column_360
+cut_361:
+	CMP R10, R13
+	BEQ next_362
+	ADD R14, R5, R26
+	FMOVS (R26), F0
+	ADD R22, R26, R24
+	VLD1 (R24), V0.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V0.S[2]
+	ADD R14, R6, R26
+	FMOVS (R26), F1
+	ADD R22, R26, R24
+	VLD1 (R24), V1.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V1.S[2]
+	ADD R14, R7, R26
+	FMOVS (R26), F2
+	ADD R22, R26, R24
+	VLD1 (R24), V2.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V2.S[2]
+	FMOVS (R2), F3
+	ADD R22, R2, R24
+	VLD1 (R24), V3.S[1]
+	ADD R23, R2, R24
+	VLD1 (R24), V3.S[2]
+	FMOVS (R3), F5
+	ADD R22, R3, R24
+	VLD1 (R24), V5.S[1]
+	ADD R23, R3, R24
+	VLD1 (R24), V5.S[2]
+	FMOVS (R4), F4
+	ADD R22, R4, R24
+	VLD1 (R24), V4.S[1]
+	ADD R23, R4, R24
+	VLD1 (R24), V4.S[2]
+	WORD $0x6e25dc63 // fmul v3.4s, v3.4s, v5.4s
+	WORD $0x4ea0d484 // fsub v4.4s, v4.4s, v0.4s
+	WORD $0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	VFMLA V3.S4, V4.S4, V2.S4
+	ADD R23, R1, R24
+	VST1 V3.S[2], (R24)
+	ADD R22, R1, R24
+	VST1 V3.S[1], (R24)
+	FMOVS F3, (R1)
+	ADD R14, R6, R26
+	ADD R23, R26, R24
+	VST1 V1.S[2], (R24)
+	ADD R22, R26, R24
+	VST1 V1.S[1], (R24)
+	FMOVS F1, (R26)
+	ADD R14, R7, R26
+	ADD R23, R26, R24
+	VST1 V2.S[2], (R24)
+	ADD R22, R26, R24
+	VST1 V2.S[1], (R24)
+	FMOVS F2, (R26)
+next_362:
+	SUB R13, R10, R14
+	ADD R14, R1
+	ADD R14, R2
+	ADD R14, R3
+	ADD R14, R4
+	SUBS $1, R15, R15
+	BNE one_354
+done_356:
 	RET
 
 // 6 6 6 6

@@ -35,6 +35,8 @@ const (
 	opSGD
 	opAdamW
 	opAverage
+	opSwishSlope
+	opSlopeBackward
 )
 
 // A rowCall is a call of a kernel over rows: its matrices, all of the same
@@ -181,6 +183,23 @@ func actBackwardAsm(t isa, g, dz, y, scale, shift, center []float32, act Act, su
 			op:   opActBackward + rowOp(act),
 			data: [4][]float32{g, need(dz, m*c), need(y, m*c)},
 			coef: [3][]float32{scale, need(shift, c), need(center, c)},
+			sum:  [2][]float32{need(sumG, c), need(sumGY, c)},
+		})
+	}
+}
+
+func swishSlopeAsm(t isa, dst, slope, src, scale, shift []float32) {
+	if m, c := rowsOf(dst, scale, Swish); m > 0 {
+		rowsAsm(t, m, c, &rowCall{op: opSwishSlope, data: [4][]float32{dst, need(slope, m*c), need(src, m*c)}, coef: [3][]float32{scale, need(shift, c)}})
+	}
+}
+
+func slopeBackwardAsm(t isa, g, dz, slope, y, center, sumG, sumGY []float32) {
+	if m, c := rowsOf(g, center, Swish); m > 0 {
+		rowsAsm(t, m, c, &rowCall{
+			op:   opSlopeBackward,
+			data: [4][]float32{g, need(dz, m*c), need(slope, m*c), need(y, m*c)},
+			coef: [3][]float32{center},
 			sum:  [2][]float32{need(sumG, c), need(sumGY, c)},
 		})
 	}

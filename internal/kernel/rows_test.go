@@ -91,6 +91,38 @@ func rowKernels() []rowKernel {
 			},
 		},
 		{
+			name: "swishslope", data: 2, coef: 2, writes: true,
+			run: func(impl *Impl, d, k, s [][]float32) {
+				impl.SwishSlope(d[0], make([]float32, len(d[0])), d[1], k[0], k[1])
+			},
+			ref: func(x, k []float64) (out, tol float64, _, _ [2]float64) {
+				z, dz := linear(k[0], x[1], k[1])
+				out = actRef(Swish, z)
+				return out, 1.5*dz + 2*actUnits(z)*eps*math.Abs(out) + 0x1p-119, [2]float64{}, [2]float64{}
+			},
+		},
+		{
+			name: "swishslope-slope", data: 2, coef: 2, writes: true,
+			run: func(impl *Impl, d, k, s [][]float32) {
+				impl.SwishSlope(make([]float32, len(d[0])), d[0], d[1], k[0], k[1])
+			},
+			ref: func(x, k []float64) (out, tol float64, _, _ [2]float64) {
+				z, dz := linear(k[0], x[1], k[1])
+				return actGradRef(Swish, z), 0.5*dz + 0x1p-19, [2]float64{}, [2]float64{}
+			},
+		},
+		{
+			name: "slopebackward", data: 4, coef: 1, sum: 2, writes: true,
+			run: func(impl *Impl, d, k, s [][]float32) {
+				impl.SlopeBackward(d[0], d[1], d[2], d[3], k[0], s[0], s[1])
+			},
+			ref: func(x, k []float64) (out, tol float64, sum, sumTol [2]float64) {
+				out, tol = x[1]*x[2], eps*math.Abs(x[1]*x[2])
+				d := x[3] - k[0]
+				return out, tol, [2]float64{out, out * d}, [2]float64{tol, tol*math.Abs(d) + 2*eps*math.Abs(out*d)}
+			},
+		},
+		{
 			name: "sumrows", data: 1, sum: 1,
 			run: func(impl *Impl, d, k, s [][]float32) { impl.SumRows(d[0], s[0]) },
 			ref: func(x, k []float64) (_, _ float64, sum, _ [2]float64) { return 0, 0, [2]float64{x[0]}, [2]float64{} },
@@ -297,8 +329,7 @@ func testActRange(t *testing.T) {
 		case "neon":
 			units = func(float64) float64 { return 3 }
 		}
-		for _, act := range []Act{Swish, Sigmoid, HardSwish, HardSigmoid} {
-			impl.Apply(got, xs, act)
+		checkAct := func(t *testing.T, act Act, units func(float64) float64) {
 			worst, at := 0.0, float32(0)
 			for i, x := range xs {
 				want := actRef(act, float64(x))
@@ -328,12 +359,8 @@ func testActRange(t *testing.T) {
 			if !(worst <= 1) {
 				t.Errorf("%s(%v) is off by %.2f of the stated error", actNames[act], at, worst)
 			}
-			one, zero, ones := []float32{1}, []float32{0}, make([]float32, len(xs))
-			for i := range ones {
-				ones[i] = 1
-			}
-			sum := [2][]float32{{0}, {0}}
-			impl.ActBackward(got, ones, xs, one, zero, zero, act, sum[0], sum[1])
+		}
+		checkSlope := func(t *testing.T, act Act) {
 			for i, x := range xs {
 				want := actGradRef(act, min(max(float64(x), -200), 200))
 				if math.Abs(float64(x)) == 3 {
@@ -342,8 +369,29 @@ func testActRange(t *testing.T) {
 				if !(math.Abs(float64(got[i])-want) <= 0x1p-19) && x == x {
 					t.Fatalf("derivative of %s at %v is %v, want %v", actNames[act], x, got[i], want)
 				}
+				if x != x && got[i] == got[i] && (act == Swish || act == Sigmoid) {
+					t.Fatalf("derivative of %s at NaN is %v", actNames[act], got[i])
+				}
 			}
 		}
+		one, zero, ones := []float32{1}, []float32{0}, make([]float32, len(xs))
+		for i := range ones {
+			ones[i] = 1
+		}
+		for _, act := range []Act{Swish, Sigmoid, HardSwish, HardSigmoid} {
+			impl.Apply(got, xs, act)
+			checkAct(t, act, units)
+			sum := [2][]float32{{0}, {0}}
+			impl.ActBackward(got, ones, xs, one, zero, zero, act, sum[0], sum[1])
+			checkSlope(t, act)
+		}
+		t.Run("both", func(t *testing.T) {
+			other := make([]float32, len(xs))
+			impl.SwishSlope(got, other, xs, one, zero)
+			checkAct(t, Swish, actUnits)
+			impl.SwishSlope(other, got, xs, one, zero)
+			checkSlope(t, Swish)
+		})
 	})
 }
 

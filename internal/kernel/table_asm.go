@@ -22,6 +22,10 @@ func asmImpl(t isa, name string) Impl {
 	impl.ActBackward = func(g, dz, y, scale, shift, center []float32, act Act, sumG, sumGY []float32) {
 		actBackwardAsm(t, g, dz, y, scale, shift, center, act, sumG, sumGY)
 	}
+	impl.SwishSlope = func(dst, slope, src, scale, shift []float32) { swishSlopeAsm(t, dst, slope, src, scale, shift) }
+	impl.SlopeBackward = func(g, dz, slope, y, center, sumG, sumGY []float32) {
+		slopeBackwardAsm(t, g, dz, slope, y, center, sumG, sumGY)
+	}
 	impl.Affine2 = func(dst, g, y, a, b, c []float32) { affine2Asm(t, dst, g, y, a, b, c) }
 	impl.SumRows = func(x, sum []float32) { sumRowsAsm(t, x, sum) }
 	impl.DotRows = func(x, y, sum []float32) { dotRowsAsm(t, x, y, sum) }

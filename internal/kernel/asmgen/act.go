@@ -229,6 +229,24 @@ func (a *asm) act(act int, z vec, t [4]vec) {
 	}
 }
 
+// swishParts replaces z by swish(z), and gives s = sigmoid(z) and 1 - s in registers
+// of t, of which another is free: swish'(z) = s + swish(z) (1 - s).
+func (a *asm) swishParts(act int, z vec, t []vec) (s, rest, free vec) {
+	if a.kmask {
+		s, rest, free = t[1], t[2], t[0]
+		a.cut512(z, free, s)
+		a.sigmoid512(act == swishDivide, free, s, [3]vec(t[1:]))
+	} else {
+		s, rest, free = t[0], t[1], t[2]
+		a.clamp(tableMin, z, z, s, free)
+		a.den8(s, rest, free)
+		a.ins("VDIVPS", rest, a.kreg(1, s), s)
+	}
+	a.ins("VMULPS", s, z, z)
+	a.ins("VSUBPS", s, a.kreg(1, rest), rest)
+	return s, rest, free
+}
+
 // slope512 puts the derivative of swish or sigmoid at z into z. t is overwritten.
 func (a *asm) slope512(act int, z vec, t [4]vec) {
 	s := t[1]

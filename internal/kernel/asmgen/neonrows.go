@@ -32,17 +32,9 @@ type neonLoop struct {
 	op int
 }
 
-// act is the activation of a loop; others have the identity.
-func (l neonLoop) act() int {
-	if l.op < 3*acts {
-		return l.op % acts
-	}
-	return identity
-}
-
 func (l neonLoop) body() neonBody {
 	if l.op < 3*acts {
-		return []func(act int) neonBody{neonScaleAct, neonActBackward, neonApply}[l.op/acts](l.act())
+		return []func(act int) neonBody{neonScaleAct, neonActBackward, neonApply}[l.op/acts](l.act)
 	}
 	return neonBodies[l.name]
 }
@@ -66,7 +58,7 @@ func (l neonLoop) emit(a *neon) {
 			n++
 		}
 	}
-	a.holdAct(l.act())
+	a.holdAct(l.act)
 	if l.num > 0 {
 		a.field("rowArgs", "num", "R10")
 	}
@@ -192,7 +184,7 @@ func neonApply(act int) neonBody {
 	}
 }
 
-// neonBodies are those of the loops without an activation, whose arguments are
+// neonBodies are those of the loops for one activation at most, whose arguments are
 // listed where the loops are.
 var neonBodies = map[string]neonBody{
 	"moments": func(a *neon, cut tail, data []addr, r, t []vec) {
@@ -285,6 +277,36 @@ var neonBodies = map[string]neonBody{
 		a.fma(p, p, decay)
 		a.op("fsub", p, p, m)
 		a.store(cut, p, data[0])
+	},
+	"swishSlope": func(a *neon, cut tail, data []addr, r, t []vec) {
+		x, z := t[0], t[1]
+		a.load(cut, data[2], x)
+		a.mov(z, r[1])
+		a.fma(z, x, r[0])
+		t = t[1:]
+		s, rest, low := t[3], t[1], t[2]
+		a.op("fmax", z, z, neonMin)
+		a.op("fmin", t[1], z, neonMax)
+		a.expNeg1([6]vec(t[1:]))
+		a.op("fdiv", s, neonOne, s)
+		a.op("fmin", low, z, neonMax) // not an infinity times 0
+		a.op("fmul", z, z, s)
+		a.store(cut, z, data[0])
+		a.op("fsub", rest, neonOne, s)
+		a.op("fmul", low, low, rest)
+		a.fma(s, s, low)
+		a.store(cut, s, data[1])
+	},
+	"slopeBackward": func(a *neon, cut tail, data []addr, r, t []vec) {
+		g, y, slope := t[0], t[1], t[2]
+		a.load(cut, data[1], g)
+		a.load(cut, data[2], slope)
+		a.load(cut, data[3], y)
+		a.op("fmul", g, g, slope)
+		a.op("fsub", y, y, r[0])
+		a.op("fadd", r[1], r[1], g)
+		a.fma(r[2], y, g)
+		a.store(cut, g, data[0])
 	},
 	"average": func(a *neon, cut tail, data []addr, r, t []vec) {
 		a.load(cut, data[0], t[0])

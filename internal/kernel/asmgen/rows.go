@@ -38,6 +38,7 @@ func rowsFile() []byte {
 // coefficients and sums of a vector of channels are loaded once a group.
 type rowLoop struct {
 	name string
+	act  int
 	data int // matrices: args.data
 	coef int // arrays [n] that are read: args.coef
 	sum  int // arrays [n] that are added to: args.sum
@@ -228,19 +229,26 @@ var rowLoops = func() []rowLoop {
 		for act := range acts {
 			l := f(act)
 			l.name += []string{"Identity", "ReLU", "ReLU6", "Swish", "Sigmoid", "HardSwish", "HardSigmoid"}[act]
-			l.hold = actConstants(act)
-			if act == swish || act == sigmoid {
-				l.ahead, l.abreast, l.temps = 8192, 4, 5
-				l.table = l.sum == 0 // else there are no registers for it
-				d := l
-				d.body = f(divided[act]).body
-				l.divided = &d
-			}
-			loops = append(loops, l)
+			loops = append(loops, l.with(f, act))
 		}
 	}
-	return append(loops, moments, affine2, sumRows, dotRows, add, axpy, rmsprop, sgd, adamw, average)
+	loops = append(loops, moments, affine2, sumRows, dotRows, add, axpy, rmsprop, sgd, adamw, average)
+	return append(loops, swishSlope(swish).with(swishSlope, swish), slopeBackward)
 }()
+
+// with is l, which f makes, for its activation.
+func (l rowLoop) with(f func(act int) rowLoop, act int) rowLoop {
+	l.act = act
+	l.hold = actConstants(act)
+	if act == swish || act == sigmoid {
+		l.ahead, l.abreast, l.temps = 8192, 4, 5
+		l.table = l.sum == 0 // else there are no registers for it
+		d := l
+		d.body = f(divided[act]).body
+		l.divided = &d
+	}
+	return l
+}
 
 // upTo4 are the first of t, which are as many as the activation uses.
 func upTo4(t []vec) (first [4]vec) {
@@ -298,6 +306,37 @@ func actBackward(act int) rowLoop {
 			a.store(cut, g, data[0])
 		},
 	}
+}
+
+func swishSlope(act int) rowLoop {
+	return rowLoop{name: "swishSlope", data: 3, coef: 2,
+		// dst, slope, src; scale, shift
+		body: func(a *asm, cut tail, data []string, r []any, t []vec) {
+			z := t[0]
+			a.load(cut, data[2], z)
+			a.ins("VFMADD213PS", r[1], r[0], z)
+			s, rest, tmp := a.swishParts(act, z, t[1:])
+			a.store(cut, z, data[0])
+			a.ins("VMINPS", z, a.kreg(tableMax, tmp), z) // not an infinity times 0
+			a.ins("VFMADD231PS", z, rest, s)
+			a.store(cut, s, data[1])
+		},
+	}
+}
+
+// g, dz, slope, y; center; sumG, sumGY
+var slopeBackward = rowLoop{name: "slopeBackward", data: 4, coef: 1, sum: 2,
+	body: func(a *asm, cut tail, data []string, r []any, t []vec) {
+		g, y := t[0], t[1]
+		a.load(cut, data[1], g)
+		a.load(cut, data[2], y)
+		a.ins("VMULPS", y, g, g)
+		a.load(cut, data[3], y)
+		a.ins("VSUBPS", r[0], y, y)
+		a.ins("VADDPS", g, r[1], r[1])
+		a.ins("VFMADD231PS", g, y, r[2])
+		a.store(cut, g, data[0])
+	},
 }
 
 func apply(act int) rowLoop {
