@@ -9,6 +9,14 @@ func (t isa) gemmTile() (rows, cols int) {
 	return 6, 16
 }
 
+// gemmRows is the height of a tile of so many columns.
+func (t isa) gemmRows(cols int) int {
+	if t == avx512 || cols <= 8 {
+		return 12
+	}
+	return 6
+}
+
 // gemmTiles computes tiles of C below each other. Strides are in bytes.
 func (t isa) gemmTiles(tiles, rows, cols, k int, a *float32, ars, acs int, b *float32, ldb int, c *float32, ldc, acc int, ahead *Ahead) {
 	if t == avx512 {

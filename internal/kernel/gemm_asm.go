@@ -12,12 +12,9 @@ func gemmAsm(t isa, m, n, k int, a []float32, ars, acs int, b []float32, ldb int
 	if !checkGemm(m, n, k, a, ars, acs, b, ldb, c, ldc, acc) {
 		return
 	}
-	mr, nr := t.gemmTile()
+	_, nr := t.gemmTile()
 	for i := 0; i < m; i += gemmM {
 		rows := min(gemmM, m-i)
-		// Tiles of nearly equal height: tall of them one row higher than the rest.
-		tiles := (rows + mr - 1) / mr
-		height, tall := rows/tiles, rows%tiles
 		for p := 0; p < k; p += gemmK {
 			steps := min(gemmK, k-p)
 			more := 0
@@ -26,6 +23,10 @@ func gemmAsm(t isa, m, n, k int, a []float32, ars, acs int, b []float32, ldb int
 			}
 			for j := 0; j < n; j += nr {
 				cols := min(nr, n-j)
+				// Tiles of nearly equal height: tall of them one row higher than the rest.
+				mr := t.gemmRows(cols)
+				tiles := (rows + mr - 1) / mr
+				height, tall := rows/tiles, rows%tiles
 				at, ld := placeB(p, j, n, k, ldb)
 				pb := &b[at]
 				if tall > 0 {

@@ -255,6 +255,37 @@ func (a *asm) store(t tail, src vec, dst string) {
 	}
 }
 
+// countMask counts the lanes of AVX2's mask.
+func (a *asm) countMask(count string) {
+	a.ins("VMOVMSKPS", a.mask(), count)
+	a.ins("POPCNTL", count, count)
+}
+
+// storeParts is store of a tail of so many lanes, less than all, in pieces: many
+// processors take their time over a masked store. It overwrites src and dst.
+func (a *asm) storeParts(src vec, dst, count string) {
+	low := fmt.Sprintf("X%d", src)
+	for _, p := range []struct {
+		lanes int
+		store string
+		next  []any
+	}{
+		{4, "VMOVUPS", []any{"VEXTRACTF128", 1, src, low}},
+		{2, "VMOVLPS", []any{"VPERMILPS", 0xee, low, low}},
+		{1, "VMOVSS", nil},
+	} {
+		skip := a.label("skip")
+		a.ins("TESTL", p.lanes, count)
+		a.ins("JEQ", skip)
+		a.ins(p.store, low, mem(dst, 0))
+		if p.next != nil {
+			a.ins(p.next[0].(string), p.next[1:]...)
+			a.ins("ADDQ", 4*p.lanes, dst)
+		}
+		a.at(skip)
+	}
+}
+
 func (a *asm) zero(v vec) {
 	if a.kmask {
 		a.ins("VPXORD", v, v, v)

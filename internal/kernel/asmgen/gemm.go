@@ -16,13 +16,14 @@ func gemmFile() []byte {
 	return a.finish()
 }
 
-// gemmRows is the height of the largest tile, two vectors wide: 24 of 32
-// registers for AVX-512, 12 of 16 for AVX2 hold C.
-func gemmRows(s isa) int {
+// gemmRows is the height of the largest tile of some vectors a row. Of two, 24 of 32
+// registers for AVX-512 and 12 of 16 for AVX2 hold C; more than 12 rows would
+// want more addresses.
+func gemmRows(s isa, vecs int) int {
 	if s.regs == 32 {
 		return 12
 	}
-	return 6
+	return 12 / vecs
 }
 
 func gemm(a *asm) {
@@ -73,7 +74,7 @@ func gemmDispatch(a *asm, vecs int) {
 
 func gemmKernels(a *asm, vecs int, last tail) {
 	var rows []int
-	for r := range gemmRows(a.isa) {
+	for r := range gemmRows(a.isa, vecs) {
 		rows = append(rows, r+1)
 	}
 	choose(a, "DI", 1, rows, func(r int) { gemmTiles(a, r, vecs, last) })
@@ -137,6 +138,9 @@ func gemmTiles(a *asm, rows, vecs int, last tail) {
 	a.ins("JNZ", step)
 
 	a.ins("MOVQ", "DX", "DI")
+	if bool(last) && !a.kmask {
+		a.countMask("SI")
+	}
 	a.ins("CMPQ", a.arg("acc"), 0)
 	a.ins("JNE", add)
 	for _, plus := range []bool{false, true} {
@@ -150,7 +154,12 @@ func gemmTiles(a *asm, rows, vecs int, last tail) {
 					a.load(cut(v), dst, b(v))
 					a.ins("VADDPS", b(v), acc(r, v), acc(r, v))
 				}
-				a.store(cut(v), acc(r, v), dst)
+				if bool(cut(v)) && !a.kmask {
+					a.ins("LEAQ", dst, "R8")
+					a.storeParts(acc(r, v), "R8", "SI")
+				} else {
+					a.store(cut(v), acc(r, v), dst)
+				}
 			}
 			a.ins("ADDQ", "BX", "DI")
 		}
