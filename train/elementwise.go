@@ -9,6 +9,7 @@ type activation struct {
 	acc bool // without bn: adds to src.grad
 	// The pass keeps v for its tile, with its slopes.
 	slopes bool
+	pool   *pool // what would complete v.grad before, and is done on the way; nil: none
 }
 
 func (n *activation) forward(e *engine, w *worker, t *tile) {}
@@ -18,6 +19,11 @@ func (n *activation) backward(e *engine, w *worker, t *tile) {
 	r0, r1 := t.rows(v)
 	mark := w.used
 	sums := w.take(2 * v.c)
+	if n.pool != nil {
+		n.ungate(w, t, sums)
+		w.used = mark
+		return
+	}
 	for a := r0; a < r1; a += sumRows {
 		b := min(a+sumRows, r1)
 		clear(sums)
@@ -44,6 +50,23 @@ func (n *activation) backward(e *engine, w *worker, t *tile) {
 		w.used = inner
 	}
 	w.used = mark
+}
+
+// ungate is backward from the gradient after the gate that follows.
+func (n *activation) ungate(w *worker, t *tile, sums []float32) {
+	v := n.v
+	hw, lane := v.hw(), &v.bn.lanes[t.lane]
+	for i := t.i0; i < t.i1; i++ {
+		mark := w.used
+		gate, shift := n.pool.complete(w, i)
+		for a := i * hw; a < (i+1)*hw; a += sumRows {
+			b := min(a+sumRows, (i+1)*hw)
+			clear(sums)
+			w.k.GatedBackward(v.gradAt(a, b), w.slopes(v, a, b), v.src.at(a, b), gate, shift, v.bn.mean, sums[:v.c], sums[v.c:])
+			lane.add(sums[:v.c], sums[v.c:])
+		}
+		w.used = mark
+	}
 }
 
 // add is out = mask*branch + short, mask 0 or 1/keep per image (drop path).

@@ -343,12 +343,19 @@ func (pl *planner) tiles(p *pass, last bool) {
 	}
 }
 
-// shareSlopes has the activation of v made once for its value and its slope, if
-// this is the pass that takes its gradient on.
+// shareSlopes has the activation of v, which a gate reads, made once for its value
+// and its slope, if this is the pass that takes its gradient on.
 func (p *pass) shareSlopes(v *value) {
 	for _, n := range p.back {
-		if a, ok := n.(*activation); ok && a.v == v && v.swishes() {
-			a.slopes, v.slopes = true, true
+		a, ok := n.(*activation)
+		if !ok || a.v != v || !v.swishes() {
+			continue
+		}
+		a.slopes, v.slopes = true, true
+		for _, n := range p.back {
+			if q, ok := n.(*pool); ok && q.in == v && q.gate != nil {
+				a.pool, q.late = q, true
+			}
 		}
 	}
 }

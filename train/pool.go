@@ -10,6 +10,7 @@ type pool struct {
 	// reads it (squeeze-and-excite): in.grad then holds the gradient after the
 	// gate, and pool, last of the two, completes it in one go.
 	gate *gate
+	late bool // backward is left to the activation of in
 }
 
 func (n *pool) forward(e *engine, w *worker, t *tile) {
@@ -37,29 +38,38 @@ func (w *worker) mean(n, c int) []float32 {
 }
 
 func (n *pool) backward(e *engine, w *worker, t *tile) {
-	if n.in.grad == nil {
+	if n.in.grad == nil || n.late {
 		return
 	}
 	hw, c := n.in.hw(), n.in.c
-	mark := w.used
-	d := w.take(c)
 	for i := t.i0; i < t.i1; i++ {
-		inner := w.used
+		mark := w.used
 		g := n.in.gradAt(i*hw, (i+1)*hw)
-		w.k.ScaleAct(d, n.out.gradAt(i, i+1), w.mean(hw, c), w.zeros[:c], kernel.Identity)
+		scale, shift := n.complete(w, i)
 		switch {
-		case n.gate != nil:
-			w.k.ScaleAct(g, g, w.rows(n.gate.vec, i, i+1), d, kernel.Identity)
-		case n.acc:
-			w.k.ScaleAct(g, g, w.ones[:c], d, kernel.Identity)
+		case n.gate != nil || n.acc:
+			w.k.ScaleAct(g, g, scale, shift, kernel.Identity)
 		default:
 			for r := 0; r < len(g); r += c {
-				copy(g[r:r+c], d)
+				copy(g[r:r+c], shift)
 			}
 		}
-		w.used = inner
+		w.used = mark
 	}
+}
+
+// complete gives what makes the gradient of image i of in whole: what is there
+// times scale, plus shift.
+func (n *pool) complete(w *worker, i int) (scale, shift []float32) {
+	c := n.in.c
+	shift = w.take(c)
+	mark := w.used
+	w.k.ScaleAct(shift, n.out.gradAt(i, i+1), w.mean(n.in.hw(), c), w.zeros[:c], kernel.Identity)
 	w.used = mark
+	if n.gate == nil {
+		return w.ones[:c], shift
+	}
+	return w.rows(n.gate.vec, i, i+1), shift
 }
 
 // maxPool is the maximum over windows; what padding adds does not count.

@@ -57,7 +57,11 @@ func nodeScratch(n node, tile func(*value) int) int {
 		inner := max(n.edge(), align(n.back.band()*n.outW*n.out.c), align(4*most*n.in.c)+align(2*n.in.c), align(2*n.out.c))
 		return n.slopeScratch(images*n.in.h) + align(n.elems()) + align(images*n.back.elems()) + align(16*most*n.in.c) + align(16*most*n.out.c) + inner
 	case *activation:
-		return align(2*n.v.c) + align(sumRows*n.v.c)
+		s := align(2 * n.v.c)
+		if n.pool != nil {
+			return s + nodeScratch(n.pool, tile)
+		}
+		return s + align(sumRows*n.v.c)
 	case *add:
 		return rowsScratch(n.short, tile(n.out)) + loadScratch(n.branch, tile(n.out)) + 2*align(n.out.c)
 	case *pool:

@@ -20,6 +20,7 @@ var Generic = Impl{
 	ActBackward:      actBackwardGo,
 	SwishSlope:       swishSlopeGo,
 	SlopeBackward:    slopeBackwardGo,
+	GatedBackward:    gatedBackwardGo,
 	Affine2:          affine2Go,
 	SumRows:          sumRowsGo,
 	DotRows:          dotRowsGo,

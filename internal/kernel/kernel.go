@@ -91,6 +91,8 @@ type Impl struct {
 	SwishSlope func(dst, slope, src, scale, shift []float32)
 	// SlopeBackward is ActBackward with the derivative given: g = dz * slope.
 	SlopeBackward func(g, dz, slope, y, center, sumG, sumGY []float32)
+	// GatedBackward is SlopeBackward in place, of dz = gate*g + shift.
+	GatedBackward func(g, slope, y, gate, shift, center, sumG, sumGY []float32)
 	// Affine2 computes dst = a*g + b*y + c per channel over rows; dst may be g.
 	// It is the batch-norm gradient once its sums are known.
 	Affine2 func(dst, g, y, a, b, c []float32)

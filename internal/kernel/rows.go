@@ -86,6 +86,11 @@ func slopeBackwardGo(g, dz, slope, y, center, sumG, sumGY []float32) {
 	}
 }
 
+func gatedBackwardGo(g, slope, y, gate, shift, center, sumG, sumGY []float32) {
+	scaleActGo(g, g, gate, shift, Identity)
+	slopeBackwardGo(g, g, slope, y, center, sumG, sumGY)
+}
+
 func affine2Go(dst, g, y, a, b, c []float32) {
 	m, n := rowsOf(dst, a, 0)
 	g, y, b, c = need(g, m*n), need(y, m*n), need(b, n), need(c, n)

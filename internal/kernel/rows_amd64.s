@@ -8,7 +8,7 @@
 TEXT ·rowsAVX512(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), R15
 	MOVQ rowArgs_op(R15), AX
-	CMPQ AX, $16
+	CMPQ AX, $17
 	JGE upper_1
 	CMPQ AX, $8
 	JGE upper_2
@@ -4552,6 +4552,8 @@ done_203:
 	VZEROUPPER
 	RET
 upper_200:
+	CMPQ AX, $16
+	JGE upper_211
 	// applyReLU
 	VMOVUPS consts<>+0(SB), Z31
 	VMOVUPS consts<>+64(SB), Z30
@@ -4569,12 +4571,12 @@ upper_200:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_214
-four_211:
+	JLT rest_215
+four_212:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_216
-column_215:
+	JGE cut_217
+column_216:
 	VMOVUPS (DI), Z0
 	VMAXPS Z0, Z31, Z0
 	VMOVUPS Z0, (SI)
@@ -4591,10 +4593,10 @@ column_215:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_215
-cut_216:
+	JLT column_216
+cut_217:
 	CMPQ AX, CX
-	JEQ next_217
+	JEQ next_218
 	VMOVUPS.Z (DI), K1, Z0
 	VMAXPS Z0, Z31, Z0
 	VMOVUPS Z0, K1, (SI)
@@ -4607,22 +4609,22 @@ cut_216:
 	VMOVUPS.Z (DI)(BX*1), K1, Z0
 	VMAXPS Z0, Z31, Z0
 	VMOVUPS Z0, K1, (SI)(BX*1)
-next_217:
+next_218:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_211
-rest_214:
+	JGE four_212
+rest_215:
 	ADDQ $4, R15
-	JZ done_213
-one_212:
+	JZ done_214
+one_213:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_219
-column_218:
+	JGE cut_220
+column_219:
 	VMOVUPS (DI), Z0
 	VMAXPS Z0, Z31, Z0
 	VMOVUPS Z0, (SI)
@@ -4630,32 +4632,24 @@ column_218:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_218
-cut_219:
+	JLT column_219
+cut_220:
 	CMPQ AX, CX
-	JEQ next_220
+	JEQ next_221
 	VMOVUPS.Z (DI), K1, Z0
 	VMAXPS Z0, Z31, Z0
 	VMOVUPS Z0, K1, (SI)
-next_220:
+next_221:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_212
-done_213:
+	JNZ one_213
+done_214:
 	VZEROUPPER
 	RET
-upper_1:
-	CMPQ AX, $24
-	JGE upper_221
-	CMPQ AX, $20
-	JGE upper_222
-	CMPQ AX, $18
-	JGE upper_223
-	CMPQ AX, $17
-	JGE upper_224
+upper_211:
 	// applyReLU6
 	VMOVUPS consts<>+0(SB), Z31
 	VMOVUPS consts<>+64(SB), Z30
@@ -4673,12 +4667,12 @@ upper_1:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_228
-four_225:
+	JLT rest_225
+four_222:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_230
-column_229:
+	JGE cut_227
+column_226:
 	VMOVUPS (DI), Z0
 	VMAXPS Z0, Z31, Z0
 	VMINPS Z0, Z30, Z0
@@ -4699,10 +4693,10 @@ column_229:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_229
-cut_230:
+	JLT column_226
+cut_227:
 	CMPQ AX, CX
-	JEQ next_231
+	JEQ next_228
 	VMOVUPS.Z (DI), K1, Z0
 	VMAXPS Z0, Z31, Z0
 	VMINPS Z0, Z30, Z0
@@ -4719,52 +4713,60 @@ cut_230:
 	VMAXPS Z0, Z31, Z0
 	VMINPS Z0, Z30, Z0
 	VMOVUPS Z0, K1, (SI)(BX*1)
+next_228:
+	MOVQ AX, DX
+	ADDQ BX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	SUBQ $4, R15
+	JGE four_222
+rest_225:
+	ADDQ $4, R15
+	JZ done_224
+one_223:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_230
+column_229:
+	VMOVUPS (DI), Z0
+	VMAXPS Z0, Z31, Z0
+	VMINPS Z0, Z30, Z0
+	VMOVUPS Z0, (SI)
+	ADDQ $64, SI
+	ADDQ $64, DI
+	ADDQ $64, DX
+	CMPQ DX, CX
+	JLT column_229
+cut_230:
+	CMPQ AX, CX
+	JEQ next_231
+	VMOVUPS.Z (DI), K1, Z0
+	VMAXPS Z0, Z31, Z0
+	VMINPS Z0, Z30, Z0
+	VMOVUPS Z0, K1, (SI)
 next_231:
 	MOVQ AX, DX
-	ADDQ BX, DX
-	SUBQ CX, DX
-	ADDQ DX, SI
-	ADDQ DX, DI
-	SUBQ $4, R15
-	JGE four_225
-rest_228:
-	ADDQ $4, R15
-	JZ done_227
-one_226:
-	XORQ DX, DX
-	CMPQ DX, CX
-	JGE cut_233
-column_232:
-	VMOVUPS (DI), Z0
-	VMAXPS Z0, Z31, Z0
-	VMINPS Z0, Z30, Z0
-	VMOVUPS Z0, (SI)
-	ADDQ $64, SI
-	ADDQ $64, DI
-	ADDQ $64, DX
-	CMPQ DX, CX
-	JLT column_232
-cut_233:
-	CMPQ AX, CX
-	JEQ next_234
-	VMOVUPS.Z (DI), K1, Z0
-	VMAXPS Z0, Z31, Z0
-	VMINPS Z0, Z30, Z0
-	VMOVUPS Z0, K1, (SI)
-next_234:
-	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_226
-done_227:
+	JNZ one_223
+done_224:
 	VZEROUPPER
 	RET
-upper_224:
+upper_1:
+	CMPQ AX, $25
+	JGE upper_232
+	CMPQ AX, $21
+	JGE upper_233
+	CMPQ AX, $19
+	JGE upper_234
+	CMPQ AX, $18
+	JGE upper_235
 	// applySwish
 	CMPQ rowArgs_divide(R15), $0
-	JEQ newton_235
+	JEQ newton_236
 	VMOVUPS consts<>+128(SB), Z31
 	VMOVUPS consts<>+192(SB), Z30
 	VMOVUPS consts<>+256(SB), Z29
@@ -4788,12 +4790,12 @@ upper_224:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_239
-four_236:
+	JLT rest_240
+four_237:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_241
-column_240:
+	JGE cut_242
+column_241:
 	VMOVUPS (DI), Z0
 	VMOVUPS (DI)(AX*1), Z5
 	VMOVUPS (DI)(AX*2), Z10
@@ -4867,10 +4869,10 @@ column_240:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_240
-cut_241:
+	JLT column_241
+cut_242:
 	CMPQ AX, CX
-	JEQ next_242
+	JEQ next_243
 	VMOVUPS.Z (DI), K1, Z0
 	VMOVUPS.Z (DI)(AX*1), K1, Z5
 	VMOVUPS.Z (DI)(AX*2), K1, Z10
@@ -4935,22 +4937,22 @@ cut_241:
 	VMOVUPS Z5, K1, (SI)(AX*1)
 	VMOVUPS Z10, K1, (SI)(AX*2)
 	VMOVUPS Z15, K1, (SI)(BX*1)
-next_242:
+next_243:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_236
-rest_239:
+	JGE four_237
+rest_240:
 	ADDQ $4, R15
-	JZ done_238
-one_237:
+	JZ done_239
+one_238:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_244
-column_243:
+	JGE cut_245
+column_244:
 	VMOVUPS (DI), Z0
 	VMAXPS Z0, Z31, Z0
 	VMINPS Z0, Z30, Z1
@@ -4971,10 +4973,10 @@ column_243:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_243
-cut_244:
+	JLT column_244
+cut_245:
 	CMPQ AX, CX
-	JEQ next_245
+	JEQ next_246
 	VMOVUPS.Z (DI), K1, Z0
 	VMAXPS Z0, Z31, Z0
 	VMINPS Z0, Z30, Z1
@@ -4991,17 +4993,17 @@ cut_244:
 	VFMADD213PS Z27, Z2, Z4
 	VDIVPS Z4, Z0, Z0
 	VMOVUPS Z0, K1, (SI)
-next_245:
+next_246:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_237
-done_238:
+	JNZ one_238
+done_239:
 	VZEROUPPER
 	RET
-newton_235:
+newton_236:
 	VMOVUPS consts<>+128(SB), Z31
 	VMOVUPS consts<>+192(SB), Z30
 	VMOVUPS consts<>+256(SB), Z29
@@ -5025,12 +5027,12 @@ newton_235:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_249
-four_246:
+	JLT rest_250
+four_247:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_251
-column_250:
+	JGE cut_252
+column_251:
 	VMOVUPS (DI), Z0
 	VMOVUPS (DI)(AX*1), Z5
 	VMOVUPS (DI)(AX*2), Z10
@@ -5116,10 +5118,10 @@ column_250:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_250
-cut_251:
+	JLT column_251
+cut_252:
 	CMPQ AX, CX
-	JEQ next_252
+	JEQ next_253
 	VMOVUPS.Z (DI), K1, Z0
 	VMOVUPS.Z (DI)(AX*1), K1, Z5
 	VMOVUPS.Z (DI)(AX*2), K1, Z10
@@ -5196,22 +5198,22 @@ cut_251:
 	VMOVUPS Z5, K1, (SI)(AX*1)
 	VMOVUPS Z10, K1, (SI)(AX*2)
 	VMOVUPS Z15, K1, (SI)(BX*1)
-next_252:
+next_253:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_246
-rest_249:
+	JGE four_247
+rest_250:
 	ADDQ $4, R15
-	JZ done_248
-one_247:
+	JZ done_249
+one_248:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_254
-column_253:
+	JGE cut_255
+column_254:
 	VMOVUPS (DI), Z0
 	VMAXPS Z0, Z31, Z0
 	VMINPS Z0, Z30, Z1
@@ -5235,10 +5237,10 @@ column_253:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_253
-cut_254:
+	JLT column_254
+cut_255:
 	CMPQ AX, CX
-	JEQ next_255
+	JEQ next_256
 	VMOVUPS.Z (DI), K1, Z0
 	VMAXPS Z0, Z31, Z0
 	VMINPS Z0, Z30, Z1
@@ -5258,19 +5260,17 @@ cut_254:
 	VFMADD231PS Z4, Z2, Z2
 	VMULPS Z2, Z0, Z0
 	VMOVUPS Z0, K1, (SI)
-next_255:
+next_256:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_247
-done_248:
+	JNZ one_248
+done_249:
 	VZEROUPPER
 	RET
-upper_223:
-	CMPQ AX, $19
-	JGE upper_256
+upper_235:
 	// applySigmoid
 	CMPQ rowArgs_divide(R15), $0
 	JEQ newton_257
@@ -5767,7 +5767,9 @@ next_277:
 done_270:
 	VZEROUPPER
 	RET
-upper_256:
+upper_234:
+	CMPQ AX, $20
+	JGE upper_278
 	// applyHardSwish
 	VMOVUPS consts<>+576(SB), Z31
 	VMOVUPS consts<>+640(SB), Z30
@@ -5791,12 +5793,12 @@ upper_256:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_281
-four_278:
+	JLT rest_282
+four_279:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_283
-column_282:
+	JGE cut_284
+column_283:
 	VMOVUPS (DI), Z0
 	VADDPS Z30, Z0, Z2
 	VMAXPS Z2, Z29, Z2
@@ -5829,10 +5831,10 @@ column_282:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_282
-cut_283:
+	JLT column_283
+cut_284:
 	CMPQ AX, CX
-	JEQ next_284
+	JEQ next_285
 	VMOVUPS.Z (DI), K1, Z0
 	VADDPS Z30, Z0, Z2
 	VMAXPS Z2, Z29, Z2
@@ -5861,22 +5863,22 @@ cut_283:
 	VMULPS Z27, Z2, Z2
 	VMULPS Z2, Z0, Z0
 	VMOVUPS Z0, K1, (SI)(BX*1)
-next_284:
+next_285:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_278
-rest_281:
+	JGE four_279
+rest_282:
 	ADDQ $4, R15
-	JZ done_280
-one_279:
+	JZ done_281
+one_280:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_286
-column_285:
+	JGE cut_287
+column_286:
 	VMOVUPS (DI), Z0
 	VADDPS Z30, Z0, Z2
 	VMAXPS Z2, Z29, Z2
@@ -5888,10 +5890,10 @@ column_285:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_285
-cut_286:
+	JLT column_286
+cut_287:
 	CMPQ AX, CX
-	JEQ next_287
+	JEQ next_288
 	VMOVUPS.Z (DI), K1, Z0
 	VADDPS Z30, Z0, Z2
 	VMAXPS Z2, Z29, Z2
@@ -5899,21 +5901,17 @@ cut_286:
 	VMULPS Z27, Z2, Z2
 	VMULPS Z2, Z0, Z0
 	VMOVUPS Z0, K1, (SI)
-next_287:
+next_288:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_279
-done_280:
+	JNZ one_280
+done_281:
 	VZEROUPPER
 	RET
-upper_222:
-	CMPQ AX, $22
-	JGE upper_288
-	CMPQ AX, $21
-	JGE upper_289
+upper_278:
 	// applyHardSigmoid
 	VMOVUPS consts<>+576(SB), Z31
 	VMOVUPS consts<>+640(SB), Z30
@@ -5937,12 +5935,12 @@ upper_222:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_293
-four_290:
+	JLT rest_292
+four_289:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_295
-column_294:
+	JGE cut_294
+column_293:
 	VMOVUPS (DI), Z0
 	VADDPS Z30, Z0, Z0
 	VMAXPS Z0, Z29, Z0
@@ -5971,10 +5969,10 @@ column_294:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_294
-cut_295:
+	JLT column_293
+cut_294:
 	CMPQ AX, CX
-	JEQ next_296
+	JEQ next_295
 	VMOVUPS.Z (DI), K1, Z0
 	VADDPS Z30, Z0, Z0
 	VMAXPS Z0, Z29, Z0
@@ -5999,22 +5997,22 @@ cut_295:
 	VMINPS Z0, Z28, Z0
 	VMULPS Z27, Z0, Z0
 	VMOVUPS Z0, K1, (SI)(BX*1)
-next_296:
+next_295:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_290
-rest_293:
+	JGE four_289
+rest_292:
 	ADDQ $4, R15
-	JZ done_292
-one_291:
+	JZ done_291
+one_290:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_298
-column_297:
+	JGE cut_297
+column_296:
 	VMOVUPS (DI), Z0
 	VADDPS Z30, Z0, Z0
 	VMAXPS Z0, Z29, Z0
@@ -6025,27 +6023,31 @@ column_297:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_297
-cut_298:
+	JLT column_296
+cut_297:
 	CMPQ AX, CX
-	JEQ next_299
+	JEQ next_298
 	VMOVUPS.Z (DI), K1, Z0
 	VADDPS Z30, Z0, Z0
 	VMAXPS Z0, Z29, Z0
 	VMINPS Z0, Z28, Z0
 	VMULPS Z27, Z0, Z0
 	VMOVUPS Z0, K1, (SI)
-next_299:
+next_298:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_291
-done_292:
+	JNZ one_290
+done_291:
 	VZEROUPPER
 	RET
-upper_289:
+upper_233:
+	CMPQ AX, $23
+	JGE upper_299
+	CMPQ AX, $22
+	JGE upper_300
 	// moments
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_coef+0)(R15), DI
@@ -6063,12 +6065,12 @@ upper_289:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_303
-four_300:
+	JLT rest_304
+four_301:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_305
-column_304:
+	JGE cut_306
+column_305:
 	VMOVUPS (DI)(DX*1), Z0
 	VMOVUPS (R8)(DX*1), Z1
 	VMOVUPS (R9)(DX*1), Z2
@@ -6093,10 +6095,10 @@ column_304:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_304
-cut_305:
+	JLT column_305
+cut_306:
 	CMPQ AX, CX
-	JEQ next_306
+	JEQ next_307
 	VMOVUPS.Z (DI)(DX*1), K1, Z0
 	VMOVUPS.Z (R8)(DX*1), K1, Z1
 	VMOVUPS.Z (R9)(DX*1), K1, Z2
@@ -6118,21 +6120,21 @@ cut_305:
 	VFMADD231PS Z3, Z3, Z2
 	VMOVUPS Z1, K1, (R8)(DX*1)
 	VMOVUPS Z2, K1, (R9)(DX*1)
-next_306:
+next_307:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	SUBQ $4, R15
-	JGE four_300
-rest_303:
+	JGE four_301
+rest_304:
 	ADDQ $4, R15
-	JZ done_302
-one_301:
+	JZ done_303
+one_302:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_308
-column_307:
+	JGE cut_309
+column_308:
 	VMOVUPS (DI)(DX*1), Z0
 	VMOVUPS (R8)(DX*1), Z1
 	VMOVUPS (R9)(DX*1), Z2
@@ -6145,10 +6147,10 @@ column_307:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_307
-cut_308:
+	JLT column_308
+cut_309:
 	CMPQ AX, CX
-	JEQ next_309
+	JEQ next_310
 	VMOVUPS.Z (DI)(DX*1), K1, Z0
 	VMOVUPS.Z (R8)(DX*1), K1, Z1
 	VMOVUPS.Z (R9)(DX*1), K1, Z2
@@ -6158,18 +6160,16 @@ cut_308:
 	VFMADD231PS Z3, Z3, Z2
 	VMOVUPS Z1, K1, (R8)(DX*1)
 	VMOVUPS Z2, K1, (R9)(DX*1)
-next_309:
+next_310:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	DECQ R15
-	JNZ one_301
-done_302:
+	JNZ one_302
+done_303:
 	VZEROUPPER
 	RET
-upper_288:
-	CMPQ AX, $23
-	JGE upper_310
+upper_300:
 	// affine2
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -6303,7 +6303,9 @@ next_320:
 done_313:
 	VZEROUPPER
 	RET
-upper_310:
+upper_299:
+	CMPQ AX, $24
+	JGE upper_321
 	// sumRows
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_sum+0)(R15), DI
@@ -6319,12 +6321,12 @@ upper_310:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_324
-four_321:
+	JLT rest_325
+four_322:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_326
-column_325:
+	JGE cut_327
+column_326:
 	VMOVUPS (DI)(DX*1), Z0
 	VMOVUPS (SI), Z1
 	VADDPS Z1, Z0, Z0
@@ -6338,10 +6340,10 @@ column_325:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_325
-cut_326:
+	JLT column_326
+cut_327:
 	CMPQ AX, CX
-	JEQ next_327
+	JEQ next_328
 	VMOVUPS.Z (DI)(DX*1), K1, Z0
 	VMOVUPS.Z (SI), K1, Z1
 	VADDPS Z1, Z0, Z0
@@ -6352,21 +6354,21 @@ cut_326:
 	VMOVUPS.Z (SI)(BX*1), K1, Z1
 	VADDPS Z1, Z0, Z0
 	VMOVUPS Z0, K1, (DI)(DX*1)
-next_327:
+next_328:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	SUBQ $4, R15
-	JGE four_321
-rest_324:
+	JGE four_322
+rest_325:
 	ADDQ $4, R15
-	JZ done_323
-one_322:
+	JZ done_324
+one_323:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_329
-column_328:
+	JGE cut_330
+column_329:
 	VMOVUPS (DI)(DX*1), Z0
 	VMOVUPS (SI), Z1
 	VADDPS Z1, Z0, Z0
@@ -6374,30 +6376,24 @@ column_328:
 	ADDQ $64, SI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_328
-cut_329:
+	JLT column_329
+cut_330:
 	CMPQ AX, CX
-	JEQ next_330
+	JEQ next_331
 	VMOVUPS.Z (DI)(DX*1), K1, Z0
 	VMOVUPS.Z (SI), K1, Z1
 	VADDPS Z1, Z0, Z0
 	VMOVUPS Z0, K1, (DI)(DX*1)
-next_330:
+next_331:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	DECQ R15
-	JNZ one_322
-done_323:
+	JNZ one_323
+done_324:
 	VZEROUPPER
 	RET
-upper_221:
-	CMPQ AX, $28
-	JGE upper_331
-	CMPQ AX, $26
-	JGE upper_332
-	CMPQ AX, $25
-	JGE upper_333
+upper_321:
 	// dotRows
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -6414,12 +6410,12 @@ upper_221:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_337
-four_334:
+	JLT rest_335
+four_332:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_339
-column_338:
+	JGE cut_337
+column_336:
 	VMOVUPS (R8)(DX*1), Z0
 	VMOVUPS (SI), Z1
 	VMOVUPS (DI), Z2
@@ -6438,10 +6434,10 @@ column_338:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_338
-cut_339:
+	JLT column_336
+cut_337:
 	CMPQ AX, CX
-	JEQ next_340
+	JEQ next_338
 	VMOVUPS.Z (R8)(DX*1), K1, Z0
 	VMOVUPS.Z (SI), K1, Z1
 	VMOVUPS.Z (DI), K1, Z2
@@ -6456,22 +6452,22 @@ cut_339:
 	VMOVUPS.Z (DI)(BX*1), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
 	VMOVUPS Z0, K1, (R8)(DX*1)
-next_340:
+next_338:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_334
-rest_337:
+	JGE four_332
+rest_335:
 	ADDQ $4, R15
-	JZ done_336
-one_335:
+	JZ done_334
+one_333:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_342
-column_341:
+	JGE cut_340
+column_339:
 	VMOVUPS (R8)(DX*1), Z0
 	VMOVUPS (SI), Z1
 	VMOVUPS (DI), Z2
@@ -6481,26 +6477,32 @@ column_341:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_341
-cut_342:
+	JLT column_339
+cut_340:
 	CMPQ AX, CX
-	JEQ next_343
+	JEQ next_341
 	VMOVUPS.Z (R8)(DX*1), K1, Z0
 	VMOVUPS.Z (SI), K1, Z1
 	VMOVUPS.Z (DI), K1, Z2
 	VFMADD231PS Z1, Z2, Z0
 	VMOVUPS Z0, K1, (R8)(DX*1)
-next_343:
+next_341:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_335
-done_336:
+	JNZ one_333
+done_334:
 	VZEROUPPER
 	RET
-upper_333:
+upper_232:
+	CMPQ AX, $29
+	JGE upper_342
+	CMPQ AX, $27
+	JGE upper_343
+	CMPQ AX, $26
+	JGE upper_344
 	// add
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -6516,12 +6518,12 @@ upper_333:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_347
-four_344:
+	JLT rest_348
+four_345:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_349
-column_348:
+	JGE cut_350
+column_349:
 	VMOVUPS (SI), Z0
 	VMOVUPS (DI), Z1
 	VADDPS Z1, Z0, Z0
@@ -6542,10 +6544,10 @@ column_348:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_348
-cut_349:
+	JLT column_349
+cut_350:
 	CMPQ AX, CX
-	JEQ next_350
+	JEQ next_351
 	VMOVUPS.Z (SI), K1, Z0
 	VMOVUPS.Z (DI), K1, Z1
 	VADDPS Z1, Z0, Z0
@@ -6562,22 +6564,22 @@ cut_349:
 	VMOVUPS.Z (DI)(BX*1), K1, Z1
 	VADDPS Z1, Z0, Z0
 	VMOVUPS Z0, K1, (SI)(BX*1)
-next_350:
+next_351:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_344
-rest_347:
+	JGE four_345
+rest_348:
 	ADDQ $4, R15
-	JZ done_346
-one_345:
+	JZ done_347
+one_346:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_352
-column_351:
+	JGE cut_353
+column_352:
 	VMOVUPS (SI), Z0
 	VMOVUPS (DI), Z1
 	VADDPS Z1, Z0, Z0
@@ -6586,27 +6588,25 @@ column_351:
 	ADDQ $64, DI
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_351
-cut_352:
+	JLT column_352
+cut_353:
 	CMPQ AX, CX
-	JEQ next_353
+	JEQ next_354
 	VMOVUPS.Z (SI), K1, Z0
 	VMOVUPS.Z (DI), K1, Z1
 	VADDPS Z1, Z0, Z0
 	VMOVUPS Z0, K1, (SI)
-next_353:
+next_354:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_345
-done_346:
+	JNZ one_346
+done_347:
 	VZEROUPPER
 	RET
-upper_332:
-	CMPQ AX, $27
-	JGE upper_354
+upper_344:
 	// axpy
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -6712,7 +6712,9 @@ next_364:
 done_357:
 	VZEROUPPER
 	RET
-upper_354:
+upper_343:
+	CMPQ AX, $28
+	JGE upper_365
 	// rmsprop
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -6736,12 +6738,12 @@ upper_354:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_368
-four_365:
+	JLT rest_369
+four_366:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_370
-column_369:
+	JGE cut_371
+column_370:
 	VMOVUPS (SI), Z5
 	VMOVUPS (DI), Z6
 	VFMADD231PS Z5, Z4, Z6
@@ -6816,10 +6818,10 @@ column_369:
 	ADDQ $64, R9
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_369
-cut_370:
+	JLT column_370
+cut_371:
 	CMPQ AX, CX
-	JEQ next_371
+	JEQ next_372
 	VMOVUPS.Z (SI), K1, Z5
 	VMOVUPS.Z (DI), K1, Z6
 	VFMADD231PS Z5, Z4, Z6
@@ -6888,7 +6890,7 @@ cut_370:
 	VMOVUPS Z9, K1, (R9)(BX*1)
 	VSUBPS Z9, Z5, Z5
 	VMOVUPS Z5, K1, (SI)(BX*1)
-next_371:
+next_372:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -6897,15 +6899,15 @@ next_371:
 	ADDQ DX, R8
 	ADDQ DX, R9
 	SUBQ $4, R15
-	JGE four_365
-rest_368:
+	JGE four_366
+rest_369:
 	ADDQ $4, R15
-	JZ done_367
-one_366:
+	JZ done_368
+one_367:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_373
-column_372:
+	JGE cut_374
+column_373:
 	VMOVUPS (SI), Z5
 	VMOVUPS (DI), Z6
 	VFMADD231PS Z5, Z4, Z6
@@ -6929,10 +6931,10 @@ column_372:
 	ADDQ $64, R9
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_372
-cut_373:
+	JLT column_373
+cut_374:
 	CMPQ AX, CX
-	JEQ next_374
+	JEQ next_375
 	VMOVUPS.Z (SI), K1, Z5
 	VMOVUPS.Z (DI), K1, Z6
 	VFMADD231PS Z5, Z4, Z6
@@ -6950,7 +6952,7 @@ cut_373:
 	VMOVUPS Z9, K1, (R9)
 	VSUBPS Z9, Z5, Z5
 	VMOVUPS Z5, K1, (SI)
-next_374:
+next_375:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
@@ -6958,15 +6960,11 @@ next_374:
 	ADDQ DX, R8
 	ADDQ DX, R9
 	DECQ R15
-	JNZ one_366
-done_367:
+	JNZ one_367
+done_368:
 	VZEROUPPER
 	RET
-upper_331:
-	CMPQ AX, $30
-	JGE upper_375
-	CMPQ AX, $29
-	JGE upper_376
+upper_365:
 	// sgd
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -6987,12 +6985,12 @@ upper_331:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_380
-four_377:
+	JLT rest_379
+four_376:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_382
-column_381:
+	JGE cut_381
+column_380:
 	VMOVUPS (SI), Z3
 	VMOVUPS (DI), Z4
 	VFMADD231PS Z3, Z2, Z4
@@ -7030,10 +7028,10 @@ column_381:
 	ADDQ $64, R8
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_381
-cut_382:
+	JLT column_380
+cut_381:
 	CMPQ AX, CX
-	JEQ next_383
+	JEQ next_382
 	VMOVUPS.Z (SI), K1, Z3
 	VMOVUPS.Z (DI), K1, Z4
 	VFMADD231PS Z3, Z2, Z4
@@ -7066,7 +7064,7 @@ cut_382:
 	VMOVUPS Z5, K1, (R8)(BX*1)
 	VFMADD231PS Z5, Z0, Z3
 	VMOVUPS Z3, K1, (SI)(BX*1)
-next_383:
+next_382:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -7074,15 +7072,15 @@ next_383:
 	ADDQ DX, DI
 	ADDQ DX, R8
 	SUBQ $4, R15
-	JGE four_377
-rest_380:
+	JGE four_376
+rest_379:
 	ADDQ $4, R15
-	JZ done_379
-one_378:
+	JZ done_378
+one_377:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_385
-column_384:
+	JGE cut_384
+column_383:
 	VMOVUPS (SI), Z3
 	VMOVUPS (DI), Z4
 	VFMADD231PS Z3, Z2, Z4
@@ -7096,10 +7094,10 @@ column_384:
 	ADDQ $64, R8
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_384
-cut_385:
+	JLT column_383
+cut_384:
 	CMPQ AX, CX
-	JEQ next_386
+	JEQ next_385
 	VMOVUPS.Z (SI), K1, Z3
 	VMOVUPS.Z (DI), K1, Z4
 	VFMADD231PS Z3, Z2, Z4
@@ -7108,18 +7106,22 @@ cut_385:
 	VMOVUPS Z5, K1, (R8)
 	VFMADD231PS Z5, Z0, Z3
 	VMOVUPS Z3, K1, (SI)
-next_386:
+next_385:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	ADDQ DX, R8
 	DECQ R15
-	JNZ one_378
-done_379:
+	JNZ one_377
+done_378:
 	VZEROUPPER
 	RET
-upper_376:
+upper_342:
+	CMPQ AX, $31
+	JGE upper_386
+	CMPQ AX, $30
+	JGE upper_387
 	// adamw
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -7144,12 +7146,12 @@ upper_376:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_390
-four_387:
+	JLT rest_391
+four_388:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_392
-column_391:
+	JGE cut_393
+column_392:
 	VMOVUPS (DI), Z7
 	VMOVUPS (R8), Z8
 	VSUBPS Z8, Z7, Z10
@@ -7228,10 +7230,10 @@ column_391:
 	ADDQ $64, R9
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_391
-cut_392:
+	JLT column_392
+cut_393:
 	CMPQ AX, CX
-	JEQ next_393
+	JEQ next_394
 	VMOVUPS.Z (DI), K1, Z7
 	VMOVUPS.Z (R8), K1, Z8
 	VSUBPS Z8, Z7, Z10
@@ -7304,7 +7306,7 @@ cut_392:
 	VFMADD231PS Z6, Z4, Z6
 	VSUBPS Z8, Z6, Z6
 	VMOVUPS Z6, K1, (SI)(BX*1)
-next_393:
+next_394:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -7313,15 +7315,15 @@ next_393:
 	ADDQ DX, R8
 	ADDQ DX, R9
 	SUBQ $4, R15
-	JGE four_387
-rest_390:
+	JGE four_388
+rest_391:
 	ADDQ $4, R15
-	JZ done_389
-one_388:
+	JZ done_390
+one_389:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_395
-column_394:
+	JGE cut_396
+column_395:
 	VMOVUPS (DI), Z7
 	VMOVUPS (R8), Z8
 	VSUBPS Z8, Z7, Z10
@@ -7346,10 +7348,10 @@ column_394:
 	ADDQ $64, R9
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_394
-cut_395:
+	JLT column_395
+cut_396:
 	CMPQ AX, CX
-	JEQ next_396
+	JEQ next_397
 	VMOVUPS.Z (DI), K1, Z7
 	VMOVUPS.Z (R8), K1, Z8
 	VSUBPS Z8, Z7, Z10
@@ -7368,7 +7370,7 @@ cut_395:
 	VFMADD231PS Z6, Z4, Z6
 	VSUBPS Z8, Z6, Z6
 	VMOVUPS Z6, K1, (SI)
-next_396:
+next_397:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
@@ -7376,13 +7378,11 @@ next_396:
 	ADDQ DX, R8
 	ADDQ DX, R9
 	DECQ R15
-	JNZ one_388
-done_389:
+	JNZ one_389
+done_390:
 	VZEROUPPER
 	RET
-upper_375:
-	CMPQ AX, $31
-	JGE upper_397
+upper_387:
 	// average
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -7498,7 +7498,7 @@ next_407:
 done_400:
 	VZEROUPPER
 	RET
-upper_397:
+upper_386:
 	CMPQ AX, $32
 	JGE upper_408
 	// swishSlope
@@ -8156,6 +8156,8 @@ done_422:
 	VZEROUPPER
 	RET
 upper_408:
+	CMPQ AX, $33
+	JGE upper_430
 	// slopeBackward
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -8176,12 +8178,12 @@ upper_408:
 	ANDQ $-64, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_433
-four_430:
+	JLT rest_434
+four_431:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_435
-column_434:
+	JGE cut_436
+column_435:
 	VMOVUPS (R10)(DX*1), Z0
 	VMOVUPS (R11)(DX*1), Z1
 	VMOVUPS (R12)(DX*1), Z2
@@ -8225,10 +8227,10 @@ column_434:
 	ADDQ $64, R9
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_434
-cut_435:
+	JLT column_435
+cut_436:
 	CMPQ AX, CX
-	JEQ next_436
+	JEQ next_437
 	VMOVUPS.Z (R10)(DX*1), K1, Z0
 	VMOVUPS.Z (R11)(DX*1), K1, Z1
 	VMOVUPS.Z (R12)(DX*1), K1, Z2
@@ -8266,7 +8268,7 @@ cut_435:
 	VMOVUPS Z3, K1, (SI)(BX*1)
 	VMOVUPS Z1, K1, (R11)(DX*1)
 	VMOVUPS Z2, K1, (R12)(DX*1)
-next_436:
+next_437:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -8275,15 +8277,15 @@ next_436:
 	ADDQ DX, R8
 	ADDQ DX, R9
 	SUBQ $4, R15
-	JGE four_430
-rest_433:
+	JGE four_431
+rest_434:
 	ADDQ $4, R15
-	JZ done_432
-one_431:
+	JZ done_433
+one_432:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_438
-column_437:
+	JGE cut_439
+column_438:
 	VMOVUPS (R10)(DX*1), Z0
 	VMOVUPS (R11)(DX*1), Z1
 	VMOVUPS (R12)(DX*1), Z2
@@ -8303,10 +8305,10 @@ column_437:
 	ADDQ $64, R9
 	ADDQ $64, DX
 	CMPQ DX, CX
-	JLT column_437
-cut_438:
+	JLT column_438
+cut_439:
 	CMPQ AX, CX
-	JEQ next_439
+	JEQ next_440
 	VMOVUPS.Z (R10)(DX*1), K1, Z0
 	VMOVUPS.Z (R11)(DX*1), K1, Z1
 	VMOVUPS.Z (R12)(DX*1), K1, Z2
@@ -8320,7 +8322,7 @@ cut_438:
 	VMOVUPS Z3, K1, (SI)
 	VMOVUPS Z1, K1, (R11)(DX*1)
 	VMOVUPS Z2, K1, (R12)(DX*1)
-next_439:
+next_440:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
@@ -8328,24 +8330,216 @@ next_439:
 	ADDQ DX, R8
 	ADDQ DX, R9
 	DECQ R15
-	JNZ one_431
-done_432:
+	JNZ one_432
+done_433:
+	VZEROUPPER
+	RET
+upper_430:
+	// gatedBackward
+	MOVQ (rowArgs_data+0)(R15), SI
+	MOVQ (rowArgs_data+8)(R15), DI
+	MOVQ (rowArgs_data+16)(R15), R8
+	MOVQ (rowArgs_coef+0)(R15), R9
+	MOVQ (rowArgs_coef+8)(R15), R10
+	MOVQ (rowArgs_coef+16)(R15), R11
+	MOVQ (rowArgs_sum+0)(R15), R12
+	MOVQ (rowArgs_sum+8)(R15), R13
+	MOVQ rowArgs_n(R15), CX
+	LEAQ (CX*4), AX
+	LEAQ (AX)(AX*2), BX
+	ANDQ $15, CX
+	MOVL $1, DX
+	SHLL CX, DX
+	DECL DX
+	KMOVW DX, K1
+	MOVQ AX, CX
+	ANDQ $-64, CX
+	MOVQ rowArgs_rows(R15), R15
+	SUBQ $4, R15
+	JLT rest_444
+four_441:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_446
+column_445:
+	VMOVUPS (R9)(DX*1), Z0
+	VMOVUPS (R10)(DX*1), Z1
+	VMOVUPS (R11)(DX*1), Z2
+	VMOVUPS (R12)(DX*1), Z3
+	VMOVUPS (R13)(DX*1), Z4
+	VMOVUPS (SI), Z5
+	VFMADD213PS Z1, Z0, Z5
+	VMOVUPS (DI), Z6
+	VMULPS Z6, Z5, Z5
+	VMOVUPS (R8), Z6
+	VSUBPS Z2, Z6, Z6
+	VADDPS Z5, Z3, Z3
+	VFMADD231PS Z5, Z6, Z4
+	VMOVUPS Z5, (SI)
+	VMOVUPS (SI)(AX*1), Z5
+	VFMADD213PS Z1, Z0, Z5
+	VMOVUPS (DI)(AX*1), Z6
+	VMULPS Z6, Z5, Z5
+	VMOVUPS (R8)(AX*1), Z6
+	VSUBPS Z2, Z6, Z6
+	VADDPS Z5, Z3, Z3
+	VFMADD231PS Z5, Z6, Z4
+	VMOVUPS Z5, (SI)(AX*1)
+	VMOVUPS (SI)(AX*2), Z5
+	VFMADD213PS Z1, Z0, Z5
+	VMOVUPS (DI)(AX*2), Z6
+	VMULPS Z6, Z5, Z5
+	VMOVUPS (R8)(AX*2), Z6
+	VSUBPS Z2, Z6, Z6
+	VADDPS Z5, Z3, Z3
+	VFMADD231PS Z5, Z6, Z4
+	VMOVUPS Z5, (SI)(AX*2)
+	VMOVUPS (SI)(BX*1), Z5
+	VFMADD213PS Z1, Z0, Z5
+	VMOVUPS (DI)(BX*1), Z6
+	VMULPS Z6, Z5, Z5
+	VMOVUPS (R8)(BX*1), Z6
+	VSUBPS Z2, Z6, Z6
+	VADDPS Z5, Z3, Z3
+	VFMADD231PS Z5, Z6, Z4
+	VMOVUPS Z5, (SI)(BX*1)
+	VMOVUPS Z3, (R12)(DX*1)
+	VMOVUPS Z4, (R13)(DX*1)
+	ADDQ $64, SI
+	ADDQ $64, DI
+	ADDQ $64, R8
+	ADDQ $64, DX
+	CMPQ DX, CX
+	JLT column_445
+cut_446:
+	CMPQ AX, CX
+	JEQ next_447
+	VMOVUPS.Z (R9)(DX*1), K1, Z0
+	VMOVUPS.Z (R10)(DX*1), K1, Z1
+	VMOVUPS.Z (R11)(DX*1), K1, Z2
+	VMOVUPS.Z (R12)(DX*1), K1, Z3
+	VMOVUPS.Z (R13)(DX*1), K1, Z4
+	VMOVUPS.Z (SI), K1, Z5
+	VFMADD213PS Z1, Z0, Z5
+	VMOVUPS.Z (DI), K1, Z6
+	VMULPS Z6, Z5, Z5
+	VMOVUPS.Z (R8), K1, Z6
+	VSUBPS Z2, Z6, Z6
+	VADDPS Z5, Z3, Z3
+	VFMADD231PS Z5, Z6, Z4
+	VMOVUPS Z5, K1, (SI)
+	VMOVUPS.Z (SI)(AX*1), K1, Z5
+	VFMADD213PS Z1, Z0, Z5
+	VMOVUPS.Z (DI)(AX*1), K1, Z6
+	VMULPS Z6, Z5, Z5
+	VMOVUPS.Z (R8)(AX*1), K1, Z6
+	VSUBPS Z2, Z6, Z6
+	VADDPS Z5, Z3, Z3
+	VFMADD231PS Z5, Z6, Z4
+	VMOVUPS Z5, K1, (SI)(AX*1)
+	VMOVUPS.Z (SI)(AX*2), K1, Z5
+	VFMADD213PS Z1, Z0, Z5
+	VMOVUPS.Z (DI)(AX*2), K1, Z6
+	VMULPS Z6, Z5, Z5
+	VMOVUPS.Z (R8)(AX*2), K1, Z6
+	VSUBPS Z2, Z6, Z6
+	VADDPS Z5, Z3, Z3
+	VFMADD231PS Z5, Z6, Z4
+	VMOVUPS Z5, K1, (SI)(AX*2)
+	VMOVUPS.Z (SI)(BX*1), K1, Z5
+	VFMADD213PS Z1, Z0, Z5
+	VMOVUPS.Z (DI)(BX*1), K1, Z6
+	VMULPS Z6, Z5, Z5
+	VMOVUPS.Z (R8)(BX*1), K1, Z6
+	VSUBPS Z2, Z6, Z6
+	VADDPS Z5, Z3, Z3
+	VFMADD231PS Z5, Z6, Z4
+	VMOVUPS Z5, K1, (SI)(BX*1)
+	VMOVUPS Z3, K1, (R12)(DX*1)
+	VMOVUPS Z4, K1, (R13)(DX*1)
+next_447:
+	MOVQ AX, DX
+	ADDQ BX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	ADDQ DX, R8
+	SUBQ $4, R15
+	JGE four_441
+rest_444:
+	ADDQ $4, R15
+	JZ done_443
+one_442:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_449
+column_448:
+	VMOVUPS (R9)(DX*1), Z0
+	VMOVUPS (R10)(DX*1), Z1
+	VMOVUPS (R11)(DX*1), Z2
+	VMOVUPS (R12)(DX*1), Z3
+	VMOVUPS (R13)(DX*1), Z4
+	VMOVUPS (SI), Z5
+	VFMADD213PS Z1, Z0, Z5
+	VMOVUPS (DI), Z6
+	VMULPS Z6, Z5, Z5
+	VMOVUPS (R8), Z6
+	VSUBPS Z2, Z6, Z6
+	VADDPS Z5, Z3, Z3
+	VFMADD231PS Z5, Z6, Z4
+	VMOVUPS Z5, (SI)
+	VMOVUPS Z3, (R12)(DX*1)
+	VMOVUPS Z4, (R13)(DX*1)
+	ADDQ $64, SI
+	ADDQ $64, DI
+	ADDQ $64, R8
+	ADDQ $64, DX
+	CMPQ DX, CX
+	JLT column_448
+cut_449:
+	CMPQ AX, CX
+	JEQ next_450
+	VMOVUPS.Z (R9)(DX*1), K1, Z0
+	VMOVUPS.Z (R10)(DX*1), K1, Z1
+	VMOVUPS.Z (R11)(DX*1), K1, Z2
+	VMOVUPS.Z (R12)(DX*1), K1, Z3
+	VMOVUPS.Z (R13)(DX*1), K1, Z4
+	VMOVUPS.Z (SI), K1, Z5
+	VFMADD213PS Z1, Z0, Z5
+	VMOVUPS.Z (DI), K1, Z6
+	VMULPS Z6, Z5, Z5
+	VMOVUPS.Z (R8), K1, Z6
+	VSUBPS Z2, Z6, Z6
+	VADDPS Z5, Z3, Z3
+	VFMADD231PS Z5, Z6, Z4
+	VMOVUPS Z5, K1, (SI)
+	VMOVUPS Z3, K1, (R12)(DX*1)
+	VMOVUPS Z4, K1, (R13)(DX*1)
+next_450:
+	MOVQ AX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	ADDQ DX, R8
+	DECQ R15
+	JNZ one_442
+done_443:
 	VZEROUPPER
 	RET
 
 TEXT ·rowsAVX2(SB), NOSPLIT, $0-8
 	MOVQ args+0(FP), R15
 	MOVQ rowArgs_op(R15), AX
-	CMPQ AX, $16
-	JGE upper_440
+	CMPQ AX, $17
+	JGE upper_451
 	CMPQ AX, $8
-	JGE upper_441
+	JGE upper_452
 	CMPQ AX, $4
-	JGE upper_442
+	JGE upper_453
 	CMPQ AX, $2
-	JGE upper_443
+	JGE upper_454
 	CMPQ AX, $1
-	JGE upper_444
+	JGE upper_455
 	// scaleActIdentity
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -8363,12 +8557,12 @@ TEXT ·rowsAVX2(SB), NOSPLIT, $0-8
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_448
-four_445:
+	JLT rest_459
+four_456:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_450
-column_449:
+	JGE cut_461
+column_460:
 	VMOVUPS (R8)(DX*1), Y0
 	VMOVUPS (R9)(DX*1), Y1
 	VMOVUPS (DI), Y2
@@ -8387,10 +8581,10 @@ column_449:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_449
-cut_450:
+	JLT column_460
+cut_461:
 	CMPQ AX, CX
-	JEQ next_451
+	JEQ next_462
 	VMASKMOVPS (R8)(DX*1), Y15, Y0
 	VMASKMOVPS (R9)(DX*1), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
@@ -8405,22 +8599,22 @@ cut_450:
 	VMASKMOVPS (DI)(BX*1), Y15, Y2
 	VFMADD213PS Y1, Y0, Y2
 	VMASKMOVPS Y2, Y15, (SI)(BX*1)
-next_451:
+next_462:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_445
-rest_448:
+	JGE four_456
+rest_459:
 	ADDQ $4, R15
-	JZ done_447
-one_446:
+	JZ done_458
+one_457:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_453
-column_452:
+	JGE cut_464
+column_463:
 	VMOVUPS (R8)(DX*1), Y0
 	VMOVUPS (R9)(DX*1), Y1
 	VMOVUPS (DI), Y2
@@ -8430,153 +8624,27 @@ column_452:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_452
-cut_453:
+	JLT column_463
+cut_464:
 	CMPQ AX, CX
-	JEQ next_454
+	JEQ next_465
 	VMASKMOVPS (R8)(DX*1), Y15, Y0
 	VMASKMOVPS (R9)(DX*1), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
 	VFMADD213PS Y1, Y0, Y2
 	VMASKMOVPS Y2, Y15, (SI)
-next_454:
+next_465:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_446
-done_447:
+	JNZ one_457
+done_458:
 	VZEROUPPER
 	RET
-upper_444:
+upper_455:
 	// scaleActReLU
-	MOVQ (rowArgs_data+0)(R15), SI
-	MOVQ (rowArgs_data+8)(R15), DI
-	MOVQ (rowArgs_coef+0)(R15), R8
-	MOVQ (rowArgs_coef+8)(R15), R9
-	MOVQ rowArgs_n(R15), CX
-	LEAQ (CX*4), AX
-	LEAQ (AX)(AX*2), BX
-	ANDQ $7, CX
-	LEAQ tailmask<>+32(SB), DX
-	SHLQ $2, CX
-	SUBQ CX, DX
-	VMOVDQU (DX), Y15
-	MOVQ AX, CX
-	ANDQ $-32, CX
-	MOVQ rowArgs_rows(R15), R15
-	SUBQ $4, R15
-	JLT rest_458
-four_455:
-	XORQ DX, DX
-	CMPQ DX, CX
-	JGE cut_460
-column_459:
-	VMOVUPS (R8)(DX*1), Y0
-	VMOVUPS (R9)(DX*1), Y1
-	VMOVUPS (DI), Y2
-	VFMADD213PS Y1, Y0, Y2
-	VMOVUPS consts<>+0(SB), Y3
-	VMAXPS Y2, Y3, Y2
-	VMOVUPS Y2, (SI)
-	VMOVUPS (DI)(AX*1), Y2
-	VFMADD213PS Y1, Y0, Y2
-	VMOVUPS consts<>+0(SB), Y3
-	VMAXPS Y2, Y3, Y2
-	VMOVUPS Y2, (SI)(AX*1)
-	VMOVUPS (DI)(AX*2), Y2
-	VFMADD213PS Y1, Y0, Y2
-	VMOVUPS consts<>+0(SB), Y3
-	VMAXPS Y2, Y3, Y2
-	VMOVUPS Y2, (SI)(AX*2)
-	VMOVUPS (DI)(BX*1), Y2
-	VFMADD213PS Y1, Y0, Y2
-	VMOVUPS consts<>+0(SB), Y3
-	VMAXPS Y2, Y3, Y2
-	VMOVUPS Y2, (SI)(BX*1)
-	ADDQ $32, SI
-	ADDQ $32, DI
-	ADDQ $32, DX
-	CMPQ DX, CX
-	JLT column_459
-cut_460:
-	CMPQ AX, CX
-	JEQ next_461
-	VMASKMOVPS (R8)(DX*1), Y15, Y0
-	VMASKMOVPS (R9)(DX*1), Y15, Y1
-	VMASKMOVPS (DI), Y15, Y2
-	VFMADD213PS Y1, Y0, Y2
-	VMOVUPS consts<>+0(SB), Y3
-	VMAXPS Y2, Y3, Y2
-	VMASKMOVPS Y2, Y15, (SI)
-	VMASKMOVPS (DI)(AX*1), Y15, Y2
-	VFMADD213PS Y1, Y0, Y2
-	VMOVUPS consts<>+0(SB), Y3
-	VMAXPS Y2, Y3, Y2
-	VMASKMOVPS Y2, Y15, (SI)(AX*1)
-	VMASKMOVPS (DI)(AX*2), Y15, Y2
-	VFMADD213PS Y1, Y0, Y2
-	VMOVUPS consts<>+0(SB), Y3
-	VMAXPS Y2, Y3, Y2
-	VMASKMOVPS Y2, Y15, (SI)(AX*2)
-	VMASKMOVPS (DI)(BX*1), Y15, Y2
-	VFMADD213PS Y1, Y0, Y2
-	VMOVUPS consts<>+0(SB), Y3
-	VMAXPS Y2, Y3, Y2
-	VMASKMOVPS Y2, Y15, (SI)(BX*1)
-next_461:
-	MOVQ AX, DX
-	ADDQ BX, DX
-	SUBQ CX, DX
-	ADDQ DX, SI
-	ADDQ DX, DI
-	SUBQ $4, R15
-	JGE four_455
-rest_458:
-	ADDQ $4, R15
-	JZ done_457
-one_456:
-	XORQ DX, DX
-	CMPQ DX, CX
-	JGE cut_463
-column_462:
-	VMOVUPS (R8)(DX*1), Y0
-	VMOVUPS (R9)(DX*1), Y1
-	VMOVUPS (DI), Y2
-	VFMADD213PS Y1, Y0, Y2
-	VMOVUPS consts<>+0(SB), Y3
-	VMAXPS Y2, Y3, Y2
-	VMOVUPS Y2, (SI)
-	ADDQ $32, SI
-	ADDQ $32, DI
-	ADDQ $32, DX
-	CMPQ DX, CX
-	JLT column_462
-cut_463:
-	CMPQ AX, CX
-	JEQ next_464
-	VMASKMOVPS (R8)(DX*1), Y15, Y0
-	VMASKMOVPS (R9)(DX*1), Y15, Y1
-	VMASKMOVPS (DI), Y15, Y2
-	VFMADD213PS Y1, Y0, Y2
-	VMOVUPS consts<>+0(SB), Y3
-	VMAXPS Y2, Y3, Y2
-	VMASKMOVPS Y2, Y15, (SI)
-next_464:
-	MOVQ AX, DX
-	SUBQ CX, DX
-	ADDQ DX, SI
-	ADDQ DX, DI
-	DECQ R15
-	JNZ one_456
-done_457:
-	VZEROUPPER
-	RET
-upper_443:
-	CMPQ AX, $3
-	JGE upper_465
-	// scaleActReLU6
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
 	MOVQ (rowArgs_coef+0)(R15), R8
@@ -8605,29 +8673,21 @@ column_470:
 	VFMADD213PS Y1, Y0, Y2
 	VMOVUPS consts<>+0(SB), Y3
 	VMAXPS Y2, Y3, Y2
-	VMOVUPS consts<>+64(SB), Y3
-	VMINPS Y2, Y3, Y2
 	VMOVUPS Y2, (SI)
 	VMOVUPS (DI)(AX*1), Y2
 	VFMADD213PS Y1, Y0, Y2
 	VMOVUPS consts<>+0(SB), Y3
 	VMAXPS Y2, Y3, Y2
-	VMOVUPS consts<>+64(SB), Y3
-	VMINPS Y2, Y3, Y2
 	VMOVUPS Y2, (SI)(AX*1)
 	VMOVUPS (DI)(AX*2), Y2
 	VFMADD213PS Y1, Y0, Y2
 	VMOVUPS consts<>+0(SB), Y3
 	VMAXPS Y2, Y3, Y2
-	VMOVUPS consts<>+64(SB), Y3
-	VMINPS Y2, Y3, Y2
 	VMOVUPS Y2, (SI)(AX*2)
 	VMOVUPS (DI)(BX*1), Y2
 	VFMADD213PS Y1, Y0, Y2
 	VMOVUPS consts<>+0(SB), Y3
 	VMAXPS Y2, Y3, Y2
-	VMOVUPS consts<>+64(SB), Y3
-	VMINPS Y2, Y3, Y2
 	VMOVUPS Y2, (SI)(BX*1)
 	ADDQ $32, SI
 	ADDQ $32, DI
@@ -8643,29 +8703,21 @@ cut_471:
 	VFMADD213PS Y1, Y0, Y2
 	VMOVUPS consts<>+0(SB), Y3
 	VMAXPS Y2, Y3, Y2
-	VMOVUPS consts<>+64(SB), Y3
-	VMINPS Y2, Y3, Y2
 	VMASKMOVPS Y2, Y15, (SI)
 	VMASKMOVPS (DI)(AX*1), Y15, Y2
 	VFMADD213PS Y1, Y0, Y2
 	VMOVUPS consts<>+0(SB), Y3
 	VMAXPS Y2, Y3, Y2
-	VMOVUPS consts<>+64(SB), Y3
-	VMINPS Y2, Y3, Y2
 	VMASKMOVPS Y2, Y15, (SI)(AX*1)
 	VMASKMOVPS (DI)(AX*2), Y15, Y2
 	VFMADD213PS Y1, Y0, Y2
 	VMOVUPS consts<>+0(SB), Y3
 	VMAXPS Y2, Y3, Y2
-	VMOVUPS consts<>+64(SB), Y3
-	VMINPS Y2, Y3, Y2
 	VMASKMOVPS Y2, Y15, (SI)(AX*2)
 	VMASKMOVPS (DI)(BX*1), Y15, Y2
 	VFMADD213PS Y1, Y0, Y2
 	VMOVUPS consts<>+0(SB), Y3
 	VMAXPS Y2, Y3, Y2
-	VMOVUPS consts<>+64(SB), Y3
-	VMINPS Y2, Y3, Y2
 	VMASKMOVPS Y2, Y15, (SI)(BX*1)
 next_472:
 	MOVQ AX, DX
@@ -8689,8 +8741,6 @@ column_473:
 	VFMADD213PS Y1, Y0, Y2
 	VMOVUPS consts<>+0(SB), Y3
 	VMAXPS Y2, Y3, Y2
-	VMOVUPS consts<>+64(SB), Y3
-	VMINPS Y2, Y3, Y2
 	VMOVUPS Y2, (SI)
 	ADDQ $32, SI
 	ADDQ $32, DI
@@ -8706,8 +8756,6 @@ cut_474:
 	VFMADD213PS Y1, Y0, Y2
 	VMOVUPS consts<>+0(SB), Y3
 	VMAXPS Y2, Y3, Y2
-	VMOVUPS consts<>+64(SB), Y3
-	VMINPS Y2, Y3, Y2
 	VMASKMOVPS Y2, Y15, (SI)
 next_475:
 	MOVQ AX, DX
@@ -8719,7 +8767,153 @@ next_475:
 done_468:
 	VZEROUPPER
 	RET
-upper_465:
+upper_454:
+	CMPQ AX, $3
+	JGE upper_476
+	// scaleActReLU6
+	MOVQ (rowArgs_data+0)(R15), SI
+	MOVQ (rowArgs_data+8)(R15), DI
+	MOVQ (rowArgs_coef+0)(R15), R8
+	MOVQ (rowArgs_coef+8)(R15), R9
+	MOVQ rowArgs_n(R15), CX
+	LEAQ (CX*4), AX
+	LEAQ (AX)(AX*2), BX
+	ANDQ $7, CX
+	LEAQ tailmask<>+32(SB), DX
+	SHLQ $2, CX
+	SUBQ CX, DX
+	VMOVDQU (DX), Y15
+	MOVQ AX, CX
+	ANDQ $-32, CX
+	MOVQ rowArgs_rows(R15), R15
+	SUBQ $4, R15
+	JLT rest_480
+four_477:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_482
+column_481:
+	VMOVUPS (R8)(DX*1), Y0
+	VMOVUPS (R9)(DX*1), Y1
+	VMOVUPS (DI), Y2
+	VFMADD213PS Y1, Y0, Y2
+	VMOVUPS consts<>+0(SB), Y3
+	VMAXPS Y2, Y3, Y2
+	VMOVUPS consts<>+64(SB), Y3
+	VMINPS Y2, Y3, Y2
+	VMOVUPS Y2, (SI)
+	VMOVUPS (DI)(AX*1), Y2
+	VFMADD213PS Y1, Y0, Y2
+	VMOVUPS consts<>+0(SB), Y3
+	VMAXPS Y2, Y3, Y2
+	VMOVUPS consts<>+64(SB), Y3
+	VMINPS Y2, Y3, Y2
+	VMOVUPS Y2, (SI)(AX*1)
+	VMOVUPS (DI)(AX*2), Y2
+	VFMADD213PS Y1, Y0, Y2
+	VMOVUPS consts<>+0(SB), Y3
+	VMAXPS Y2, Y3, Y2
+	VMOVUPS consts<>+64(SB), Y3
+	VMINPS Y2, Y3, Y2
+	VMOVUPS Y2, (SI)(AX*2)
+	VMOVUPS (DI)(BX*1), Y2
+	VFMADD213PS Y1, Y0, Y2
+	VMOVUPS consts<>+0(SB), Y3
+	VMAXPS Y2, Y3, Y2
+	VMOVUPS consts<>+64(SB), Y3
+	VMINPS Y2, Y3, Y2
+	VMOVUPS Y2, (SI)(BX*1)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	ADDQ $32, DX
+	CMPQ DX, CX
+	JLT column_481
+cut_482:
+	CMPQ AX, CX
+	JEQ next_483
+	VMASKMOVPS (R8)(DX*1), Y15, Y0
+	VMASKMOVPS (R9)(DX*1), Y15, Y1
+	VMASKMOVPS (DI), Y15, Y2
+	VFMADD213PS Y1, Y0, Y2
+	VMOVUPS consts<>+0(SB), Y3
+	VMAXPS Y2, Y3, Y2
+	VMOVUPS consts<>+64(SB), Y3
+	VMINPS Y2, Y3, Y2
+	VMASKMOVPS Y2, Y15, (SI)
+	VMASKMOVPS (DI)(AX*1), Y15, Y2
+	VFMADD213PS Y1, Y0, Y2
+	VMOVUPS consts<>+0(SB), Y3
+	VMAXPS Y2, Y3, Y2
+	VMOVUPS consts<>+64(SB), Y3
+	VMINPS Y2, Y3, Y2
+	VMASKMOVPS Y2, Y15, (SI)(AX*1)
+	VMASKMOVPS (DI)(AX*2), Y15, Y2
+	VFMADD213PS Y1, Y0, Y2
+	VMOVUPS consts<>+0(SB), Y3
+	VMAXPS Y2, Y3, Y2
+	VMOVUPS consts<>+64(SB), Y3
+	VMINPS Y2, Y3, Y2
+	VMASKMOVPS Y2, Y15, (SI)(AX*2)
+	VMASKMOVPS (DI)(BX*1), Y15, Y2
+	VFMADD213PS Y1, Y0, Y2
+	VMOVUPS consts<>+0(SB), Y3
+	VMAXPS Y2, Y3, Y2
+	VMOVUPS consts<>+64(SB), Y3
+	VMINPS Y2, Y3, Y2
+	VMASKMOVPS Y2, Y15, (SI)(BX*1)
+next_483:
+	MOVQ AX, DX
+	ADDQ BX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	SUBQ $4, R15
+	JGE four_477
+rest_480:
+	ADDQ $4, R15
+	JZ done_479
+one_478:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_485
+column_484:
+	VMOVUPS (R8)(DX*1), Y0
+	VMOVUPS (R9)(DX*1), Y1
+	VMOVUPS (DI), Y2
+	VFMADD213PS Y1, Y0, Y2
+	VMOVUPS consts<>+0(SB), Y3
+	VMAXPS Y2, Y3, Y2
+	VMOVUPS consts<>+64(SB), Y3
+	VMINPS Y2, Y3, Y2
+	VMOVUPS Y2, (SI)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	ADDQ $32, DX
+	CMPQ DX, CX
+	JLT column_484
+cut_485:
+	CMPQ AX, CX
+	JEQ next_486
+	VMASKMOVPS (R8)(DX*1), Y15, Y0
+	VMASKMOVPS (R9)(DX*1), Y15, Y1
+	VMASKMOVPS (DI), Y15, Y2
+	VFMADD213PS Y1, Y0, Y2
+	VMOVUPS consts<>+0(SB), Y3
+	VMAXPS Y2, Y3, Y2
+	VMOVUPS consts<>+64(SB), Y3
+	VMINPS Y2, Y3, Y2
+	VMASKMOVPS Y2, Y15, (SI)
+next_486:
+	MOVQ AX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	DECQ R15
+	JNZ one_478
+done_479:
+	VZEROUPPER
+	RET
+upper_476:
 	// scaleActSwish
 	VMOVUPS consts<>+384(SB), Y14
 	VMOVUPS consts<>+320(SB), Y13
@@ -8742,12 +8936,12 @@ upper_465:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_479
-four_476:
+	JLT rest_490
+four_487:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_481
-column_480:
+	JGE cut_492
+column_491:
 	VMOVUPS (R8)(DX*1), Y0
 	VMOVUPS (R9)(DX*1), Y1
 	VMOVUPS (DI), Y2
@@ -8837,10 +9031,10 @@ column_480:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_480
-cut_481:
+	JLT column_491
+cut_492:
 	CMPQ AX, CX
-	JEQ next_482
+	JEQ next_493
 	VMASKMOVPS (R8)(DX*1), Y15, Y0
 	VMASKMOVPS (R9)(DX*1), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
@@ -8923,22 +9117,22 @@ cut_481:
 	VDIVPS Y8, Y6, Y6
 	VMASKMOVPS Y2, Y15, (SI)(AX*2)
 	VMASKMOVPS Y6, Y15, (SI)(BX*1)
-next_482:
+next_493:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_476
-rest_479:
+	JGE four_487
+rest_490:
 	ADDQ $4, R15
-	JZ done_478
-one_477:
+	JZ done_489
+one_488:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_484
-column_483:
+	JGE cut_495
+column_494:
 	VMOVUPS (R8)(DX*1), Y0
 	VMOVUPS (R9)(DX*1), Y1
 	VMOVUPS (DI), Y2
@@ -8965,10 +9159,10 @@ column_483:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_483
-cut_484:
+	JLT column_494
+cut_495:
 	CMPQ AX, CX
-	JEQ next_485
+	JEQ next_496
 	VMASKMOVPS (R8)(DX*1), Y15, Y0
 	VMASKMOVPS (R9)(DX*1), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
@@ -8991,21 +9185,21 @@ cut_484:
 	VADDPS Y5, Y4, Y4
 	VDIVPS Y4, Y2, Y2
 	VMASKMOVPS Y2, Y15, (SI)
-next_485:
+next_496:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_477
-done_478:
+	JNZ one_488
+done_489:
 	VZEROUPPER
 	RET
-upper_442:
+upper_453:
 	CMPQ AX, $6
-	JGE upper_486
+	JGE upper_497
 	CMPQ AX, $5
-	JGE upper_487
+	JGE upper_498
 	// scaleActSigmoid
 	VMOVUPS consts<>+384(SB), Y14
 	VMOVUPS consts<>+320(SB), Y13
@@ -9028,12 +9222,12 @@ upper_442:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_491
-four_488:
+	JLT rest_502
+four_499:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_493
-column_492:
+	JGE cut_504
+column_503:
 	VMOVUPS (R8)(DX*1), Y0
 	VMOVUPS (R9)(DX*1), Y1
 	VMOVUPS (DI), Y2
@@ -9123,10 +9317,10 @@ column_492:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_492
-cut_493:
+	JLT column_503
+cut_504:
 	CMPQ AX, CX
-	JEQ next_494
+	JEQ next_505
 	VMASKMOVPS (R8)(DX*1), Y15, Y0
 	VMASKMOVPS (R9)(DX*1), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
@@ -9209,22 +9403,22 @@ cut_493:
 	VDIVPS Y8, Y14, Y6
 	VMASKMOVPS Y2, Y15, (SI)(AX*2)
 	VMASKMOVPS Y6, Y15, (SI)(BX*1)
-next_494:
+next_505:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_488
-rest_491:
+	JGE four_499
+rest_502:
 	ADDQ $4, R15
-	JZ done_490
-one_489:
+	JZ done_501
+one_500:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_496
-column_495:
+	JGE cut_507
+column_506:
 	VMOVUPS (R8)(DX*1), Y0
 	VMOVUPS (R9)(DX*1), Y1
 	VMOVUPS (DI), Y2
@@ -9251,10 +9445,10 @@ column_495:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_495
-cut_496:
+	JLT column_506
+cut_507:
 	CMPQ AX, CX
-	JEQ next_497
+	JEQ next_508
 	VMASKMOVPS (R8)(DX*1), Y15, Y0
 	VMASKMOVPS (R9)(DX*1), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
@@ -9277,194 +9471,18 @@ cut_496:
 	VADDPS Y5, Y4, Y4
 	VDIVPS Y4, Y14, Y2
 	VMASKMOVPS Y2, Y15, (SI)
-next_497:
+next_508:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_489
-done_490:
+	JNZ one_500
+done_501:
 	VZEROUPPER
 	RET
-upper_487:
+upper_498:
 	// scaleActHardSwish
-	MOVQ (rowArgs_data+0)(R15), SI
-	MOVQ (rowArgs_data+8)(R15), DI
-	MOVQ (rowArgs_coef+0)(R15), R8
-	MOVQ (rowArgs_coef+8)(R15), R9
-	MOVQ rowArgs_n(R15), CX
-	LEAQ (CX*4), AX
-	LEAQ (AX)(AX*2), BX
-	ANDQ $7, CX
-	LEAQ tailmask<>+32(SB), DX
-	SHLQ $2, CX
-	SUBQ CX, DX
-	VMOVDQU (DX), Y15
-	MOVQ AX, CX
-	ANDQ $-32, CX
-	MOVQ rowArgs_rows(R15), R15
-	SUBQ $4, R15
-	JLT rest_501
-four_498:
-	XORQ DX, DX
-	CMPQ DX, CX
-	JGE cut_503
-column_502:
-	VMOVUPS (R8)(DX*1), Y0
-	VMOVUPS (R9)(DX*1), Y1
-	VMOVUPS (DI), Y2
-	VFMADD213PS Y1, Y0, Y2
-	VADDPS consts<>+640(SB), Y2, Y4
-	VMOVUPS consts<>+0(SB), Y3
-	VMAXPS Y4, Y3, Y4
-	VMOVUPS consts<>+64(SB), Y3
-	VMINPS Y4, Y3, Y4
-	VMULPS consts<>+704(SB), Y4, Y4
-	VMULPS Y4, Y2, Y2
-	VMOVUPS Y2, (SI)
-	VMOVUPS (DI)(AX*1), Y2
-	VFMADD213PS Y1, Y0, Y2
-	VADDPS consts<>+640(SB), Y2, Y4
-	VMOVUPS consts<>+0(SB), Y3
-	VMAXPS Y4, Y3, Y4
-	VMOVUPS consts<>+64(SB), Y3
-	VMINPS Y4, Y3, Y4
-	VMULPS consts<>+704(SB), Y4, Y4
-	VMULPS Y4, Y2, Y2
-	VMOVUPS Y2, (SI)(AX*1)
-	VMOVUPS (DI)(AX*2), Y2
-	VFMADD213PS Y1, Y0, Y2
-	VADDPS consts<>+640(SB), Y2, Y4
-	VMOVUPS consts<>+0(SB), Y3
-	VMAXPS Y4, Y3, Y4
-	VMOVUPS consts<>+64(SB), Y3
-	VMINPS Y4, Y3, Y4
-	VMULPS consts<>+704(SB), Y4, Y4
-	VMULPS Y4, Y2, Y2
-	VMOVUPS Y2, (SI)(AX*2)
-	VMOVUPS (DI)(BX*1), Y2
-	VFMADD213PS Y1, Y0, Y2
-	VADDPS consts<>+640(SB), Y2, Y4
-	VMOVUPS consts<>+0(SB), Y3
-	VMAXPS Y4, Y3, Y4
-	VMOVUPS consts<>+64(SB), Y3
-	VMINPS Y4, Y3, Y4
-	VMULPS consts<>+704(SB), Y4, Y4
-	VMULPS Y4, Y2, Y2
-	VMOVUPS Y2, (SI)(BX*1)
-	ADDQ $32, SI
-	ADDQ $32, DI
-	ADDQ $32, DX
-	CMPQ DX, CX
-	JLT column_502
-cut_503:
-	CMPQ AX, CX
-	JEQ next_504
-	VMASKMOVPS (R8)(DX*1), Y15, Y0
-	VMASKMOVPS (R9)(DX*1), Y15, Y1
-	VMASKMOVPS (DI), Y15, Y2
-	VFMADD213PS Y1, Y0, Y2
-	VADDPS consts<>+640(SB), Y2, Y4
-	VMOVUPS consts<>+0(SB), Y3
-	VMAXPS Y4, Y3, Y4
-	VMOVUPS consts<>+64(SB), Y3
-	VMINPS Y4, Y3, Y4
-	VMULPS consts<>+704(SB), Y4, Y4
-	VMULPS Y4, Y2, Y2
-	VMASKMOVPS Y2, Y15, (SI)
-	VMASKMOVPS (DI)(AX*1), Y15, Y2
-	VFMADD213PS Y1, Y0, Y2
-	VADDPS consts<>+640(SB), Y2, Y4
-	VMOVUPS consts<>+0(SB), Y3
-	VMAXPS Y4, Y3, Y4
-	VMOVUPS consts<>+64(SB), Y3
-	VMINPS Y4, Y3, Y4
-	VMULPS consts<>+704(SB), Y4, Y4
-	VMULPS Y4, Y2, Y2
-	VMASKMOVPS Y2, Y15, (SI)(AX*1)
-	VMASKMOVPS (DI)(AX*2), Y15, Y2
-	VFMADD213PS Y1, Y0, Y2
-	VADDPS consts<>+640(SB), Y2, Y4
-	VMOVUPS consts<>+0(SB), Y3
-	VMAXPS Y4, Y3, Y4
-	VMOVUPS consts<>+64(SB), Y3
-	VMINPS Y4, Y3, Y4
-	VMULPS consts<>+704(SB), Y4, Y4
-	VMULPS Y4, Y2, Y2
-	VMASKMOVPS Y2, Y15, (SI)(AX*2)
-	VMASKMOVPS (DI)(BX*1), Y15, Y2
-	VFMADD213PS Y1, Y0, Y2
-	VADDPS consts<>+640(SB), Y2, Y4
-	VMOVUPS consts<>+0(SB), Y3
-	VMAXPS Y4, Y3, Y4
-	VMOVUPS consts<>+64(SB), Y3
-	VMINPS Y4, Y3, Y4
-	VMULPS consts<>+704(SB), Y4, Y4
-	VMULPS Y4, Y2, Y2
-	VMASKMOVPS Y2, Y15, (SI)(BX*1)
-next_504:
-	MOVQ AX, DX
-	ADDQ BX, DX
-	SUBQ CX, DX
-	ADDQ DX, SI
-	ADDQ DX, DI
-	SUBQ $4, R15
-	JGE four_498
-rest_501:
-	ADDQ $4, R15
-	JZ done_500
-one_499:
-	XORQ DX, DX
-	CMPQ DX, CX
-	JGE cut_506
-column_505:
-	VMOVUPS (R8)(DX*1), Y0
-	VMOVUPS (R9)(DX*1), Y1
-	VMOVUPS (DI), Y2
-	VFMADD213PS Y1, Y0, Y2
-	VADDPS consts<>+640(SB), Y2, Y4
-	VMOVUPS consts<>+0(SB), Y3
-	VMAXPS Y4, Y3, Y4
-	VMOVUPS consts<>+64(SB), Y3
-	VMINPS Y4, Y3, Y4
-	VMULPS consts<>+704(SB), Y4, Y4
-	VMULPS Y4, Y2, Y2
-	VMOVUPS Y2, (SI)
-	ADDQ $32, SI
-	ADDQ $32, DI
-	ADDQ $32, DX
-	CMPQ DX, CX
-	JLT column_505
-cut_506:
-	CMPQ AX, CX
-	JEQ next_507
-	VMASKMOVPS (R8)(DX*1), Y15, Y0
-	VMASKMOVPS (R9)(DX*1), Y15, Y1
-	VMASKMOVPS (DI), Y15, Y2
-	VFMADD213PS Y1, Y0, Y2
-	VADDPS consts<>+640(SB), Y2, Y4
-	VMOVUPS consts<>+0(SB), Y3
-	VMAXPS Y4, Y3, Y4
-	VMOVUPS consts<>+64(SB), Y3
-	VMINPS Y4, Y3, Y4
-	VMULPS consts<>+704(SB), Y4, Y4
-	VMULPS Y4, Y2, Y2
-	VMASKMOVPS Y2, Y15, (SI)
-next_507:
-	MOVQ AX, DX
-	SUBQ CX, DX
-	ADDQ DX, SI
-	ADDQ DX, DI
-	DECQ R15
-	JNZ one_499
-done_500:
-	VZEROUPPER
-	RET
-upper_486:
-	CMPQ AX, $7
-	JGE upper_508
-	// scaleActHardSigmoid
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
 	MOVQ (rowArgs_coef+0)(R15), R8
@@ -9491,6 +9509,182 @@ column_513:
 	VMOVUPS (R9)(DX*1), Y1
 	VMOVUPS (DI), Y2
 	VFMADD213PS Y1, Y0, Y2
+	VADDPS consts<>+640(SB), Y2, Y4
+	VMOVUPS consts<>+0(SB), Y3
+	VMAXPS Y4, Y3, Y4
+	VMOVUPS consts<>+64(SB), Y3
+	VMINPS Y4, Y3, Y4
+	VMULPS consts<>+704(SB), Y4, Y4
+	VMULPS Y4, Y2, Y2
+	VMOVUPS Y2, (SI)
+	VMOVUPS (DI)(AX*1), Y2
+	VFMADD213PS Y1, Y0, Y2
+	VADDPS consts<>+640(SB), Y2, Y4
+	VMOVUPS consts<>+0(SB), Y3
+	VMAXPS Y4, Y3, Y4
+	VMOVUPS consts<>+64(SB), Y3
+	VMINPS Y4, Y3, Y4
+	VMULPS consts<>+704(SB), Y4, Y4
+	VMULPS Y4, Y2, Y2
+	VMOVUPS Y2, (SI)(AX*1)
+	VMOVUPS (DI)(AX*2), Y2
+	VFMADD213PS Y1, Y0, Y2
+	VADDPS consts<>+640(SB), Y2, Y4
+	VMOVUPS consts<>+0(SB), Y3
+	VMAXPS Y4, Y3, Y4
+	VMOVUPS consts<>+64(SB), Y3
+	VMINPS Y4, Y3, Y4
+	VMULPS consts<>+704(SB), Y4, Y4
+	VMULPS Y4, Y2, Y2
+	VMOVUPS Y2, (SI)(AX*2)
+	VMOVUPS (DI)(BX*1), Y2
+	VFMADD213PS Y1, Y0, Y2
+	VADDPS consts<>+640(SB), Y2, Y4
+	VMOVUPS consts<>+0(SB), Y3
+	VMAXPS Y4, Y3, Y4
+	VMOVUPS consts<>+64(SB), Y3
+	VMINPS Y4, Y3, Y4
+	VMULPS consts<>+704(SB), Y4, Y4
+	VMULPS Y4, Y2, Y2
+	VMOVUPS Y2, (SI)(BX*1)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	ADDQ $32, DX
+	CMPQ DX, CX
+	JLT column_513
+cut_514:
+	CMPQ AX, CX
+	JEQ next_515
+	VMASKMOVPS (R8)(DX*1), Y15, Y0
+	VMASKMOVPS (R9)(DX*1), Y15, Y1
+	VMASKMOVPS (DI), Y15, Y2
+	VFMADD213PS Y1, Y0, Y2
+	VADDPS consts<>+640(SB), Y2, Y4
+	VMOVUPS consts<>+0(SB), Y3
+	VMAXPS Y4, Y3, Y4
+	VMOVUPS consts<>+64(SB), Y3
+	VMINPS Y4, Y3, Y4
+	VMULPS consts<>+704(SB), Y4, Y4
+	VMULPS Y4, Y2, Y2
+	VMASKMOVPS Y2, Y15, (SI)
+	VMASKMOVPS (DI)(AX*1), Y15, Y2
+	VFMADD213PS Y1, Y0, Y2
+	VADDPS consts<>+640(SB), Y2, Y4
+	VMOVUPS consts<>+0(SB), Y3
+	VMAXPS Y4, Y3, Y4
+	VMOVUPS consts<>+64(SB), Y3
+	VMINPS Y4, Y3, Y4
+	VMULPS consts<>+704(SB), Y4, Y4
+	VMULPS Y4, Y2, Y2
+	VMASKMOVPS Y2, Y15, (SI)(AX*1)
+	VMASKMOVPS (DI)(AX*2), Y15, Y2
+	VFMADD213PS Y1, Y0, Y2
+	VADDPS consts<>+640(SB), Y2, Y4
+	VMOVUPS consts<>+0(SB), Y3
+	VMAXPS Y4, Y3, Y4
+	VMOVUPS consts<>+64(SB), Y3
+	VMINPS Y4, Y3, Y4
+	VMULPS consts<>+704(SB), Y4, Y4
+	VMULPS Y4, Y2, Y2
+	VMASKMOVPS Y2, Y15, (SI)(AX*2)
+	VMASKMOVPS (DI)(BX*1), Y15, Y2
+	VFMADD213PS Y1, Y0, Y2
+	VADDPS consts<>+640(SB), Y2, Y4
+	VMOVUPS consts<>+0(SB), Y3
+	VMAXPS Y4, Y3, Y4
+	VMOVUPS consts<>+64(SB), Y3
+	VMINPS Y4, Y3, Y4
+	VMULPS consts<>+704(SB), Y4, Y4
+	VMULPS Y4, Y2, Y2
+	VMASKMOVPS Y2, Y15, (SI)(BX*1)
+next_515:
+	MOVQ AX, DX
+	ADDQ BX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	SUBQ $4, R15
+	JGE four_509
+rest_512:
+	ADDQ $4, R15
+	JZ done_511
+one_510:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_517
+column_516:
+	VMOVUPS (R8)(DX*1), Y0
+	VMOVUPS (R9)(DX*1), Y1
+	VMOVUPS (DI), Y2
+	VFMADD213PS Y1, Y0, Y2
+	VADDPS consts<>+640(SB), Y2, Y4
+	VMOVUPS consts<>+0(SB), Y3
+	VMAXPS Y4, Y3, Y4
+	VMOVUPS consts<>+64(SB), Y3
+	VMINPS Y4, Y3, Y4
+	VMULPS consts<>+704(SB), Y4, Y4
+	VMULPS Y4, Y2, Y2
+	VMOVUPS Y2, (SI)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	ADDQ $32, DX
+	CMPQ DX, CX
+	JLT column_516
+cut_517:
+	CMPQ AX, CX
+	JEQ next_518
+	VMASKMOVPS (R8)(DX*1), Y15, Y0
+	VMASKMOVPS (R9)(DX*1), Y15, Y1
+	VMASKMOVPS (DI), Y15, Y2
+	VFMADD213PS Y1, Y0, Y2
+	VADDPS consts<>+640(SB), Y2, Y4
+	VMOVUPS consts<>+0(SB), Y3
+	VMAXPS Y4, Y3, Y4
+	VMOVUPS consts<>+64(SB), Y3
+	VMINPS Y4, Y3, Y4
+	VMULPS consts<>+704(SB), Y4, Y4
+	VMULPS Y4, Y2, Y2
+	VMASKMOVPS Y2, Y15, (SI)
+next_518:
+	MOVQ AX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	DECQ R15
+	JNZ one_510
+done_511:
+	VZEROUPPER
+	RET
+upper_497:
+	CMPQ AX, $7
+	JGE upper_519
+	// scaleActHardSigmoid
+	MOVQ (rowArgs_data+0)(R15), SI
+	MOVQ (rowArgs_data+8)(R15), DI
+	MOVQ (rowArgs_coef+0)(R15), R8
+	MOVQ (rowArgs_coef+8)(R15), R9
+	MOVQ rowArgs_n(R15), CX
+	LEAQ (CX*4), AX
+	LEAQ (AX)(AX*2), BX
+	ANDQ $7, CX
+	LEAQ tailmask<>+32(SB), DX
+	SHLQ $2, CX
+	SUBQ CX, DX
+	VMOVDQU (DX), Y15
+	MOVQ AX, CX
+	ANDQ $-32, CX
+	MOVQ rowArgs_rows(R15), R15
+	SUBQ $4, R15
+	JLT rest_523
+four_520:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_525
+column_524:
+	VMOVUPS (R8)(DX*1), Y0
+	VMOVUPS (R9)(DX*1), Y1
+	VMOVUPS (DI), Y2
+	VFMADD213PS Y1, Y0, Y2
 	VADDPS consts<>+640(SB), Y2, Y2
 	VMOVUPS consts<>+0(SB), Y3
 	VMAXPS Y2, Y3, Y2
@@ -9529,10 +9723,10 @@ column_513:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_513
-cut_514:
+	JLT column_524
+cut_525:
 	CMPQ AX, CX
-	JEQ next_515
+	JEQ next_526
 	VMASKMOVPS (R8)(DX*1), Y15, Y0
 	VMASKMOVPS (R9)(DX*1), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
@@ -9571,22 +9765,22 @@ cut_514:
 	VMINPS Y2, Y3, Y2
 	VMULPS consts<>+704(SB), Y2, Y2
 	VMASKMOVPS Y2, Y15, (SI)(BX*1)
-next_515:
+next_526:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_509
-rest_512:
+	JGE four_520
+rest_523:
 	ADDQ $4, R15
-	JZ done_511
-one_510:
+	JZ done_522
+one_521:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_517
-column_516:
+	JGE cut_528
+column_527:
 	VMOVUPS (R8)(DX*1), Y0
 	VMOVUPS (R9)(DX*1), Y1
 	VMOVUPS (DI), Y2
@@ -9602,10 +9796,10 @@ column_516:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_516
-cut_517:
+	JLT column_527
+cut_528:
 	CMPQ AX, CX
-	JEQ next_518
+	JEQ next_529
 	VMASKMOVPS (R8)(DX*1), Y15, Y0
 	VMASKMOVPS (R9)(DX*1), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
@@ -9617,17 +9811,17 @@ cut_517:
 	VMINPS Y2, Y3, Y2
 	VMULPS consts<>+704(SB), Y2, Y2
 	VMASKMOVPS Y2, Y15, (SI)
-next_518:
+next_529:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_510
-done_511:
+	JNZ one_521
+done_522:
 	VZEROUPPER
 	RET
-upper_508:
+upper_519:
 	// actBackwardIdentity
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -9649,12 +9843,12 @@ upper_508:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_522
-four_519:
+	JLT rest_533
+four_530:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_524
-column_523:
+	JGE cut_535
+column_534:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R11)(DX*1), Y2
@@ -9691,10 +9885,10 @@ column_523:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_523
-cut_524:
+	JLT column_534
+cut_535:
 	CMPQ AX, CX
-	JEQ next_525
+	JEQ next_536
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -9726,7 +9920,7 @@ cut_524:
 	VMASKMOVPS Y6, Y15, (SI)(BX*1)
 	VMASKMOVPS Y3, Y15, (R12)(DX*1)
 	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_525:
+next_536:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -9734,15 +9928,15 @@ next_525:
 	ADDQ DX, DI
 	ADDQ DX, R8
 	SUBQ $4, R15
-	JGE four_519
-rest_522:
+	JGE four_530
+rest_533:
 	ADDQ $4, R15
-	JZ done_521
-one_520:
+	JZ done_532
+one_531:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_527
-column_526:
+	JGE cut_538
+column_537:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R11)(DX*1), Y2
@@ -9761,10 +9955,10 @@ column_526:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_526
-cut_527:
+	JLT column_537
+cut_538:
 	CMPQ AX, CX
-	JEQ next_528
+	JEQ next_539
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -9778,24 +9972,24 @@ cut_527:
 	VMASKMOVPS Y6, Y15, (SI)
 	VMASKMOVPS Y3, Y15, (R12)(DX*1)
 	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_528:
+next_539:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	ADDQ DX, R8
 	DECQ R15
-	JNZ one_520
-done_521:
+	JNZ one_531
+done_532:
 	VZEROUPPER
 	RET
-upper_441:
+upper_452:
 	CMPQ AX, $12
-	JGE upper_529
+	JGE upper_540
 	CMPQ AX, $10
-	JGE upper_530
+	JGE upper_541
 	CMPQ AX, $9
-	JGE upper_531
+	JGE upper_542
 	// actBackwardReLU
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -9817,12 +10011,12 @@ upper_441:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_535
-four_532:
+	JLT rest_546
+four_543:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_537
-column_536:
+	JGE cut_548
+column_547:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R11)(DX*1), Y2
@@ -9875,10 +10069,10 @@ column_536:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_536
-cut_537:
+	JLT column_547
+cut_548:
 	CMPQ AX, CX
-	JEQ next_538
+	JEQ next_549
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -9926,7 +10120,7 @@ cut_537:
 	VMASKMOVPS Y6, Y15, (SI)(BX*1)
 	VMASKMOVPS Y3, Y15, (R12)(DX*1)
 	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_538:
+next_549:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -9934,15 +10128,15 @@ next_538:
 	ADDQ DX, DI
 	ADDQ DX, R8
 	SUBQ $4, R15
-	JGE four_532
-rest_535:
+	JGE four_543
+rest_546:
 	ADDQ $4, R15
-	JZ done_534
-one_533:
+	JZ done_545
+one_544:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_540
-column_539:
+	JGE cut_551
+column_550:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R11)(DX*1), Y2
@@ -9965,10 +10159,10 @@ column_539:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_539
-cut_540:
+	JLT column_550
+cut_551:
 	CMPQ AX, CX
-	JEQ next_541
+	JEQ next_552
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -9986,248 +10180,19 @@ cut_540:
 	VMASKMOVPS Y6, Y15, (SI)
 	VMASKMOVPS Y3, Y15, (R12)(DX*1)
 	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_541:
+next_552:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	ADDQ DX, R8
 	DECQ R15
-	JNZ one_533
-done_534:
+	JNZ one_544
+done_545:
 	VZEROUPPER
 	RET
-upper_531:
+upper_542:
 	// actBackwardReLU6
-	MOVQ (rowArgs_data+0)(R15), SI
-	MOVQ (rowArgs_data+8)(R15), DI
-	MOVQ (rowArgs_data+16)(R15), R8
-	MOVQ (rowArgs_coef+0)(R15), R9
-	MOVQ (rowArgs_coef+8)(R15), R10
-	MOVQ (rowArgs_coef+16)(R15), R11
-	MOVQ (rowArgs_sum+0)(R15), R12
-	MOVQ (rowArgs_sum+8)(R15), R13
-	MOVQ rowArgs_n(R15), CX
-	LEAQ (CX*4), AX
-	LEAQ (AX)(AX*2), BX
-	ANDQ $7, CX
-	LEAQ tailmask<>+32(SB), DX
-	SHLQ $2, CX
-	SUBQ CX, DX
-	VMOVDQU (DX), Y15
-	MOVQ AX, CX
-	ANDQ $-32, CX
-	MOVQ rowArgs_rows(R15), R15
-	SUBQ $4, R15
-	JLT rest_545
-four_542:
-	XORQ DX, DX
-	CMPQ DX, CX
-	JGE cut_547
-column_546:
-	VMOVUPS (R9)(DX*1), Y0
-	VMOVUPS (R10)(DX*1), Y1
-	VMOVUPS (R11)(DX*1), Y2
-	VMOVUPS (R12)(DX*1), Y3
-	VMOVUPS (R13)(DX*1), Y4
-	VMOVUPS (R8), Y5
-	VFMADD213PS Y1, Y0, Y5
-	VMOVUPS (DI), Y6
-	VCMPPS $30, consts<>+0(SB), Y5, Y7
-	VANDPS Y7, Y6, Y6
-	VCMPPS $17, consts<>+64(SB), Y5, Y7
-	VANDPS Y7, Y6, Y6
-	VMOVUPS (R8), Y5
-	VSUBPS Y2, Y5, Y5
-	VADDPS Y6, Y3, Y3
-	VFMADD231PS Y6, Y5, Y4
-	VMOVUPS Y6, (SI)
-	VMOVUPS (R8)(AX*1), Y5
-	VFMADD213PS Y1, Y0, Y5
-	VMOVUPS (DI)(AX*1), Y6
-	VCMPPS $30, consts<>+0(SB), Y5, Y7
-	VANDPS Y7, Y6, Y6
-	VCMPPS $17, consts<>+64(SB), Y5, Y7
-	VANDPS Y7, Y6, Y6
-	VMOVUPS (R8)(AX*1), Y5
-	VSUBPS Y2, Y5, Y5
-	VADDPS Y6, Y3, Y3
-	VFMADD231PS Y6, Y5, Y4
-	VMOVUPS Y6, (SI)(AX*1)
-	VMOVUPS (R8)(AX*2), Y5
-	VFMADD213PS Y1, Y0, Y5
-	VMOVUPS (DI)(AX*2), Y6
-	VCMPPS $30, consts<>+0(SB), Y5, Y7
-	VANDPS Y7, Y6, Y6
-	VCMPPS $17, consts<>+64(SB), Y5, Y7
-	VANDPS Y7, Y6, Y6
-	VMOVUPS (R8)(AX*2), Y5
-	VSUBPS Y2, Y5, Y5
-	VADDPS Y6, Y3, Y3
-	VFMADD231PS Y6, Y5, Y4
-	VMOVUPS Y6, (SI)(AX*2)
-	VMOVUPS (R8)(BX*1), Y5
-	VFMADD213PS Y1, Y0, Y5
-	VMOVUPS (DI)(BX*1), Y6
-	VCMPPS $30, consts<>+0(SB), Y5, Y7
-	VANDPS Y7, Y6, Y6
-	VCMPPS $17, consts<>+64(SB), Y5, Y7
-	VANDPS Y7, Y6, Y6
-	VMOVUPS (R8)(BX*1), Y5
-	VSUBPS Y2, Y5, Y5
-	VADDPS Y6, Y3, Y3
-	VFMADD231PS Y6, Y5, Y4
-	VMOVUPS Y6, (SI)(BX*1)
-	VMOVUPS Y3, (R12)(DX*1)
-	VMOVUPS Y4, (R13)(DX*1)
-	ADDQ $32, SI
-	ADDQ $32, DI
-	ADDQ $32, R8
-	ADDQ $32, DX
-	CMPQ DX, CX
-	JLT column_546
-cut_547:
-	CMPQ AX, CX
-	JEQ next_548
-	VMASKMOVPS (R9)(DX*1), Y15, Y0
-	VMASKMOVPS (R10)(DX*1), Y15, Y1
-	VMASKMOVPS (R11)(DX*1), Y15, Y2
-	VMASKMOVPS (R12)(DX*1), Y15, Y3
-	VMASKMOVPS (R13)(DX*1), Y15, Y4
-	VMASKMOVPS (R8), Y15, Y5
-	VFMADD213PS Y1, Y0, Y5
-	VMASKMOVPS (DI), Y15, Y6
-	VCMPPS $30, consts<>+0(SB), Y5, Y7
-	VANDPS Y7, Y6, Y6
-	VCMPPS $17, consts<>+64(SB), Y5, Y7
-	VANDPS Y7, Y6, Y6
-	VMASKMOVPS (R8), Y15, Y5
-	VSUBPS Y2, Y5, Y5
-	VADDPS Y6, Y3, Y3
-	VFMADD231PS Y6, Y5, Y4
-	VMASKMOVPS Y6, Y15, (SI)
-	VMASKMOVPS (R8)(AX*1), Y15, Y5
-	VFMADD213PS Y1, Y0, Y5
-	VMASKMOVPS (DI)(AX*1), Y15, Y6
-	VCMPPS $30, consts<>+0(SB), Y5, Y7
-	VANDPS Y7, Y6, Y6
-	VCMPPS $17, consts<>+64(SB), Y5, Y7
-	VANDPS Y7, Y6, Y6
-	VMASKMOVPS (R8)(AX*1), Y15, Y5
-	VSUBPS Y2, Y5, Y5
-	VADDPS Y6, Y3, Y3
-	VFMADD231PS Y6, Y5, Y4
-	VMASKMOVPS Y6, Y15, (SI)(AX*1)
-	VMASKMOVPS (R8)(AX*2), Y15, Y5
-	VFMADD213PS Y1, Y0, Y5
-	VMASKMOVPS (DI)(AX*2), Y15, Y6
-	VCMPPS $30, consts<>+0(SB), Y5, Y7
-	VANDPS Y7, Y6, Y6
-	VCMPPS $17, consts<>+64(SB), Y5, Y7
-	VANDPS Y7, Y6, Y6
-	VMASKMOVPS (R8)(AX*2), Y15, Y5
-	VSUBPS Y2, Y5, Y5
-	VADDPS Y6, Y3, Y3
-	VFMADD231PS Y6, Y5, Y4
-	VMASKMOVPS Y6, Y15, (SI)(AX*2)
-	VMASKMOVPS (R8)(BX*1), Y15, Y5
-	VFMADD213PS Y1, Y0, Y5
-	VMASKMOVPS (DI)(BX*1), Y15, Y6
-	VCMPPS $30, consts<>+0(SB), Y5, Y7
-	VANDPS Y7, Y6, Y6
-	VCMPPS $17, consts<>+64(SB), Y5, Y7
-	VANDPS Y7, Y6, Y6
-	VMASKMOVPS (R8)(BX*1), Y15, Y5
-	VSUBPS Y2, Y5, Y5
-	VADDPS Y6, Y3, Y3
-	VFMADD231PS Y6, Y5, Y4
-	VMASKMOVPS Y6, Y15, (SI)(BX*1)
-	VMASKMOVPS Y3, Y15, (R12)(DX*1)
-	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_548:
-	MOVQ AX, DX
-	ADDQ BX, DX
-	SUBQ CX, DX
-	ADDQ DX, SI
-	ADDQ DX, DI
-	ADDQ DX, R8
-	SUBQ $4, R15
-	JGE four_542
-rest_545:
-	ADDQ $4, R15
-	JZ done_544
-one_543:
-	XORQ DX, DX
-	CMPQ DX, CX
-	JGE cut_550
-column_549:
-	VMOVUPS (R9)(DX*1), Y0
-	VMOVUPS (R10)(DX*1), Y1
-	VMOVUPS (R11)(DX*1), Y2
-	VMOVUPS (R12)(DX*1), Y3
-	VMOVUPS (R13)(DX*1), Y4
-	VMOVUPS (R8), Y5
-	VFMADD213PS Y1, Y0, Y5
-	VMOVUPS (DI), Y6
-	VCMPPS $30, consts<>+0(SB), Y5, Y7
-	VANDPS Y7, Y6, Y6
-	VCMPPS $17, consts<>+64(SB), Y5, Y7
-	VANDPS Y7, Y6, Y6
-	VMOVUPS (R8), Y5
-	VSUBPS Y2, Y5, Y5
-	VADDPS Y6, Y3, Y3
-	VFMADD231PS Y6, Y5, Y4
-	VMOVUPS Y6, (SI)
-	VMOVUPS Y3, (R12)(DX*1)
-	VMOVUPS Y4, (R13)(DX*1)
-	ADDQ $32, SI
-	ADDQ $32, DI
-	ADDQ $32, R8
-	ADDQ $32, DX
-	CMPQ DX, CX
-	JLT column_549
-cut_550:
-	CMPQ AX, CX
-	JEQ next_551
-	VMASKMOVPS (R9)(DX*1), Y15, Y0
-	VMASKMOVPS (R10)(DX*1), Y15, Y1
-	VMASKMOVPS (R11)(DX*1), Y15, Y2
-	VMASKMOVPS (R12)(DX*1), Y15, Y3
-	VMASKMOVPS (R13)(DX*1), Y15, Y4
-	VMASKMOVPS (R8), Y15, Y5
-	VFMADD213PS Y1, Y0, Y5
-	VMASKMOVPS (DI), Y15, Y6
-	VCMPPS $30, consts<>+0(SB), Y5, Y7
-	VANDPS Y7, Y6, Y6
-	VCMPPS $17, consts<>+64(SB), Y5, Y7
-	VANDPS Y7, Y6, Y6
-	VMASKMOVPS (R8), Y15, Y5
-	VSUBPS Y2, Y5, Y5
-	VADDPS Y6, Y3, Y3
-	VFMADD231PS Y6, Y5, Y4
-	VMASKMOVPS Y6, Y15, (SI)
-	VMASKMOVPS Y3, Y15, (R12)(DX*1)
-	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_551:
-	MOVQ AX, DX
-	SUBQ CX, DX
-	ADDQ DX, SI
-	ADDQ DX, DI
-	ADDQ DX, R8
-	DECQ R15
-	JNZ one_543
-done_544:
-	VZEROUPPER
-	RET
-upper_530:
-	CMPQ AX, $11
-	JGE upper_552
-	// actBackwardSwish
-	VMOVUPS consts<>+384(SB), Y14
-	VMOVUPS consts<>+320(SB), Y13
-	VMOVUPS consts<>+1216(SB), Y12
-	VMOVUPS consts<>+192(SB), Y11
-	VMOVUPS consts<>+896(SB), Y10
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
 	MOVQ (rowArgs_data+16)(R15), R8
@@ -10254,6 +10219,235 @@ four_553:
 	CMPQ DX, CX
 	JGE cut_558
 column_557:
+	VMOVUPS (R9)(DX*1), Y0
+	VMOVUPS (R10)(DX*1), Y1
+	VMOVUPS (R11)(DX*1), Y2
+	VMOVUPS (R12)(DX*1), Y3
+	VMOVUPS (R13)(DX*1), Y4
+	VMOVUPS (R8), Y5
+	VFMADD213PS Y1, Y0, Y5
+	VMOVUPS (DI), Y6
+	VCMPPS $30, consts<>+0(SB), Y5, Y7
+	VANDPS Y7, Y6, Y6
+	VCMPPS $17, consts<>+64(SB), Y5, Y7
+	VANDPS Y7, Y6, Y6
+	VMOVUPS (R8), Y5
+	VSUBPS Y2, Y5, Y5
+	VADDPS Y6, Y3, Y3
+	VFMADD231PS Y6, Y5, Y4
+	VMOVUPS Y6, (SI)
+	VMOVUPS (R8)(AX*1), Y5
+	VFMADD213PS Y1, Y0, Y5
+	VMOVUPS (DI)(AX*1), Y6
+	VCMPPS $30, consts<>+0(SB), Y5, Y7
+	VANDPS Y7, Y6, Y6
+	VCMPPS $17, consts<>+64(SB), Y5, Y7
+	VANDPS Y7, Y6, Y6
+	VMOVUPS (R8)(AX*1), Y5
+	VSUBPS Y2, Y5, Y5
+	VADDPS Y6, Y3, Y3
+	VFMADD231PS Y6, Y5, Y4
+	VMOVUPS Y6, (SI)(AX*1)
+	VMOVUPS (R8)(AX*2), Y5
+	VFMADD213PS Y1, Y0, Y5
+	VMOVUPS (DI)(AX*2), Y6
+	VCMPPS $30, consts<>+0(SB), Y5, Y7
+	VANDPS Y7, Y6, Y6
+	VCMPPS $17, consts<>+64(SB), Y5, Y7
+	VANDPS Y7, Y6, Y6
+	VMOVUPS (R8)(AX*2), Y5
+	VSUBPS Y2, Y5, Y5
+	VADDPS Y6, Y3, Y3
+	VFMADD231PS Y6, Y5, Y4
+	VMOVUPS Y6, (SI)(AX*2)
+	VMOVUPS (R8)(BX*1), Y5
+	VFMADD213PS Y1, Y0, Y5
+	VMOVUPS (DI)(BX*1), Y6
+	VCMPPS $30, consts<>+0(SB), Y5, Y7
+	VANDPS Y7, Y6, Y6
+	VCMPPS $17, consts<>+64(SB), Y5, Y7
+	VANDPS Y7, Y6, Y6
+	VMOVUPS (R8)(BX*1), Y5
+	VSUBPS Y2, Y5, Y5
+	VADDPS Y6, Y3, Y3
+	VFMADD231PS Y6, Y5, Y4
+	VMOVUPS Y6, (SI)(BX*1)
+	VMOVUPS Y3, (R12)(DX*1)
+	VMOVUPS Y4, (R13)(DX*1)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	ADDQ $32, R8
+	ADDQ $32, DX
+	CMPQ DX, CX
+	JLT column_557
+cut_558:
+	CMPQ AX, CX
+	JEQ next_559
+	VMASKMOVPS (R9)(DX*1), Y15, Y0
+	VMASKMOVPS (R10)(DX*1), Y15, Y1
+	VMASKMOVPS (R11)(DX*1), Y15, Y2
+	VMASKMOVPS (R12)(DX*1), Y15, Y3
+	VMASKMOVPS (R13)(DX*1), Y15, Y4
+	VMASKMOVPS (R8), Y15, Y5
+	VFMADD213PS Y1, Y0, Y5
+	VMASKMOVPS (DI), Y15, Y6
+	VCMPPS $30, consts<>+0(SB), Y5, Y7
+	VANDPS Y7, Y6, Y6
+	VCMPPS $17, consts<>+64(SB), Y5, Y7
+	VANDPS Y7, Y6, Y6
+	VMASKMOVPS (R8), Y15, Y5
+	VSUBPS Y2, Y5, Y5
+	VADDPS Y6, Y3, Y3
+	VFMADD231PS Y6, Y5, Y4
+	VMASKMOVPS Y6, Y15, (SI)
+	VMASKMOVPS (R8)(AX*1), Y15, Y5
+	VFMADD213PS Y1, Y0, Y5
+	VMASKMOVPS (DI)(AX*1), Y15, Y6
+	VCMPPS $30, consts<>+0(SB), Y5, Y7
+	VANDPS Y7, Y6, Y6
+	VCMPPS $17, consts<>+64(SB), Y5, Y7
+	VANDPS Y7, Y6, Y6
+	VMASKMOVPS (R8)(AX*1), Y15, Y5
+	VSUBPS Y2, Y5, Y5
+	VADDPS Y6, Y3, Y3
+	VFMADD231PS Y6, Y5, Y4
+	VMASKMOVPS Y6, Y15, (SI)(AX*1)
+	VMASKMOVPS (R8)(AX*2), Y15, Y5
+	VFMADD213PS Y1, Y0, Y5
+	VMASKMOVPS (DI)(AX*2), Y15, Y6
+	VCMPPS $30, consts<>+0(SB), Y5, Y7
+	VANDPS Y7, Y6, Y6
+	VCMPPS $17, consts<>+64(SB), Y5, Y7
+	VANDPS Y7, Y6, Y6
+	VMASKMOVPS (R8)(AX*2), Y15, Y5
+	VSUBPS Y2, Y5, Y5
+	VADDPS Y6, Y3, Y3
+	VFMADD231PS Y6, Y5, Y4
+	VMASKMOVPS Y6, Y15, (SI)(AX*2)
+	VMASKMOVPS (R8)(BX*1), Y15, Y5
+	VFMADD213PS Y1, Y0, Y5
+	VMASKMOVPS (DI)(BX*1), Y15, Y6
+	VCMPPS $30, consts<>+0(SB), Y5, Y7
+	VANDPS Y7, Y6, Y6
+	VCMPPS $17, consts<>+64(SB), Y5, Y7
+	VANDPS Y7, Y6, Y6
+	VMASKMOVPS (R8)(BX*1), Y15, Y5
+	VSUBPS Y2, Y5, Y5
+	VADDPS Y6, Y3, Y3
+	VFMADD231PS Y6, Y5, Y4
+	VMASKMOVPS Y6, Y15, (SI)(BX*1)
+	VMASKMOVPS Y3, Y15, (R12)(DX*1)
+	VMASKMOVPS Y4, Y15, (R13)(DX*1)
+next_559:
+	MOVQ AX, DX
+	ADDQ BX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	ADDQ DX, R8
+	SUBQ $4, R15
+	JGE four_553
+rest_556:
+	ADDQ $4, R15
+	JZ done_555
+one_554:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_561
+column_560:
+	VMOVUPS (R9)(DX*1), Y0
+	VMOVUPS (R10)(DX*1), Y1
+	VMOVUPS (R11)(DX*1), Y2
+	VMOVUPS (R12)(DX*1), Y3
+	VMOVUPS (R13)(DX*1), Y4
+	VMOVUPS (R8), Y5
+	VFMADD213PS Y1, Y0, Y5
+	VMOVUPS (DI), Y6
+	VCMPPS $30, consts<>+0(SB), Y5, Y7
+	VANDPS Y7, Y6, Y6
+	VCMPPS $17, consts<>+64(SB), Y5, Y7
+	VANDPS Y7, Y6, Y6
+	VMOVUPS (R8), Y5
+	VSUBPS Y2, Y5, Y5
+	VADDPS Y6, Y3, Y3
+	VFMADD231PS Y6, Y5, Y4
+	VMOVUPS Y6, (SI)
+	VMOVUPS Y3, (R12)(DX*1)
+	VMOVUPS Y4, (R13)(DX*1)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	ADDQ $32, R8
+	ADDQ $32, DX
+	CMPQ DX, CX
+	JLT column_560
+cut_561:
+	CMPQ AX, CX
+	JEQ next_562
+	VMASKMOVPS (R9)(DX*1), Y15, Y0
+	VMASKMOVPS (R10)(DX*1), Y15, Y1
+	VMASKMOVPS (R11)(DX*1), Y15, Y2
+	VMASKMOVPS (R12)(DX*1), Y15, Y3
+	VMASKMOVPS (R13)(DX*1), Y15, Y4
+	VMASKMOVPS (R8), Y15, Y5
+	VFMADD213PS Y1, Y0, Y5
+	VMASKMOVPS (DI), Y15, Y6
+	VCMPPS $30, consts<>+0(SB), Y5, Y7
+	VANDPS Y7, Y6, Y6
+	VCMPPS $17, consts<>+64(SB), Y5, Y7
+	VANDPS Y7, Y6, Y6
+	VMASKMOVPS (R8), Y15, Y5
+	VSUBPS Y2, Y5, Y5
+	VADDPS Y6, Y3, Y3
+	VFMADD231PS Y6, Y5, Y4
+	VMASKMOVPS Y6, Y15, (SI)
+	VMASKMOVPS Y3, Y15, (R12)(DX*1)
+	VMASKMOVPS Y4, Y15, (R13)(DX*1)
+next_562:
+	MOVQ AX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	ADDQ DX, R8
+	DECQ R15
+	JNZ one_554
+done_555:
+	VZEROUPPER
+	RET
+upper_541:
+	CMPQ AX, $11
+	JGE upper_563
+	// actBackwardSwish
+	VMOVUPS consts<>+384(SB), Y14
+	VMOVUPS consts<>+320(SB), Y13
+	VMOVUPS consts<>+1216(SB), Y12
+	VMOVUPS consts<>+192(SB), Y11
+	VMOVUPS consts<>+896(SB), Y10
+	MOVQ (rowArgs_data+0)(R15), SI
+	MOVQ (rowArgs_data+8)(R15), DI
+	MOVQ (rowArgs_data+16)(R15), R8
+	MOVQ (rowArgs_coef+0)(R15), R9
+	MOVQ (rowArgs_coef+8)(R15), R10
+	MOVQ (rowArgs_coef+16)(R15), R11
+	MOVQ (rowArgs_sum+0)(R15), R12
+	MOVQ (rowArgs_sum+8)(R15), R13
+	MOVQ rowArgs_n(R15), CX
+	LEAQ (CX*4), AX
+	LEAQ (AX)(AX*2), BX
+	ANDQ $7, CX
+	LEAQ tailmask<>+32(SB), DX
+	SHLQ $2, CX
+	SUBQ CX, DX
+	VMOVDQU (DX), Y15
+	MOVQ AX, CX
+	ANDQ $-32, CX
+	MOVQ rowArgs_rows(R15), R15
+	SUBQ $4, R15
+	JLT rest_567
+four_564:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_569
+column_568:
 	VMOVUPS (R12)(DX*1), Y3
 	VMOVUPS (R13)(DX*1), Y4
 	VMOVUPS (R8), Y0
@@ -10384,10 +10578,10 @@ column_557:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_557
-cut_558:
+	JLT column_568
+cut_569:
 	CMPQ AX, CX
-	JEQ next_559
+	JEQ next_570
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -10511,7 +10705,7 @@ cut_558:
 	VMASKMOVPS Y6, Y15, (SI)(BX*1)
 	VMASKMOVPS Y3, Y15, (R12)(DX*1)
 	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_559:
+next_570:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -10519,15 +10713,15 @@ next_559:
 	ADDQ DX, DI
 	ADDQ DX, R8
 	SUBQ $4, R15
-	JGE four_553
-rest_556:
+	JGE four_564
+rest_567:
 	ADDQ $4, R15
-	JZ done_555
-one_554:
+	JZ done_566
+one_565:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_561
-column_560:
+	JGE cut_572
+column_571:
 	VMOVUPS (R12)(DX*1), Y3
 	VMOVUPS (R13)(DX*1), Y4
 	VMOVUPS (R8), Y0
@@ -10566,10 +10760,10 @@ column_560:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_560
-cut_561:
+	JLT column_571
+cut_572:
 	CMPQ AX, CX
-	JEQ next_562
+	JEQ next_573
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -10606,18 +10800,18 @@ cut_561:
 	VMASKMOVPS Y6, Y15, (SI)
 	VMASKMOVPS Y3, Y15, (R12)(DX*1)
 	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_562:
+next_573:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	ADDQ DX, R8
 	DECQ R15
-	JNZ one_554
-done_555:
+	JNZ one_565
+done_566:
 	VZEROUPPER
 	RET
-upper_552:
+upper_563:
 	// actBackwardSigmoid
 	VMOVUPS consts<>+384(SB), Y14
 	VMOVUPS consts<>+320(SB), Y13
@@ -10644,12 +10838,12 @@ upper_552:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_566
-four_563:
+	JLT rest_577
+four_574:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_568
-column_567:
+	JGE cut_579
+column_578:
 	VMOVUPS (R12)(DX*1), Y3
 	VMOVUPS (R13)(DX*1), Y4
 	VMOVUPS (R8), Y0
@@ -10772,10 +10966,10 @@ column_567:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_567
-cut_568:
+	JLT column_578
+cut_579:
 	CMPQ AX, CX
-	JEQ next_569
+	JEQ next_580
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -10891,7 +11085,7 @@ cut_568:
 	VMASKMOVPS Y6, Y15, (SI)(BX*1)
 	VMASKMOVPS Y3, Y15, (R12)(DX*1)
 	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_569:
+next_580:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -10899,15 +11093,15 @@ next_569:
 	ADDQ DX, DI
 	ADDQ DX, R8
 	SUBQ $4, R15
-	JGE four_563
-rest_566:
+	JGE four_574
+rest_577:
 	ADDQ $4, R15
-	JZ done_565
-one_564:
+	JZ done_576
+one_575:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_571
-column_570:
+	JGE cut_582
+column_581:
 	VMOVUPS (R12)(DX*1), Y3
 	VMOVUPS (R13)(DX*1), Y4
 	VMOVUPS (R8), Y0
@@ -10944,10 +11138,10 @@ column_570:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_570
-cut_571:
+	JLT column_581
+cut_582:
 	CMPQ AX, CX
-	JEQ next_572
+	JEQ next_583
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -10982,22 +11176,22 @@ cut_571:
 	VMASKMOVPS Y6, Y15, (SI)
 	VMASKMOVPS Y3, Y15, (R12)(DX*1)
 	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_572:
+next_583:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	ADDQ DX, R8
 	DECQ R15
-	JNZ one_564
-done_565:
+	JNZ one_575
+done_576:
 	VZEROUPPER
 	RET
-upper_529:
+upper_540:
 	CMPQ AX, $14
-	JGE upper_573
+	JGE upper_584
 	CMPQ AX, $13
-	JGE upper_574
+	JGE upper_585
 	// actBackwardHardSwish
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -11019,12 +11213,12 @@ upper_529:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_578
-four_575:
+	JLT rest_589
+four_586:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_580
-column_579:
+	JGE cut_591
+column_590:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R11)(DX*1), Y2
@@ -11101,10 +11295,10 @@ column_579:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_579
-cut_580:
+	JLT column_590
+cut_591:
 	CMPQ AX, CX
-	JEQ next_581
+	JEQ next_592
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -11176,7 +11370,7 @@ cut_580:
 	VMASKMOVPS Y6, Y15, (SI)(BX*1)
 	VMASKMOVPS Y3, Y15, (R12)(DX*1)
 	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_581:
+next_592:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -11184,15 +11378,15 @@ next_581:
 	ADDQ DX, DI
 	ADDQ DX, R8
 	SUBQ $4, R15
-	JGE four_575
-rest_578:
+	JGE four_586
+rest_589:
 	ADDQ $4, R15
-	JZ done_577
-one_576:
+	JZ done_588
+one_587:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_583
-column_582:
+	JGE cut_594
+column_593:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R11)(DX*1), Y2
@@ -11221,10 +11415,10 @@ column_582:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_582
-cut_583:
+	JLT column_593
+cut_594:
 	CMPQ AX, CX
-	JEQ next_584
+	JEQ next_595
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -11248,18 +11442,18 @@ cut_583:
 	VMASKMOVPS Y6, Y15, (SI)
 	VMASKMOVPS Y3, Y15, (R12)(DX*1)
 	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_584:
+next_595:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	ADDQ DX, R8
 	DECQ R15
-	JNZ one_576
-done_577:
+	JNZ one_587
+done_588:
 	VZEROUPPER
 	RET
-upper_574:
+upper_585:
 	// actBackwardHardSigmoid
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -11281,12 +11475,12 @@ upper_574:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_588
-four_585:
+	JLT rest_599
+four_596:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_590
-column_589:
+	JGE cut_601
+column_600:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R11)(DX*1), Y2
@@ -11351,10 +11545,10 @@ column_589:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_589
-cut_590:
+	JLT column_600
+cut_601:
 	CMPQ AX, CX
-	JEQ next_591
+	JEQ next_602
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -11414,7 +11608,7 @@ cut_590:
 	VMASKMOVPS Y6, Y15, (SI)(BX*1)
 	VMASKMOVPS Y3, Y15, (R12)(DX*1)
 	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_591:
+next_602:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -11422,15 +11616,15 @@ next_591:
 	ADDQ DX, DI
 	ADDQ DX, R8
 	SUBQ $4, R15
-	JGE four_585
-rest_588:
+	JGE four_596
+rest_599:
 	ADDQ $4, R15
-	JZ done_587
-one_586:
+	JZ done_598
+one_597:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_593
-column_592:
+	JGE cut_604
+column_603:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R11)(DX*1), Y2
@@ -11456,10 +11650,10 @@ column_592:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_592
-cut_593:
+	JLT column_603
+cut_604:
 	CMPQ AX, CX
-	JEQ next_594
+	JEQ next_605
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -11480,20 +11674,20 @@ cut_593:
 	VMASKMOVPS Y6, Y15, (SI)
 	VMASKMOVPS Y3, Y15, (R12)(DX*1)
 	VMASKMOVPS Y4, Y15, (R13)(DX*1)
-next_594:
+next_605:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	ADDQ DX, R8
 	DECQ R15
-	JNZ one_586
-done_587:
+	JNZ one_597
+done_598:
 	VZEROUPPER
 	RET
-upper_573:
+upper_584:
 	CMPQ AX, $15
-	JGE upper_595
+	JGE upper_606
 	// applyIdentity
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -11509,12 +11703,12 @@ upper_573:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_599
-four_596:
+	JLT rest_610
+four_607:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_601
-column_600:
+	JGE cut_612
+column_611:
 	VMOVUPS (DI), Y0
 	VMOVUPS Y0, (SI)
 	VMOVUPS (DI)(AX*1), Y0
@@ -11527,10 +11721,10 @@ column_600:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_600
-cut_601:
+	JLT column_611
+cut_612:
 	CMPQ AX, CX
-	JEQ next_602
+	JEQ next_613
 	VMASKMOVPS (DI), Y15, Y0
 	VMASKMOVPS Y0, Y15, (SI)
 	VMASKMOVPS (DI)(AX*1), Y15, Y0
@@ -11539,45 +11733,47 @@ cut_601:
 	VMASKMOVPS Y0, Y15, (SI)(AX*2)
 	VMASKMOVPS (DI)(BX*1), Y15, Y0
 	VMASKMOVPS Y0, Y15, (SI)(BX*1)
-next_602:
+next_613:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_596
-rest_599:
+	JGE four_607
+rest_610:
 	ADDQ $4, R15
-	JZ done_598
-one_597:
+	JZ done_609
+one_608:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_604
-column_603:
+	JGE cut_615
+column_614:
 	VMOVUPS (DI), Y0
 	VMOVUPS Y0, (SI)
 	ADDQ $32, SI
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_603
-cut_604:
+	JLT column_614
+cut_615:
 	CMPQ AX, CX
-	JEQ next_605
+	JEQ next_616
 	VMASKMOVPS (DI), Y15, Y0
 	VMASKMOVPS Y0, Y15, (SI)
-next_605:
+next_616:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_597
-done_598:
+	JNZ one_608
+done_609:
 	VZEROUPPER
 	RET
-upper_595:
+upper_606:
+	CMPQ AX, $16
+	JGE upper_617
 	// applyReLU
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -11593,12 +11789,12 @@ upper_595:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_609
-four_606:
+	JLT rest_621
+four_618:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_611
-column_610:
+	JGE cut_623
+column_622:
 	VMOVUPS (DI), Y0
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS Y0, Y1, Y0
@@ -11619,10 +11815,10 @@ column_610:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_610
-cut_611:
+	JLT column_622
+cut_623:
 	CMPQ AX, CX
-	JEQ next_612
+	JEQ next_624
 	VMASKMOVPS (DI), Y15, Y0
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS Y0, Y1, Y0
@@ -11639,22 +11835,22 @@ cut_611:
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS Y0, Y1, Y0
 	VMASKMOVPS Y0, Y15, (SI)(BX*1)
-next_612:
+next_624:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_606
-rest_609:
+	JGE four_618
+rest_621:
 	ADDQ $4, R15
-	JZ done_608
-one_607:
+	JZ done_620
+one_619:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_614
-column_613:
+	JGE cut_626
+column_625:
 	VMOVUPS (DI), Y0
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS Y0, Y1, Y0
@@ -11663,33 +11859,25 @@ column_613:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_613
-cut_614:
+	JLT column_625
+cut_626:
 	CMPQ AX, CX
-	JEQ next_615
+	JEQ next_627
 	VMASKMOVPS (DI), Y15, Y0
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS Y0, Y1, Y0
 	VMASKMOVPS Y0, Y15, (SI)
-next_615:
+next_627:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_607
-done_608:
+	JNZ one_619
+done_620:
 	VZEROUPPER
 	RET
-upper_440:
-	CMPQ AX, $24
-	JGE upper_616
-	CMPQ AX, $20
-	JGE upper_617
-	CMPQ AX, $18
-	JGE upper_618
-	CMPQ AX, $17
-	JGE upper_619
+upper_617:
 	// applyReLU6
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -11705,12 +11893,12 @@ upper_440:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_623
-four_620:
+	JLT rest_631
+four_628:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_625
-column_624:
+	JGE cut_633
+column_632:
 	VMOVUPS (DI), Y0
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS Y0, Y1, Y0
@@ -11739,10 +11927,10 @@ column_624:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_624
-cut_625:
+	JLT column_632
+cut_633:
 	CMPQ AX, CX
-	JEQ next_626
+	JEQ next_634
 	VMASKMOVPS (DI), Y15, Y0
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS Y0, Y1, Y0
@@ -11767,22 +11955,22 @@ cut_625:
 	VMOVUPS consts<>+64(SB), Y1
 	VMINPS Y0, Y1, Y0
 	VMASKMOVPS Y0, Y15, (SI)(BX*1)
-next_626:
+next_634:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_620
-rest_623:
+	JGE four_628
+rest_631:
 	ADDQ $4, R15
-	JZ done_622
-one_621:
+	JZ done_630
+one_629:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_628
-column_627:
+	JGE cut_636
+column_635:
 	VMOVUPS (DI), Y0
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS Y0, Y1, Y0
@@ -11793,27 +11981,35 @@ column_627:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_627
-cut_628:
+	JLT column_635
+cut_636:
 	CMPQ AX, CX
-	JEQ next_629
+	JEQ next_637
 	VMASKMOVPS (DI), Y15, Y0
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS Y0, Y1, Y0
 	VMOVUPS consts<>+64(SB), Y1
 	VMINPS Y0, Y1, Y0
 	VMASKMOVPS Y0, Y15, (SI)
-next_629:
+next_637:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_621
-done_622:
+	JNZ one_629
+done_630:
 	VZEROUPPER
 	RET
-upper_619:
+upper_451:
+	CMPQ AX, $25
+	JGE upper_638
+	CMPQ AX, $21
+	JGE upper_639
+	CMPQ AX, $19
+	JGE upper_640
+	CMPQ AX, $18
+	JGE upper_641
 	// applySwish
 	VMOVUPS consts<>+384(SB), Y14
 	VMOVUPS consts<>+320(SB), Y13
@@ -11836,12 +12032,12 @@ upper_619:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_633
-four_630:
+	JLT rest_645
+four_642:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_635
-column_634:
+	JGE cut_647
+column_646:
 	VMOVUPS (DI), Y0
 	VMOVUPS (DI)(AX*1), Y4
 	VMAXPS Y0, Y12, Y0
@@ -11925,10 +12121,10 @@ column_634:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_634
-cut_635:
+	JLT column_646
+cut_647:
 	CMPQ AX, CX
-	JEQ next_636
+	JEQ next_648
 	VMASKMOVPS (DI), Y15, Y0
 	VMASKMOVPS (DI)(AX*1), Y15, Y4
 	VMAXPS Y0, Y12, Y0
@@ -12005,22 +12201,22 @@ cut_635:
 	VDIVPS Y6, Y4, Y4
 	VMASKMOVPS Y0, Y15, (SI)(AX*2)
 	VMASKMOVPS Y4, Y15, (SI)(BX*1)
-next_636:
+next_648:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_630
-rest_633:
+	JGE four_642
+rest_645:
 	ADDQ $4, R15
-	JZ done_632
-one_631:
+	JZ done_644
+one_643:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_638
-column_637:
+	JGE cut_650
+column_649:
 	VMOVUPS (DI), Y0
 	VMAXPS Y0, Y12, Y0
 	VMINPS Y0, Y11, Y1
@@ -12044,10 +12240,10 @@ column_637:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_637
-cut_638:
+	JLT column_649
+cut_650:
 	CMPQ AX, CX
-	JEQ next_639
+	JEQ next_651
 	VMASKMOVPS (DI), Y15, Y0
 	VMAXPS Y0, Y12, Y0
 	VMINPS Y0, Y11, Y1
@@ -12067,19 +12263,17 @@ cut_638:
 	VADDPS Y3, Y2, Y2
 	VDIVPS Y2, Y0, Y0
 	VMASKMOVPS Y0, Y15, (SI)
-next_639:
+next_651:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_631
-done_632:
+	JNZ one_643
+done_644:
 	VZEROUPPER
 	RET
-upper_618:
-	CMPQ AX, $19
-	JGE upper_640
+upper_641:
 	// applySigmoid
 	VMOVUPS consts<>+384(SB), Y14
 	VMOVUPS consts<>+320(SB), Y13
@@ -12102,12 +12296,12 @@ upper_618:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_644
-four_641:
+	JLT rest_655
+four_652:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_646
-column_645:
+	JGE cut_657
+column_656:
 	VMOVUPS (DI), Y0
 	VMOVUPS (DI)(AX*1), Y4
 	VMAXPS Y0, Y12, Y0
@@ -12191,10 +12385,10 @@ column_645:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_645
-cut_646:
+	JLT column_656
+cut_657:
 	CMPQ AX, CX
-	JEQ next_647
+	JEQ next_658
 	VMASKMOVPS (DI), Y15, Y0
 	VMASKMOVPS (DI)(AX*1), Y15, Y4
 	VMAXPS Y0, Y12, Y0
@@ -12271,22 +12465,22 @@ cut_646:
 	VDIVPS Y6, Y14, Y4
 	VMASKMOVPS Y0, Y15, (SI)(AX*2)
 	VMASKMOVPS Y4, Y15, (SI)(BX*1)
-next_647:
+next_658:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_641
-rest_644:
+	JGE four_652
+rest_655:
 	ADDQ $4, R15
-	JZ done_643
-one_642:
+	JZ done_654
+one_653:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_649
-column_648:
+	JGE cut_660
+column_659:
 	VMOVUPS (DI), Y0
 	VMAXPS Y0, Y12, Y0
 	VMINPS Y0, Y11, Y0
@@ -12310,10 +12504,10 @@ column_648:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_648
-cut_649:
+	JLT column_659
+cut_660:
 	CMPQ AX, CX
-	JEQ next_650
+	JEQ next_661
 	VMASKMOVPS (DI), Y15, Y0
 	VMAXPS Y0, Y12, Y0
 	VMINPS Y0, Y11, Y0
@@ -12333,176 +12527,20 @@ cut_649:
 	VADDPS Y3, Y2, Y2
 	VDIVPS Y2, Y14, Y0
 	VMASKMOVPS Y0, Y15, (SI)
-next_650:
+next_661:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_642
-done_643:
+	JNZ one_653
+done_654:
 	VZEROUPPER
 	RET
 upper_640:
-	// applyHardSwish
-	MOVQ (rowArgs_data+0)(R15), SI
-	MOVQ (rowArgs_data+8)(R15), DI
-	MOVQ rowArgs_n(R15), CX
-	LEAQ (CX*4), AX
-	LEAQ (AX)(AX*2), BX
-	ANDQ $7, CX
-	LEAQ tailmask<>+32(SB), DX
-	SHLQ $2, CX
-	SUBQ CX, DX
-	VMOVDQU (DX), Y15
-	MOVQ AX, CX
-	ANDQ $-32, CX
-	MOVQ rowArgs_rows(R15), R15
-	SUBQ $4, R15
-	JLT rest_654
-four_651:
-	XORQ DX, DX
-	CMPQ DX, CX
-	JGE cut_656
-column_655:
-	VMOVUPS (DI), Y0
-	VADDPS consts<>+640(SB), Y0, Y2
-	VMOVUPS consts<>+0(SB), Y1
-	VMAXPS Y2, Y1, Y2
-	VMOVUPS consts<>+64(SB), Y1
-	VMINPS Y2, Y1, Y2
-	VMULPS consts<>+704(SB), Y2, Y2
-	VMULPS Y2, Y0, Y0
-	VMOVUPS Y0, (SI)
-	VMOVUPS (DI)(AX*1), Y0
-	VADDPS consts<>+640(SB), Y0, Y2
-	VMOVUPS consts<>+0(SB), Y1
-	VMAXPS Y2, Y1, Y2
-	VMOVUPS consts<>+64(SB), Y1
-	VMINPS Y2, Y1, Y2
-	VMULPS consts<>+704(SB), Y2, Y2
-	VMULPS Y2, Y0, Y0
-	VMOVUPS Y0, (SI)(AX*1)
-	VMOVUPS (DI)(AX*2), Y0
-	VADDPS consts<>+640(SB), Y0, Y2
-	VMOVUPS consts<>+0(SB), Y1
-	VMAXPS Y2, Y1, Y2
-	VMOVUPS consts<>+64(SB), Y1
-	VMINPS Y2, Y1, Y2
-	VMULPS consts<>+704(SB), Y2, Y2
-	VMULPS Y2, Y0, Y0
-	VMOVUPS Y0, (SI)(AX*2)
-	VMOVUPS (DI)(BX*1), Y0
-	VADDPS consts<>+640(SB), Y0, Y2
-	VMOVUPS consts<>+0(SB), Y1
-	VMAXPS Y2, Y1, Y2
-	VMOVUPS consts<>+64(SB), Y1
-	VMINPS Y2, Y1, Y2
-	VMULPS consts<>+704(SB), Y2, Y2
-	VMULPS Y2, Y0, Y0
-	VMOVUPS Y0, (SI)(BX*1)
-	ADDQ $32, SI
-	ADDQ $32, DI
-	ADDQ $32, DX
-	CMPQ DX, CX
-	JLT column_655
-cut_656:
-	CMPQ AX, CX
-	JEQ next_657
-	VMASKMOVPS (DI), Y15, Y0
-	VADDPS consts<>+640(SB), Y0, Y2
-	VMOVUPS consts<>+0(SB), Y1
-	VMAXPS Y2, Y1, Y2
-	VMOVUPS consts<>+64(SB), Y1
-	VMINPS Y2, Y1, Y2
-	VMULPS consts<>+704(SB), Y2, Y2
-	VMULPS Y2, Y0, Y0
-	VMASKMOVPS Y0, Y15, (SI)
-	VMASKMOVPS (DI)(AX*1), Y15, Y0
-	VADDPS consts<>+640(SB), Y0, Y2
-	VMOVUPS consts<>+0(SB), Y1
-	VMAXPS Y2, Y1, Y2
-	VMOVUPS consts<>+64(SB), Y1
-	VMINPS Y2, Y1, Y2
-	VMULPS consts<>+704(SB), Y2, Y2
-	VMULPS Y2, Y0, Y0
-	VMASKMOVPS Y0, Y15, (SI)(AX*1)
-	VMASKMOVPS (DI)(AX*2), Y15, Y0
-	VADDPS consts<>+640(SB), Y0, Y2
-	VMOVUPS consts<>+0(SB), Y1
-	VMAXPS Y2, Y1, Y2
-	VMOVUPS consts<>+64(SB), Y1
-	VMINPS Y2, Y1, Y2
-	VMULPS consts<>+704(SB), Y2, Y2
-	VMULPS Y2, Y0, Y0
-	VMASKMOVPS Y0, Y15, (SI)(AX*2)
-	VMASKMOVPS (DI)(BX*1), Y15, Y0
-	VADDPS consts<>+640(SB), Y0, Y2
-	VMOVUPS consts<>+0(SB), Y1
-	VMAXPS Y2, Y1, Y2
-	VMOVUPS consts<>+64(SB), Y1
-	VMINPS Y2, Y1, Y2
-	VMULPS consts<>+704(SB), Y2, Y2
-	VMULPS Y2, Y0, Y0
-	VMASKMOVPS Y0, Y15, (SI)(BX*1)
-next_657:
-	MOVQ AX, DX
-	ADDQ BX, DX
-	SUBQ CX, DX
-	ADDQ DX, SI
-	ADDQ DX, DI
-	SUBQ $4, R15
-	JGE four_651
-rest_654:
-	ADDQ $4, R15
-	JZ done_653
-one_652:
-	XORQ DX, DX
-	CMPQ DX, CX
-	JGE cut_659
-column_658:
-	VMOVUPS (DI), Y0
-	VADDPS consts<>+640(SB), Y0, Y2
-	VMOVUPS consts<>+0(SB), Y1
-	VMAXPS Y2, Y1, Y2
-	VMOVUPS consts<>+64(SB), Y1
-	VMINPS Y2, Y1, Y2
-	VMULPS consts<>+704(SB), Y2, Y2
-	VMULPS Y2, Y0, Y0
-	VMOVUPS Y0, (SI)
-	ADDQ $32, SI
-	ADDQ $32, DI
-	ADDQ $32, DX
-	CMPQ DX, CX
-	JLT column_658
-cut_659:
-	CMPQ AX, CX
-	JEQ next_660
-	VMASKMOVPS (DI), Y15, Y0
-	VADDPS consts<>+640(SB), Y0, Y2
-	VMOVUPS consts<>+0(SB), Y1
-	VMAXPS Y2, Y1, Y2
-	VMOVUPS consts<>+64(SB), Y1
-	VMINPS Y2, Y1, Y2
-	VMULPS consts<>+704(SB), Y2, Y2
-	VMULPS Y2, Y0, Y0
-	VMASKMOVPS Y0, Y15, (SI)
-next_660:
-	MOVQ AX, DX
-	SUBQ CX, DX
-	ADDQ DX, SI
-	ADDQ DX, DI
-	DECQ R15
-	JNZ one_652
-done_653:
-	VZEROUPPER
-	RET
-upper_617:
-	CMPQ AX, $22
-	JGE upper_661
-	CMPQ AX, $21
+	CMPQ AX, $20
 	JGE upper_662
-	// applyHardSigmoid
+	// applyHardSwish
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
 	MOVQ rowArgs_n(R15), CX
@@ -12524,6 +12562,160 @@ four_663:
 	JGE cut_668
 column_667:
 	VMOVUPS (DI), Y0
+	VADDPS consts<>+640(SB), Y0, Y2
+	VMOVUPS consts<>+0(SB), Y1
+	VMAXPS Y2, Y1, Y2
+	VMOVUPS consts<>+64(SB), Y1
+	VMINPS Y2, Y1, Y2
+	VMULPS consts<>+704(SB), Y2, Y2
+	VMULPS Y2, Y0, Y0
+	VMOVUPS Y0, (SI)
+	VMOVUPS (DI)(AX*1), Y0
+	VADDPS consts<>+640(SB), Y0, Y2
+	VMOVUPS consts<>+0(SB), Y1
+	VMAXPS Y2, Y1, Y2
+	VMOVUPS consts<>+64(SB), Y1
+	VMINPS Y2, Y1, Y2
+	VMULPS consts<>+704(SB), Y2, Y2
+	VMULPS Y2, Y0, Y0
+	VMOVUPS Y0, (SI)(AX*1)
+	VMOVUPS (DI)(AX*2), Y0
+	VADDPS consts<>+640(SB), Y0, Y2
+	VMOVUPS consts<>+0(SB), Y1
+	VMAXPS Y2, Y1, Y2
+	VMOVUPS consts<>+64(SB), Y1
+	VMINPS Y2, Y1, Y2
+	VMULPS consts<>+704(SB), Y2, Y2
+	VMULPS Y2, Y0, Y0
+	VMOVUPS Y0, (SI)(AX*2)
+	VMOVUPS (DI)(BX*1), Y0
+	VADDPS consts<>+640(SB), Y0, Y2
+	VMOVUPS consts<>+0(SB), Y1
+	VMAXPS Y2, Y1, Y2
+	VMOVUPS consts<>+64(SB), Y1
+	VMINPS Y2, Y1, Y2
+	VMULPS consts<>+704(SB), Y2, Y2
+	VMULPS Y2, Y0, Y0
+	VMOVUPS Y0, (SI)(BX*1)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	ADDQ $32, DX
+	CMPQ DX, CX
+	JLT column_667
+cut_668:
+	CMPQ AX, CX
+	JEQ next_669
+	VMASKMOVPS (DI), Y15, Y0
+	VADDPS consts<>+640(SB), Y0, Y2
+	VMOVUPS consts<>+0(SB), Y1
+	VMAXPS Y2, Y1, Y2
+	VMOVUPS consts<>+64(SB), Y1
+	VMINPS Y2, Y1, Y2
+	VMULPS consts<>+704(SB), Y2, Y2
+	VMULPS Y2, Y0, Y0
+	VMASKMOVPS Y0, Y15, (SI)
+	VMASKMOVPS (DI)(AX*1), Y15, Y0
+	VADDPS consts<>+640(SB), Y0, Y2
+	VMOVUPS consts<>+0(SB), Y1
+	VMAXPS Y2, Y1, Y2
+	VMOVUPS consts<>+64(SB), Y1
+	VMINPS Y2, Y1, Y2
+	VMULPS consts<>+704(SB), Y2, Y2
+	VMULPS Y2, Y0, Y0
+	VMASKMOVPS Y0, Y15, (SI)(AX*1)
+	VMASKMOVPS (DI)(AX*2), Y15, Y0
+	VADDPS consts<>+640(SB), Y0, Y2
+	VMOVUPS consts<>+0(SB), Y1
+	VMAXPS Y2, Y1, Y2
+	VMOVUPS consts<>+64(SB), Y1
+	VMINPS Y2, Y1, Y2
+	VMULPS consts<>+704(SB), Y2, Y2
+	VMULPS Y2, Y0, Y0
+	VMASKMOVPS Y0, Y15, (SI)(AX*2)
+	VMASKMOVPS (DI)(BX*1), Y15, Y0
+	VADDPS consts<>+640(SB), Y0, Y2
+	VMOVUPS consts<>+0(SB), Y1
+	VMAXPS Y2, Y1, Y2
+	VMOVUPS consts<>+64(SB), Y1
+	VMINPS Y2, Y1, Y2
+	VMULPS consts<>+704(SB), Y2, Y2
+	VMULPS Y2, Y0, Y0
+	VMASKMOVPS Y0, Y15, (SI)(BX*1)
+next_669:
+	MOVQ AX, DX
+	ADDQ BX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	SUBQ $4, R15
+	JGE four_663
+rest_666:
+	ADDQ $4, R15
+	JZ done_665
+one_664:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_671
+column_670:
+	VMOVUPS (DI), Y0
+	VADDPS consts<>+640(SB), Y0, Y2
+	VMOVUPS consts<>+0(SB), Y1
+	VMAXPS Y2, Y1, Y2
+	VMOVUPS consts<>+64(SB), Y1
+	VMINPS Y2, Y1, Y2
+	VMULPS consts<>+704(SB), Y2, Y2
+	VMULPS Y2, Y0, Y0
+	VMOVUPS Y0, (SI)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	ADDQ $32, DX
+	CMPQ DX, CX
+	JLT column_670
+cut_671:
+	CMPQ AX, CX
+	JEQ next_672
+	VMASKMOVPS (DI), Y15, Y0
+	VADDPS consts<>+640(SB), Y0, Y2
+	VMOVUPS consts<>+0(SB), Y1
+	VMAXPS Y2, Y1, Y2
+	VMOVUPS consts<>+64(SB), Y1
+	VMINPS Y2, Y1, Y2
+	VMULPS consts<>+704(SB), Y2, Y2
+	VMULPS Y2, Y0, Y0
+	VMASKMOVPS Y0, Y15, (SI)
+next_672:
+	MOVQ AX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	DECQ R15
+	JNZ one_664
+done_665:
+	VZEROUPPER
+	RET
+upper_662:
+	// applyHardSigmoid
+	MOVQ (rowArgs_data+0)(R15), SI
+	MOVQ (rowArgs_data+8)(R15), DI
+	MOVQ rowArgs_n(R15), CX
+	LEAQ (CX*4), AX
+	LEAQ (AX)(AX*2), BX
+	ANDQ $7, CX
+	LEAQ tailmask<>+32(SB), DX
+	SHLQ $2, CX
+	SUBQ CX, DX
+	VMOVDQU (DX), Y15
+	MOVQ AX, CX
+	ANDQ $-32, CX
+	MOVQ rowArgs_rows(R15), R15
+	SUBQ $4, R15
+	JLT rest_676
+four_673:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_678
+column_677:
+	VMOVUPS (DI), Y0
 	VADDPS consts<>+640(SB), Y0, Y0
 	VMOVUPS consts<>+0(SB), Y1
 	VMAXPS Y0, Y1, Y0
@@ -12559,10 +12751,10 @@ column_667:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_667
-cut_668:
+	JLT column_677
+cut_678:
 	CMPQ AX, CX
-	JEQ next_669
+	JEQ next_679
 	VMASKMOVPS (DI), Y15, Y0
 	VADDPS consts<>+640(SB), Y0, Y0
 	VMOVUPS consts<>+0(SB), Y1
@@ -12595,22 +12787,22 @@ cut_668:
 	VMINPS Y0, Y1, Y0
 	VMULPS consts<>+704(SB), Y0, Y0
 	VMASKMOVPS Y0, Y15, (SI)(BX*1)
-next_669:
+next_679:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_663
-rest_666:
+	JGE four_673
+rest_676:
 	ADDQ $4, R15
-	JZ done_665
-one_664:
+	JZ done_675
+one_674:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_671
-column_670:
+	JGE cut_681
+column_680:
 	VMOVUPS (DI), Y0
 	VADDPS consts<>+640(SB), Y0, Y0
 	VMOVUPS consts<>+0(SB), Y1
@@ -12623,10 +12815,10 @@ column_670:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_670
-cut_671:
+	JLT column_680
+cut_681:
 	CMPQ AX, CX
-	JEQ next_672
+	JEQ next_682
 	VMASKMOVPS (DI), Y15, Y0
 	VADDPS consts<>+640(SB), Y0, Y0
 	VMOVUPS consts<>+0(SB), Y1
@@ -12635,17 +12827,21 @@ cut_671:
 	VMINPS Y0, Y1, Y0
 	VMULPS consts<>+704(SB), Y0, Y0
 	VMASKMOVPS Y0, Y15, (SI)
-next_672:
+next_682:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_664
-done_665:
+	JNZ one_674
+done_675:
 	VZEROUPPER
 	RET
-upper_662:
+upper_639:
+	CMPQ AX, $23
+	JGE upper_683
+	CMPQ AX, $22
+	JGE upper_684
 	// moments
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_coef+0)(R15), DI
@@ -12663,12 +12859,12 @@ upper_662:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_676
-four_673:
+	JLT rest_688
+four_685:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_678
-column_677:
+	JGE cut_690
+column_689:
 	VMOVUPS (DI)(DX*1), Y0
 	VMOVUPS (R8)(DX*1), Y1
 	VMOVUPS (R9)(DX*1), Y2
@@ -12693,10 +12889,10 @@ column_677:
 	ADDQ $32, SI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_677
-cut_678:
+	JLT column_689
+cut_690:
 	CMPQ AX, CX
-	JEQ next_679
+	JEQ next_691
 	VMASKMOVPS (DI)(DX*1), Y15, Y0
 	VMASKMOVPS (R8)(DX*1), Y15, Y1
 	VMASKMOVPS (R9)(DX*1), Y15, Y2
@@ -12718,21 +12914,21 @@ cut_678:
 	VFMADD231PS Y3, Y3, Y2
 	VMASKMOVPS Y1, Y15, (R8)(DX*1)
 	VMASKMOVPS Y2, Y15, (R9)(DX*1)
-next_679:
+next_691:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	SUBQ $4, R15
-	JGE four_673
-rest_676:
+	JGE four_685
+rest_688:
 	ADDQ $4, R15
-	JZ done_675
-one_674:
+	JZ done_687
+one_686:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_681
-column_680:
+	JGE cut_693
+column_692:
 	VMOVUPS (DI)(DX*1), Y0
 	VMOVUPS (R8)(DX*1), Y1
 	VMOVUPS (R9)(DX*1), Y2
@@ -12745,10 +12941,10 @@ column_680:
 	ADDQ $32, SI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_680
-cut_681:
+	JLT column_692
+cut_693:
 	CMPQ AX, CX
-	JEQ next_682
+	JEQ next_694
 	VMASKMOVPS (DI)(DX*1), Y15, Y0
 	VMASKMOVPS (R8)(DX*1), Y15, Y1
 	VMASKMOVPS (R9)(DX*1), Y15, Y2
@@ -12758,18 +12954,16 @@ cut_681:
 	VFMADD231PS Y3, Y3, Y2
 	VMASKMOVPS Y1, Y15, (R8)(DX*1)
 	VMASKMOVPS Y2, Y15, (R9)(DX*1)
-next_682:
+next_694:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	DECQ R15
-	JNZ one_674
-done_675:
+	JNZ one_686
+done_687:
 	VZEROUPPER
 	RET
-upper_661:
-	CMPQ AX, $23
-	JGE upper_683
+upper_684:
 	// affine2
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -12789,12 +12983,12 @@ upper_661:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_687
-four_684:
+	JLT rest_698
+four_695:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_689
-column_688:
+	JGE cut_700
+column_699:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R11)(DX*1), Y2
@@ -12823,10 +13017,10 @@ column_688:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_688
-cut_689:
+	JLT column_699
+cut_700:
 	CMPQ AX, CX
-	JEQ next_690
+	JEQ next_701
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -12850,7 +13044,7 @@ cut_689:
 	VMASKMOVPS (DI)(BX*1), Y15, Y4
 	VFMADD231PS Y4, Y0, Y3
 	VMASKMOVPS Y3, Y15, (SI)(BX*1)
-next_690:
+next_701:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -12858,15 +13052,15 @@ next_690:
 	ADDQ DX, DI
 	ADDQ DX, R8
 	SUBQ $4, R15
-	JGE four_684
-rest_687:
+	JGE four_695
+rest_698:
 	ADDQ $4, R15
-	JZ done_686
-one_685:
+	JZ done_697
+one_696:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_692
-column_691:
+	JGE cut_703
+column_702:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R11)(DX*1), Y2
@@ -12880,10 +13074,10 @@ column_691:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_691
-cut_692:
+	JLT column_702
+cut_703:
 	CMPQ AX, CX
-	JEQ next_693
+	JEQ next_704
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R11)(DX*1), Y15, Y2
@@ -12892,18 +13086,20 @@ cut_692:
 	VMASKMOVPS (DI), Y15, Y4
 	VFMADD231PS Y4, Y0, Y3
 	VMASKMOVPS Y3, Y15, (SI)
-next_693:
+next_704:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	ADDQ DX, R8
 	DECQ R15
-	JNZ one_685
-done_686:
+	JNZ one_696
+done_697:
 	VZEROUPPER
 	RET
 upper_683:
+	CMPQ AX, $24
+	JGE upper_705
 	// sumRows
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_sum+0)(R15), DI
@@ -12919,12 +13115,12 @@ upper_683:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_697
-four_694:
+	JLT rest_709
+four_706:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_699
-column_698:
+	JGE cut_711
+column_710:
 	VMOVUPS (DI)(DX*1), Y0
 	VMOVUPS (SI), Y1
 	VADDPS Y1, Y0, Y0
@@ -12938,10 +13134,10 @@ column_698:
 	ADDQ $32, SI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_698
-cut_699:
+	JLT column_710
+cut_711:
 	CMPQ AX, CX
-	JEQ next_700
+	JEQ next_712
 	VMASKMOVPS (DI)(DX*1), Y15, Y0
 	VMASKMOVPS (SI), Y15, Y1
 	VADDPS Y1, Y0, Y0
@@ -12952,21 +13148,21 @@ cut_699:
 	VMASKMOVPS (SI)(BX*1), Y15, Y1
 	VADDPS Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)(DX*1)
-next_700:
+next_712:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	SUBQ $4, R15
-	JGE four_694
-rest_697:
+	JGE four_706
+rest_709:
 	ADDQ $4, R15
-	JZ done_696
-one_695:
+	JZ done_708
+one_707:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_702
-column_701:
+	JGE cut_714
+column_713:
 	VMOVUPS (DI)(DX*1), Y0
 	VMOVUPS (SI), Y1
 	VADDPS Y1, Y0, Y0
@@ -12974,30 +13170,24 @@ column_701:
 	ADDQ $32, SI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_701
-cut_702:
+	JLT column_713
+cut_714:
 	CMPQ AX, CX
-	JEQ next_703
+	JEQ next_715
 	VMASKMOVPS (DI)(DX*1), Y15, Y0
 	VMASKMOVPS (SI), Y15, Y1
 	VADDPS Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (DI)(DX*1)
-next_703:
+next_715:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	DECQ R15
-	JNZ one_695
-done_696:
+	JNZ one_707
+done_708:
 	VZEROUPPER
 	RET
-upper_616:
-	CMPQ AX, $28
-	JGE upper_704
-	CMPQ AX, $26
-	JGE upper_705
-	CMPQ AX, $25
-	JGE upper_706
+upper_705:
 	// dotRows
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -13014,12 +13204,12 @@ upper_616:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_710
-four_707:
+	JLT rest_719
+four_716:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_712
-column_711:
+	JGE cut_721
+column_720:
 	VMOVUPS (R8)(DX*1), Y0
 	VMOVUPS (SI), Y1
 	VMOVUPS (DI), Y2
@@ -13038,10 +13228,10 @@ column_711:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_711
-cut_712:
+	JLT column_720
+cut_721:
 	CMPQ AX, CX
-	JEQ next_713
+	JEQ next_722
 	VMASKMOVPS (R8)(DX*1), Y15, Y0
 	VMASKMOVPS (SI), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
@@ -13056,22 +13246,22 @@ cut_712:
 	VMASKMOVPS (DI)(BX*1), Y15, Y2
 	VFMADD231PS Y1, Y2, Y0
 	VMASKMOVPS Y0, Y15, (R8)(DX*1)
-next_713:
+next_722:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_707
-rest_710:
+	JGE four_716
+rest_719:
 	ADDQ $4, R15
-	JZ done_709
-one_708:
+	JZ done_718
+one_717:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_715
-column_714:
+	JGE cut_724
+column_723:
 	VMOVUPS (R8)(DX*1), Y0
 	VMOVUPS (SI), Y1
 	VMOVUPS (DI), Y2
@@ -13081,26 +13271,32 @@ column_714:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_714
-cut_715:
+	JLT column_723
+cut_724:
 	CMPQ AX, CX
-	JEQ next_716
+	JEQ next_725
 	VMASKMOVPS (R8)(DX*1), Y15, Y0
 	VMASKMOVPS (SI), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
 	VFMADD231PS Y1, Y2, Y0
 	VMASKMOVPS Y0, Y15, (R8)(DX*1)
-next_716:
+next_725:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_708
-done_709:
+	JNZ one_717
+done_718:
 	VZEROUPPER
 	RET
-upper_706:
+upper_638:
+	CMPQ AX, $29
+	JGE upper_726
+	CMPQ AX, $27
+	JGE upper_727
+	CMPQ AX, $26
+	JGE upper_728
 	// add
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -13116,12 +13312,12 @@ upper_706:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_720
-four_717:
+	JLT rest_732
+four_729:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_722
-column_721:
+	JGE cut_734
+column_733:
 	VMOVUPS (SI), Y0
 	VMOVUPS (DI), Y1
 	VADDPS Y1, Y0, Y0
@@ -13142,10 +13338,10 @@ column_721:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_721
-cut_722:
+	JLT column_733
+cut_734:
 	CMPQ AX, CX
-	JEQ next_723
+	JEQ next_735
 	VMASKMOVPS (SI), Y15, Y0
 	VMASKMOVPS (DI), Y15, Y1
 	VADDPS Y1, Y0, Y0
@@ -13162,22 +13358,22 @@ cut_722:
 	VMASKMOVPS (DI)(BX*1), Y15, Y1
 	VADDPS Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (SI)(BX*1)
-next_723:
+next_735:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_717
-rest_720:
+	JGE four_729
+rest_732:
 	ADDQ $4, R15
-	JZ done_719
-one_718:
+	JZ done_731
+one_730:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_725
-column_724:
+	JGE cut_737
+column_736:
 	VMOVUPS (SI), Y0
 	VMOVUPS (DI), Y1
 	VADDPS Y1, Y0, Y0
@@ -13186,27 +13382,25 @@ column_724:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_724
-cut_725:
+	JLT column_736
+cut_737:
 	CMPQ AX, CX
-	JEQ next_726
+	JEQ next_738
 	VMASKMOVPS (SI), Y15, Y0
 	VMASKMOVPS (DI), Y15, Y1
 	VADDPS Y1, Y0, Y0
 	VMASKMOVPS Y0, Y15, (SI)
-next_726:
+next_738:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_718
-done_719:
+	JNZ one_730
+done_731:
 	VZEROUPPER
 	RET
-upper_705:
-	CMPQ AX, $27
-	JGE upper_727
+upper_728:
 	// axpy
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -13224,12 +13418,12 @@ upper_705:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_731
-four_728:
+	JLT rest_742
+four_739:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_733
-column_732:
+	JGE cut_744
+column_743:
 	VMOVUPS (SI), Y1
 	VMOVUPS (DI), Y2
 	VFMADD231PS Y2, Y0, Y1
@@ -13250,10 +13444,10 @@ column_732:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_732
-cut_733:
+	JLT column_743
+cut_744:
 	CMPQ AX, CX
-	JEQ next_734
+	JEQ next_745
 	VMASKMOVPS (SI), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
 	VFMADD231PS Y2, Y0, Y1
@@ -13270,22 +13464,22 @@ cut_733:
 	VMASKMOVPS (DI)(BX*1), Y15, Y2
 	VFMADD231PS Y2, Y0, Y1
 	VMASKMOVPS Y1, Y15, (SI)(BX*1)
-next_734:
+next_745:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_728
-rest_731:
+	JGE four_739
+rest_742:
 	ADDQ $4, R15
-	JZ done_730
-one_729:
+	JZ done_741
+one_740:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_736
-column_735:
+	JGE cut_747
+column_746:
 	VMOVUPS (SI), Y1
 	VMOVUPS (DI), Y2
 	VFMADD231PS Y2, Y0, Y1
@@ -13294,25 +13488,27 @@ column_735:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_735
-cut_736:
+	JLT column_746
+cut_747:
 	CMPQ AX, CX
-	JEQ next_737
+	JEQ next_748
 	VMASKMOVPS (SI), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
 	VFMADD231PS Y2, Y0, Y1
 	VMASKMOVPS Y1, Y15, (SI)
-next_737:
+next_748:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_729
-done_730:
+	JNZ one_740
+done_741:
 	VZEROUPPER
 	RET
 upper_727:
+	CMPQ AX, $28
+	JGE upper_749
 	// rmsprop
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -13336,12 +13532,12 @@ upper_727:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_741
-four_738:
+	JLT rest_753
+four_750:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_743
-column_742:
+	JGE cut_755
+column_754:
 	VMOVUPS (SI), Y5
 	VMOVUPS (DI), Y6
 	VFMADD231PS Y5, Y4, Y6
@@ -13416,10 +13612,10 @@ column_742:
 	ADDQ $32, R9
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_742
-cut_743:
+	JLT column_754
+cut_755:
 	CMPQ AX, CX
-	JEQ next_744
+	JEQ next_756
 	VMASKMOVPS (SI), Y15, Y5
 	VMASKMOVPS (DI), Y15, Y6
 	VFMADD231PS Y5, Y4, Y6
@@ -13488,7 +13684,7 @@ cut_743:
 	VMASKMOVPS Y9, Y15, (R9)(BX*1)
 	VSUBPS Y9, Y5, Y5
 	VMASKMOVPS Y5, Y15, (SI)(BX*1)
-next_744:
+next_756:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -13497,15 +13693,15 @@ next_744:
 	ADDQ DX, R8
 	ADDQ DX, R9
 	SUBQ $4, R15
-	JGE four_738
-rest_741:
+	JGE four_750
+rest_753:
 	ADDQ $4, R15
-	JZ done_740
-one_739:
+	JZ done_752
+one_751:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_746
-column_745:
+	JGE cut_758
+column_757:
 	VMOVUPS (SI), Y5
 	VMOVUPS (DI), Y6
 	VFMADD231PS Y5, Y4, Y6
@@ -13529,10 +13725,10 @@ column_745:
 	ADDQ $32, R9
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_745
-cut_746:
+	JLT column_757
+cut_758:
 	CMPQ AX, CX
-	JEQ next_747
+	JEQ next_759
 	VMASKMOVPS (SI), Y15, Y5
 	VMASKMOVPS (DI), Y15, Y6
 	VFMADD231PS Y5, Y4, Y6
@@ -13550,7 +13746,7 @@ cut_746:
 	VMASKMOVPS Y9, Y15, (R9)
 	VSUBPS Y9, Y5, Y5
 	VMASKMOVPS Y5, Y15, (SI)
-next_747:
+next_759:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
@@ -13558,15 +13754,11 @@ next_747:
 	ADDQ DX, R8
 	ADDQ DX, R9
 	DECQ R15
-	JNZ one_739
-done_740:
+	JNZ one_751
+done_752:
 	VZEROUPPER
 	RET
-upper_704:
-	CMPQ AX, $30
-	JGE upper_748
-	CMPQ AX, $29
-	JGE upper_749
+upper_749:
 	// sgd
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -13587,12 +13779,12 @@ upper_704:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_753
-four_750:
+	JLT rest_763
+four_760:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_755
-column_754:
+	JGE cut_765
+column_764:
 	VMOVUPS (SI), Y3
 	VMOVUPS (DI), Y4
 	VFMADD231PS Y3, Y2, Y4
@@ -13630,10 +13822,10 @@ column_754:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_754
-cut_755:
+	JLT column_764
+cut_765:
 	CMPQ AX, CX
-	JEQ next_756
+	JEQ next_766
 	VMASKMOVPS (SI), Y15, Y3
 	VMASKMOVPS (DI), Y15, Y4
 	VFMADD231PS Y3, Y2, Y4
@@ -13666,7 +13858,7 @@ cut_755:
 	VMASKMOVPS Y5, Y15, (R8)(BX*1)
 	VFMADD231PS Y5, Y0, Y3
 	VMASKMOVPS Y3, Y15, (SI)(BX*1)
-next_756:
+next_766:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -13674,15 +13866,15 @@ next_756:
 	ADDQ DX, DI
 	ADDQ DX, R8
 	SUBQ $4, R15
-	JGE four_750
-rest_753:
+	JGE four_760
+rest_763:
 	ADDQ $4, R15
-	JZ done_752
-one_751:
+	JZ done_762
+one_761:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_758
-column_757:
+	JGE cut_768
+column_767:
 	VMOVUPS (SI), Y3
 	VMOVUPS (DI), Y4
 	VFMADD231PS Y3, Y2, Y4
@@ -13696,10 +13888,10 @@ column_757:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_757
-cut_758:
+	JLT column_767
+cut_768:
 	CMPQ AX, CX
-	JEQ next_759
+	JEQ next_769
 	VMASKMOVPS (SI), Y15, Y3
 	VMASKMOVPS (DI), Y15, Y4
 	VFMADD231PS Y3, Y2, Y4
@@ -13708,18 +13900,22 @@ cut_758:
 	VMASKMOVPS Y5, Y15, (R8)
 	VFMADD231PS Y5, Y0, Y3
 	VMASKMOVPS Y3, Y15, (SI)
-next_759:
+next_769:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	ADDQ DX, R8
 	DECQ R15
-	JNZ one_751
-done_752:
+	JNZ one_761
+done_762:
 	VZEROUPPER
 	RET
-upper_749:
+upper_726:
+	CMPQ AX, $31
+	JGE upper_770
+	CMPQ AX, $30
+	JGE upper_771
 	// adamw
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -13744,12 +13940,12 @@ upper_749:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_763
-four_760:
+	JLT rest_775
+four_772:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_765
-column_764:
+	JGE cut_777
+column_776:
 	VMOVUPS (DI), Y7
 	VMOVUPS (R8), Y8
 	VSUBPS Y8, Y7, Y10
@@ -13828,10 +14024,10 @@ column_764:
 	ADDQ $32, R9
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_764
-cut_765:
+	JLT column_776
+cut_777:
 	CMPQ AX, CX
-	JEQ next_766
+	JEQ next_778
 	VMASKMOVPS (DI), Y15, Y7
 	VMASKMOVPS (R8), Y15, Y8
 	VSUBPS Y8, Y7, Y10
@@ -13904,7 +14100,7 @@ cut_765:
 	VFMADD231PS Y6, Y4, Y6
 	VSUBPS Y8, Y6, Y6
 	VMASKMOVPS Y6, Y15, (SI)(BX*1)
-next_766:
+next_778:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -13913,15 +14109,15 @@ next_766:
 	ADDQ DX, R8
 	ADDQ DX, R9
 	SUBQ $4, R15
-	JGE four_760
-rest_763:
+	JGE four_772
+rest_775:
 	ADDQ $4, R15
-	JZ done_762
-one_761:
+	JZ done_774
+one_773:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_768
-column_767:
+	JGE cut_780
+column_779:
 	VMOVUPS (DI), Y7
 	VMOVUPS (R8), Y8
 	VSUBPS Y8, Y7, Y10
@@ -13946,10 +14142,10 @@ column_767:
 	ADDQ $32, R9
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_767
-cut_768:
+	JLT column_779
+cut_780:
 	CMPQ AX, CX
-	JEQ next_769
+	JEQ next_781
 	VMASKMOVPS (DI), Y15, Y7
 	VMASKMOVPS (R8), Y15, Y8
 	VSUBPS Y8, Y7, Y10
@@ -13968,7 +14164,7 @@ cut_768:
 	VFMADD231PS Y6, Y4, Y6
 	VSUBPS Y8, Y6, Y6
 	VMASKMOVPS Y6, Y15, (SI)
-next_769:
+next_781:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
@@ -13976,13 +14172,11 @@ next_769:
 	ADDQ DX, R8
 	ADDQ DX, R9
 	DECQ R15
-	JNZ one_761
-done_762:
+	JNZ one_773
+done_774:
 	VZEROUPPER
 	RET
-upper_748:
-	CMPQ AX, $31
-	JGE upper_770
+upper_771:
 	// average
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -14000,12 +14194,12 @@ upper_748:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_774
-four_771:
+	JLT rest_785
+four_782:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_776
-column_775:
+	JGE cut_787
+column_786:
 	VMOVUPS (SI), Y1
 	VMOVUPS (DI), Y2
 	VSUBPS Y1, Y2, Y2
@@ -14030,10 +14224,10 @@ column_775:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_775
-cut_776:
+	JLT column_786
+cut_787:
 	CMPQ AX, CX
-	JEQ next_777
+	JEQ next_788
 	VMASKMOVPS (SI), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
 	VSUBPS Y1, Y2, Y2
@@ -14054,22 +14248,22 @@ cut_776:
 	VSUBPS Y1, Y2, Y2
 	VFMADD231PS Y2, Y0, Y1
 	VMASKMOVPS Y1, Y15, (SI)(BX*1)
-next_777:
+next_788:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	SUBQ $4, R15
-	JGE four_771
-rest_774:
+	JGE four_782
+rest_785:
 	ADDQ $4, R15
-	JZ done_773
-one_772:
+	JZ done_784
+one_783:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_779
-column_778:
+	JGE cut_790
+column_789:
 	VMOVUPS (SI), Y1
 	VMOVUPS (DI), Y2
 	VSUBPS Y1, Y2, Y2
@@ -14079,28 +14273,28 @@ column_778:
 	ADDQ $32, DI
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_778
-cut_779:
+	JLT column_789
+cut_790:
 	CMPQ AX, CX
-	JEQ next_780
+	JEQ next_791
 	VMASKMOVPS (SI), Y15, Y1
 	VMASKMOVPS (DI), Y15, Y2
 	VSUBPS Y1, Y2, Y2
 	VFMADD231PS Y2, Y0, Y1
 	VMASKMOVPS Y1, Y15, (SI)
-next_780:
+next_791:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	DECQ R15
-	JNZ one_772
-done_773:
+	JNZ one_783
+done_784:
 	VZEROUPPER
 	RET
 upper_770:
 	CMPQ AX, $32
-	JGE upper_781
+	JGE upper_792
 	// swishSlope
 	VMOVUPS consts<>+384(SB), Y14
 	VMOVUPS consts<>+320(SB), Y13
@@ -14124,12 +14318,12 @@ upper_770:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_785
-four_782:
+	JLT rest_796
+four_793:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_787
-column_786:
+	JGE cut_798
+column_797:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R8), Y2
@@ -14242,10 +14436,10 @@ column_786:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_786
-cut_787:
+	JLT column_797
+cut_798:
 	CMPQ AX, CX
-	JEQ next_788
+	JEQ next_799
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R8), Y15, Y2
@@ -14348,7 +14542,7 @@ cut_787:
 	VFMADD231PS Y6, Y8, Y7
 	VMASKMOVPS Y3, Y15, (DI)(AX*2)
 	VMASKMOVPS Y7, Y15, (DI)(BX*1)
-next_788:
+next_799:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -14356,15 +14550,15 @@ next_788:
 	ADDQ DX, DI
 	ADDQ DX, R8
 	SUBQ $4, R15
-	JGE four_782
-rest_785:
+	JGE four_793
+rest_796:
 	ADDQ $4, R15
-	JZ done_784
-one_783:
+	JZ done_795
+one_794:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_790
-column_789:
+	JGE cut_801
+column_800:
 	VMOVUPS (R9)(DX*1), Y0
 	VMOVUPS (R10)(DX*1), Y1
 	VMOVUPS (R8), Y2
@@ -14397,10 +14591,10 @@ column_789:
 	ADDQ $32, R8
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_789
-cut_790:
+	JLT column_800
+cut_801:
 	CMPQ AX, CX
-	JEQ next_791
+	JEQ next_802
 	VMASKMOVPS (R9)(DX*1), Y15, Y0
 	VMASKMOVPS (R10)(DX*1), Y15, Y1
 	VMASKMOVPS (R8), Y15, Y2
@@ -14428,18 +14622,20 @@ cut_790:
 	VMINPS Y2, Y11, Y2
 	VFMADD231PS Y2, Y4, Y3
 	VMASKMOVPS Y3, Y15, (DI)
-next_791:
+next_802:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
 	ADDQ DX, DI
 	ADDQ DX, R8
 	DECQ R15
-	JNZ one_783
-done_784:
+	JNZ one_794
+done_795:
 	VZEROUPPER
 	RET
-upper_781:
+upper_792:
+	CMPQ AX, $33
+	JGE upper_803
 	// slopeBackward
 	MOVQ (rowArgs_data+0)(R15), SI
 	MOVQ (rowArgs_data+8)(R15), DI
@@ -14460,12 +14656,12 @@ upper_781:
 	ANDQ $-32, CX
 	MOVQ rowArgs_rows(R15), R15
 	SUBQ $4, R15
-	JLT rest_795
-four_792:
+	JLT rest_807
+four_804:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_797
-column_796:
+	JGE cut_809
+column_808:
 	VMOVUPS (R10)(DX*1), Y0
 	VMOVUPS (R11)(DX*1), Y1
 	VMOVUPS (R12)(DX*1), Y2
@@ -14509,10 +14705,10 @@ column_796:
 	ADDQ $32, R9
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_796
-cut_797:
+	JLT column_808
+cut_809:
 	CMPQ AX, CX
-	JEQ next_798
+	JEQ next_810
 	VMASKMOVPS (R10)(DX*1), Y15, Y0
 	VMASKMOVPS (R11)(DX*1), Y15, Y1
 	VMASKMOVPS (R12)(DX*1), Y15, Y2
@@ -14550,7 +14746,7 @@ cut_797:
 	VMASKMOVPS Y3, Y15, (SI)(BX*1)
 	VMASKMOVPS Y1, Y15, (R11)(DX*1)
 	VMASKMOVPS Y2, Y15, (R12)(DX*1)
-next_798:
+next_810:
 	MOVQ AX, DX
 	ADDQ BX, DX
 	SUBQ CX, DX
@@ -14559,15 +14755,15 @@ next_798:
 	ADDQ DX, R8
 	ADDQ DX, R9
 	SUBQ $4, R15
-	JGE four_792
-rest_795:
+	JGE four_804
+rest_807:
 	ADDQ $4, R15
-	JZ done_794
-one_793:
+	JZ done_806
+one_805:
 	XORQ DX, DX
 	CMPQ DX, CX
-	JGE cut_800
-column_799:
+	JGE cut_812
+column_811:
 	VMOVUPS (R10)(DX*1), Y0
 	VMOVUPS (R11)(DX*1), Y1
 	VMOVUPS (R12)(DX*1), Y2
@@ -14587,10 +14783,10 @@ column_799:
 	ADDQ $32, R9
 	ADDQ $32, DX
 	CMPQ DX, CX
-	JLT column_799
-cut_800:
+	JLT column_811
+cut_812:
 	CMPQ AX, CX
-	JEQ next_801
+	JEQ next_813
 	VMASKMOVPS (R10)(DX*1), Y15, Y0
 	VMASKMOVPS (R11)(DX*1), Y15, Y1
 	VMASKMOVPS (R12)(DX*1), Y15, Y2
@@ -14604,7 +14800,7 @@ cut_800:
 	VMASKMOVPS Y3, Y15, (SI)
 	VMASKMOVPS Y1, Y15, (R11)(DX*1)
 	VMASKMOVPS Y2, Y15, (R12)(DX*1)
-next_801:
+next_813:
 	MOVQ AX, DX
 	SUBQ CX, DX
 	ADDQ DX, SI
@@ -14612,8 +14808,200 @@ next_801:
 	ADDQ DX, R8
 	ADDQ DX, R9
 	DECQ R15
-	JNZ one_793
-done_794:
+	JNZ one_805
+done_806:
+	VZEROUPPER
+	RET
+upper_803:
+	// gatedBackward
+	MOVQ (rowArgs_data+0)(R15), SI
+	MOVQ (rowArgs_data+8)(R15), DI
+	MOVQ (rowArgs_data+16)(R15), R8
+	MOVQ (rowArgs_coef+0)(R15), R9
+	MOVQ (rowArgs_coef+8)(R15), R10
+	MOVQ (rowArgs_coef+16)(R15), R11
+	MOVQ (rowArgs_sum+0)(R15), R12
+	MOVQ (rowArgs_sum+8)(R15), R13
+	MOVQ rowArgs_n(R15), CX
+	LEAQ (CX*4), AX
+	LEAQ (AX)(AX*2), BX
+	ANDQ $7, CX
+	LEAQ tailmask<>+32(SB), DX
+	SHLQ $2, CX
+	SUBQ CX, DX
+	VMOVDQU (DX), Y15
+	MOVQ AX, CX
+	ANDQ $-32, CX
+	MOVQ rowArgs_rows(R15), R15
+	SUBQ $4, R15
+	JLT rest_817
+four_814:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_819
+column_818:
+	VMOVUPS (R9)(DX*1), Y0
+	VMOVUPS (R10)(DX*1), Y1
+	VMOVUPS (R11)(DX*1), Y2
+	VMOVUPS (R12)(DX*1), Y3
+	VMOVUPS (R13)(DX*1), Y4
+	VMOVUPS (SI), Y5
+	VFMADD213PS Y1, Y0, Y5
+	VMOVUPS (DI), Y6
+	VMULPS Y6, Y5, Y5
+	VMOVUPS (R8), Y6
+	VSUBPS Y2, Y6, Y6
+	VADDPS Y5, Y3, Y3
+	VFMADD231PS Y5, Y6, Y4
+	VMOVUPS Y5, (SI)
+	VMOVUPS (SI)(AX*1), Y5
+	VFMADD213PS Y1, Y0, Y5
+	VMOVUPS (DI)(AX*1), Y6
+	VMULPS Y6, Y5, Y5
+	VMOVUPS (R8)(AX*1), Y6
+	VSUBPS Y2, Y6, Y6
+	VADDPS Y5, Y3, Y3
+	VFMADD231PS Y5, Y6, Y4
+	VMOVUPS Y5, (SI)(AX*1)
+	VMOVUPS (SI)(AX*2), Y5
+	VFMADD213PS Y1, Y0, Y5
+	VMOVUPS (DI)(AX*2), Y6
+	VMULPS Y6, Y5, Y5
+	VMOVUPS (R8)(AX*2), Y6
+	VSUBPS Y2, Y6, Y6
+	VADDPS Y5, Y3, Y3
+	VFMADD231PS Y5, Y6, Y4
+	VMOVUPS Y5, (SI)(AX*2)
+	VMOVUPS (SI)(BX*1), Y5
+	VFMADD213PS Y1, Y0, Y5
+	VMOVUPS (DI)(BX*1), Y6
+	VMULPS Y6, Y5, Y5
+	VMOVUPS (R8)(BX*1), Y6
+	VSUBPS Y2, Y6, Y6
+	VADDPS Y5, Y3, Y3
+	VFMADD231PS Y5, Y6, Y4
+	VMOVUPS Y5, (SI)(BX*1)
+	VMOVUPS Y3, (R12)(DX*1)
+	VMOVUPS Y4, (R13)(DX*1)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	ADDQ $32, R8
+	ADDQ $32, DX
+	CMPQ DX, CX
+	JLT column_818
+cut_819:
+	CMPQ AX, CX
+	JEQ next_820
+	VMASKMOVPS (R9)(DX*1), Y15, Y0
+	VMASKMOVPS (R10)(DX*1), Y15, Y1
+	VMASKMOVPS (R11)(DX*1), Y15, Y2
+	VMASKMOVPS (R12)(DX*1), Y15, Y3
+	VMASKMOVPS (R13)(DX*1), Y15, Y4
+	VMASKMOVPS (SI), Y15, Y5
+	VFMADD213PS Y1, Y0, Y5
+	VMASKMOVPS (DI), Y15, Y6
+	VMULPS Y6, Y5, Y5
+	VMASKMOVPS (R8), Y15, Y6
+	VSUBPS Y2, Y6, Y6
+	VADDPS Y5, Y3, Y3
+	VFMADD231PS Y5, Y6, Y4
+	VMASKMOVPS Y5, Y15, (SI)
+	VMASKMOVPS (SI)(AX*1), Y15, Y5
+	VFMADD213PS Y1, Y0, Y5
+	VMASKMOVPS (DI)(AX*1), Y15, Y6
+	VMULPS Y6, Y5, Y5
+	VMASKMOVPS (R8)(AX*1), Y15, Y6
+	VSUBPS Y2, Y6, Y6
+	VADDPS Y5, Y3, Y3
+	VFMADD231PS Y5, Y6, Y4
+	VMASKMOVPS Y5, Y15, (SI)(AX*1)
+	VMASKMOVPS (SI)(AX*2), Y15, Y5
+	VFMADD213PS Y1, Y0, Y5
+	VMASKMOVPS (DI)(AX*2), Y15, Y6
+	VMULPS Y6, Y5, Y5
+	VMASKMOVPS (R8)(AX*2), Y15, Y6
+	VSUBPS Y2, Y6, Y6
+	VADDPS Y5, Y3, Y3
+	VFMADD231PS Y5, Y6, Y4
+	VMASKMOVPS Y5, Y15, (SI)(AX*2)
+	VMASKMOVPS (SI)(BX*1), Y15, Y5
+	VFMADD213PS Y1, Y0, Y5
+	VMASKMOVPS (DI)(BX*1), Y15, Y6
+	VMULPS Y6, Y5, Y5
+	VMASKMOVPS (R8)(BX*1), Y15, Y6
+	VSUBPS Y2, Y6, Y6
+	VADDPS Y5, Y3, Y3
+	VFMADD231PS Y5, Y6, Y4
+	VMASKMOVPS Y5, Y15, (SI)(BX*1)
+	VMASKMOVPS Y3, Y15, (R12)(DX*1)
+	VMASKMOVPS Y4, Y15, (R13)(DX*1)
+next_820:
+	MOVQ AX, DX
+	ADDQ BX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	ADDQ DX, R8
+	SUBQ $4, R15
+	JGE four_814
+rest_817:
+	ADDQ $4, R15
+	JZ done_816
+one_815:
+	XORQ DX, DX
+	CMPQ DX, CX
+	JGE cut_822
+column_821:
+	VMOVUPS (R9)(DX*1), Y0
+	VMOVUPS (R10)(DX*1), Y1
+	VMOVUPS (R11)(DX*1), Y2
+	VMOVUPS (R12)(DX*1), Y3
+	VMOVUPS (R13)(DX*1), Y4
+	VMOVUPS (SI), Y5
+	VFMADD213PS Y1, Y0, Y5
+	VMOVUPS (DI), Y6
+	VMULPS Y6, Y5, Y5
+	VMOVUPS (R8), Y6
+	VSUBPS Y2, Y6, Y6
+	VADDPS Y5, Y3, Y3
+	VFMADD231PS Y5, Y6, Y4
+	VMOVUPS Y5, (SI)
+	VMOVUPS Y3, (R12)(DX*1)
+	VMOVUPS Y4, (R13)(DX*1)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	ADDQ $32, R8
+	ADDQ $32, DX
+	CMPQ DX, CX
+	JLT column_821
+cut_822:
+	CMPQ AX, CX
+	JEQ next_823
+	VMASKMOVPS (R9)(DX*1), Y15, Y0
+	VMASKMOVPS (R10)(DX*1), Y15, Y1
+	VMASKMOVPS (R11)(DX*1), Y15, Y2
+	VMASKMOVPS (R12)(DX*1), Y15, Y3
+	VMASKMOVPS (R13)(DX*1), Y15, Y4
+	VMASKMOVPS (SI), Y15, Y5
+	VFMADD213PS Y1, Y0, Y5
+	VMASKMOVPS (DI), Y15, Y6
+	VMULPS Y6, Y5, Y5
+	VMASKMOVPS (R8), Y15, Y6
+	VSUBPS Y2, Y6, Y6
+	VADDPS Y5, Y3, Y3
+	VFMADD231PS Y5, Y6, Y4
+	VMASKMOVPS Y5, Y15, (SI)
+	VMASKMOVPS Y3, Y15, (R12)(DX*1)
+	VMASKMOVPS Y4, Y15, (R13)(DX*1)
+next_823:
+	MOVQ AX, DX
+	SUBQ CX, DX
+	ADDQ DX, SI
+	ADDQ DX, DI
+	ADDQ DX, R8
+	DECQ R15
+	JNZ one_815
+done_816:
 	VZEROUPPER
 	RET
 

@@ -8,7 +8,7 @@
 TEXT ·rowsNEON(SB), NOSPLIT, $0-8
 	MOVD args+0(FP), R0
 	MOVD rowArgs_op(R0), R1
-	CMP $16, R1
+	CMP $17, R1
 	BGE upper_1
 	CMP $8, R1
 	BGE upper_2
@@ -4987,6 +4987,8 @@ next_166:
 done_160:
 	RET
 upper_156:
+	CMP $16, R1
+	BGE upper_167
 	// applyReLU
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -5010,11 +5012,11 @@ upper_156:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_169
-four_167:
+	BLT rest_170
+four_168:
 	MOVD $0, R14
-	CBZ R13, cut_172
-column_171:
+	CBZ R13, cut_173
+column_172:
 	FMOVQ (R2), F0
 	WORD $0x4e3ff400 // fmax v0.4s, v0.4s, v31.4s
 	FMOVQ F0, (R1)
@@ -5031,10 +5033,10 @@ column_171:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_171
-cut_172:
+	BLT column_172
+cut_173:
 	CMP R10, R13
-	BEQ next_173
+	BEQ next_174
 	FMOVS (R2), F0
 	ADD R22, R2, R24
 	VLD1 (R24), V0.S[1]
@@ -5085,20 +5087,20 @@ cut_172:
 	ADD R22, R26, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R26)
-next_173:
+next_174:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $4, R15, R15
-	BGE four_167
-rest_169:
+	BGE four_168
+rest_170:
 	ADDS $4, R15, R15
-	BEQ done_170
-one_168:
+	BEQ done_171
+one_169:
 	MOVD $0, R14
-	CBZ R13, cut_175
-column_174:
+	CBZ R13, cut_176
+column_175:
 	FMOVQ (R2), F0
 	WORD $0x4e3ff400 // fmax v0.4s, v0.4s, v31.4s
 	FMOVQ F0, (R1)
@@ -5106,10 +5108,10 @@ column_174:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_174
-cut_175:
+	BLT column_175
+cut_176:
 	CMP R10, R13
-	BEQ next_176
+	BEQ next_177
 	FMOVS (R2), F0
 	ADD R22, R2, R24
 	VLD1 (R24), V0.S[1]
@@ -5121,23 +5123,15 @@ cut_175:
 	ADD R22, R1, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R1)
-next_176:
+next_177:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $1, R15, R15
-	BNE one_168
-done_170:
+	BNE one_169
+done_171:
 	RET
-upper_1:
-	CMP $24, R1
-	BGE upper_177
-	CMP $20, R1
-	BGE upper_178
-	CMP $18, R1
-	BGE upper_179
-	CMP $17, R1
-	BGE upper_180
+upper_167:
 	// applyReLU6
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -5161,11 +5155,11 @@ upper_1:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_183
-four_181:
+	BLT rest_180
+four_178:
 	MOVD $0, R14
-	CBZ R13, cut_186
-column_185:
+	CBZ R13, cut_183
+column_182:
 	FMOVQ (R2), F0
 	WORD $0x4e3ff400 // fmax v0.4s, v0.4s, v31.4s
 	WORD $0x4ebef400 // fmin v0.4s, v0.4s, v30.4s
@@ -5186,10 +5180,10 @@ column_185:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_185
-cut_186:
+	BLT column_182
+cut_183:
 	CMP R10, R13
-	BEQ next_187
+	BEQ next_184
 	FMOVS (R2), F0
 	ADD R22, R2, R24
 	VLD1 (R24), V0.S[1]
@@ -5244,20 +5238,20 @@ cut_186:
 	ADD R22, R26, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R26)
-next_187:
+next_184:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $4, R15, R15
-	BGE four_181
-rest_183:
+	BGE four_178
+rest_180:
 	ADDS $4, R15, R15
-	BEQ done_184
-one_182:
+	BEQ done_181
+one_179:
 	MOVD $0, R14
-	CBZ R13, cut_189
-column_188:
+	CBZ R13, cut_186
+column_185:
 	FMOVQ (R2), F0
 	WORD $0x4e3ff400 // fmax v0.4s, v0.4s, v31.4s
 	WORD $0x4ebef400 // fmin v0.4s, v0.4s, v30.4s
@@ -5266,10 +5260,10 @@ column_188:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_188
-cut_189:
+	BLT column_185
+cut_186:
 	CMP R10, R13
-	BEQ next_190
+	BEQ next_187
 	FMOVS (R2), F0
 	ADD R22, R2, R24
 	VLD1 (R24), V0.S[1]
@@ -5282,15 +5276,23 @@ cut_189:
 	ADD R22, R1, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R1)
-next_190:
+next_187:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $1, R15, R15
-	BNE one_182
-done_184:
+	BNE one_179
+done_181:
 	RET
-upper_180:
+upper_1:
+	CMP $25, R1
+	BGE upper_188
+	CMP $21, R1
+	BGE upper_189
+	CMP $19, R1
+	BGE upper_190
+	CMP $18, R1
+	BGE upper_191
 	// applySwish
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -5320,11 +5322,11 @@ upper_180:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_193
-four_191:
+	BLT rest_194
+four_192:
 	MOVD $0, R14
-	CBZ R13, cut_196
-column_195:
+	CBZ R13, cut_197
+column_196:
 	FMOVQ (R2), F0
 	WORD $0x4e3ff400 // fmax v0.4s, v0.4s, v31.4s
 	WORD $0x4ebef401 // fmin v1.4s, v0.4s, v30.4s
@@ -5421,10 +5423,10 @@ column_195:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_195
-cut_196:
+	BLT column_196
+cut_197:
 	CMP R10, R13
-	BEQ next_197
+	BEQ next_198
 	FMOVS (R2), F0
 	ADD R22, R2, R24
 	VLD1 (R24), V0.S[1]
@@ -5555,20 +5557,20 @@ cut_196:
 	ADD R22, R26, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R26)
-next_197:
+next_198:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $4, R15, R15
-	BGE four_191
-rest_193:
+	BGE four_192
+rest_194:
 	ADDS $4, R15, R15
-	BEQ done_194
-one_192:
+	BEQ done_195
+one_193:
 	MOVD $0, R14
-	CBZ R13, cut_199
-column_198:
+	CBZ R13, cut_200
+column_199:
 	FMOVQ (R2), F0
 	WORD $0x4e3ff400 // fmax v0.4s, v0.4s, v31.4s
 	WORD $0x4ebef401 // fmin v1.4s, v0.4s, v30.4s
@@ -5596,10 +5598,10 @@ column_198:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_198
-cut_199:
+	BLT column_199
+cut_200:
 	CMP R10, R13
-	BEQ next_200
+	BEQ next_201
 	FMOVS (R2), F0
 	ADD R22, R2, R24
 	VLD1 (R24), V0.S[1]
@@ -5631,17 +5633,15 @@ cut_199:
 	ADD R22, R1, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R1)
-next_200:
+next_201:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $1, R15, R15
-	BNE one_192
-done_194:
+	BNE one_193
+done_195:
 	RET
-upper_179:
-	CMP $19, R1
-	BGE upper_201
+upper_191:
 	// applySigmoid
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -5990,7 +5990,9 @@ next_211:
 	BNE one_203
 done_205:
 	RET
-upper_201:
+upper_190:
+	CMP $20, R1
+	BGE upper_212
 	// applyHardSwish
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -6019,11 +6021,11 @@ upper_201:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_214
-four_212:
+	BLT rest_215
+four_213:
 	MOVD $0, R14
-	CBZ R13, cut_217
-column_216:
+	CBZ R13, cut_218
+column_217:
 	FMOVQ (R2), F0
 	WORD $0x4e3bd401 // fadd v1.4s, v0.4s, v27.4s
 	WORD $0x4e3ff421 // fmax v1.4s, v1.4s, v31.4s
@@ -6056,10 +6058,10 @@ column_216:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_216
-cut_217:
+	BLT column_217
+cut_218:
 	CMP R10, R13
-	BEQ next_218
+	BEQ next_219
 	FMOVS (R2), F0
 	ADD R22, R2, R24
 	VLD1 (R24), V0.S[1]
@@ -6126,20 +6128,20 @@ cut_217:
 	ADD R22, R26, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R26)
-next_218:
+next_219:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $4, R15, R15
-	BGE four_212
-rest_214:
+	BGE four_213
+rest_215:
 	ADDS $4, R15, R15
-	BEQ done_215
-one_213:
+	BEQ done_216
+one_214:
 	MOVD $0, R14
-	CBZ R13, cut_220
-column_219:
+	CBZ R13, cut_221
+column_220:
 	FMOVQ (R2), F0
 	WORD $0x4e3bd401 // fadd v1.4s, v0.4s, v27.4s
 	WORD $0x4e3ff421 // fmax v1.4s, v1.4s, v31.4s
@@ -6151,10 +6153,10 @@ column_219:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_219
-cut_220:
+	BLT column_220
+cut_221:
 	CMP R10, R13
-	BEQ next_221
+	BEQ next_222
 	FMOVS (R2), F0
 	ADD R22, R2, R24
 	VLD1 (R24), V0.S[1]
@@ -6170,19 +6172,15 @@ cut_220:
 	ADD R22, R1, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R1)
-next_221:
+next_222:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $1, R15, R15
-	BNE one_213
-done_215:
+	BNE one_214
+done_216:
 	RET
-upper_178:
-	CMP $22, R1
-	BGE upper_222
-	CMP $21, R1
-	BGE upper_223
+upper_212:
 	// applyHardSigmoid
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -6211,11 +6209,11 @@ upper_178:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_226
-four_224:
+	BLT rest_225
+four_223:
 	MOVD $0, R14
-	CBZ R13, cut_229
-column_228:
+	CBZ R13, cut_228
+column_227:
 	FMOVQ (R2), F0
 	WORD $0x4e3bd401 // fadd v1.4s, v0.4s, v27.4s
 	WORD $0x4e3ff421 // fmax v1.4s, v1.4s, v31.4s
@@ -6244,10 +6242,10 @@ column_228:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_228
-cut_229:
+	BLT column_227
+cut_228:
 	CMP R10, R13
-	BEQ next_230
+	BEQ next_229
 	FMOVS (R2), F0
 	ADD R22, R2, R24
 	VLD1 (R24), V0.S[1]
@@ -6310,20 +6308,20 @@ cut_229:
 	ADD R22, R26, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R26)
-next_230:
+next_229:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $4, R15, R15
-	BGE four_224
-rest_226:
+	BGE four_223
+rest_225:
 	ADDS $4, R15, R15
-	BEQ done_227
-one_225:
+	BEQ done_226
+one_224:
 	MOVD $0, R14
-	CBZ R13, cut_232
-column_231:
+	CBZ R13, cut_231
+column_230:
 	FMOVQ (R2), F0
 	WORD $0x4e3bd401 // fadd v1.4s, v0.4s, v27.4s
 	WORD $0x4e3ff421 // fmax v1.4s, v1.4s, v31.4s
@@ -6334,10 +6332,10 @@ column_231:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_231
-cut_232:
+	BLT column_230
+cut_231:
 	CMP R10, R13
-	BEQ next_233
+	BEQ next_232
 	FMOVS (R2), F0
 	ADD R22, R2, R24
 	VLD1 (R24), V0.S[1]
@@ -6352,15 +6350,19 @@ cut_232:
 	ADD R22, R1, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R1)
-next_233:
+next_232:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $1, R15, R15
-	BNE one_225
-done_227:
+	BNE one_224
+done_226:
 	RET
-upper_223:
+upper_189:
+	CMP $23, R1
+	BGE upper_233
+	CMP $22, R1
+	BGE upper_234
 	// moments
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_coef+0)(R0), R2
@@ -6383,11 +6385,11 @@ upper_223:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_236
-four_234:
+	BLT rest_237
+four_235:
 	MOVD $0, R14
-	CBZ R13, cut_239
-column_238:
+	CBZ R13, cut_240
+column_239:
 	WORD $0x3cee6840 // ldr q0, [x2, x14]
 	WORD $0x3cee6861 // ldr q1, [x3, x14]
 	WORD $0x3cee6882 // ldr q2, [x4, x14]
@@ -6412,10 +6414,10 @@ column_238:
 	ADD $16, R1, R1
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_238
-cut_239:
+	BLT column_239
+cut_240:
 	CMP R10, R13
-	BEQ next_240
+	BEQ next_241
 	ADD R14, R2, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -6481,19 +6483,19 @@ cut_239:
 	ADD R22, R26, R24
 	VST1 V2.S[1], (R24)
 	FMOVS F2, (R26)
-next_240:
+next_241:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	SUBS $4, R15, R15
-	BGE four_234
-rest_236:
+	BGE four_235
+rest_237:
 	ADDS $4, R15, R15
-	BEQ done_237
-one_235:
+	BEQ done_238
+one_236:
 	MOVD $0, R14
-	CBZ R13, cut_242
-column_241:
+	CBZ R13, cut_243
+column_242:
 	WORD $0x3cee6840 // ldr q0, [x2, x14]
 	WORD $0x3cee6861 // ldr q1, [x3, x14]
 	WORD $0x3cee6882 // ldr q2, [x4, x14]
@@ -6506,10 +6508,10 @@ column_241:
 	ADD $16, R1, R1
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_241
-cut_242:
+	BLT column_242
+cut_243:
 	CMP R10, R13
-	BEQ next_243
+	BEQ next_244
 	ADD R14, R2, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -6548,16 +6550,14 @@ cut_242:
 	ADD R22, R26, R24
 	VST1 V2.S[1], (R24)
 	FMOVS F2, (R26)
-next_243:
+next_244:
 	SUB R13, R10, R14
 	ADD R14, R1
 	SUBS $1, R15, R15
-	BNE one_235
-done_237:
+	BNE one_236
+done_238:
 	RET
-upper_222:
-	CMP $23, R1
-	BGE upper_244
+upper_234:
 	// affine2
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -6800,7 +6800,9 @@ next_254:
 	BNE one_246
 done_248:
 	RET
-upper_244:
+upper_233:
+	CMP $24, R1
+	BGE upper_255
 	// sumRows
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_sum+0)(R0), R2
@@ -6821,11 +6823,11 @@ upper_244:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_257
-four_255:
+	BLT rest_258
+four_256:
 	MOVD $0, R14
-	CBZ R13, cut_260
-column_259:
+	CBZ R13, cut_261
+column_260:
 	WORD $0x3cee6840 // ldr q0, [x2, x14]
 	FMOVQ (R1), F1
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -6839,10 +6841,10 @@ column_259:
 	ADD $16, R1, R1
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_259
-cut_260:
+	BLT column_260
+cut_261:
 	CMP R10, R13
-	BEQ next_261
+	BEQ next_262
 	ADD R14, R2, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -6882,19 +6884,19 @@ cut_260:
 	ADD R22, R26, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R26)
-next_261:
+next_262:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	SUBS $4, R15, R15
-	BGE four_255
-rest_257:
+	BGE four_256
+rest_258:
 	ADDS $4, R15, R15
-	BEQ done_258
-one_256:
+	BEQ done_259
+one_257:
 	MOVD $0, R14
-	CBZ R13, cut_263
-column_262:
+	CBZ R13, cut_264
+column_263:
 	WORD $0x3cee6840 // ldr q0, [x2, x14]
 	FMOVQ (R1), F1
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -6902,10 +6904,10 @@ column_262:
 	ADD $16, R1, R1
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_262
-cut_263:
+	BLT column_263
+cut_264:
 	CMP R10, R13
-	BEQ next_264
+	BEQ next_265
 	ADD R14, R2, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -6924,20 +6926,14 @@ cut_263:
 	ADD R22, R26, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R26)
-next_264:
+next_265:
 	SUB R13, R10, R14
 	ADD R14, R1
 	SUBS $1, R15, R15
-	BNE one_256
-done_258:
+	BNE one_257
+done_259:
 	RET
-upper_177:
-	CMP $28, R1
-	BGE upper_265
-	CMP $26, R1
-	BGE upper_266
-	CMP $25, R1
-	BGE upper_267
+upper_255:
 	// dotRows
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -6959,11 +6955,11 @@ upper_177:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_270
-four_268:
+	BLT rest_268
+four_266:
 	MOVD $0, R14
-	CBZ R13, cut_273
-column_272:
+	CBZ R13, cut_271
+column_270:
 	WORD $0x3cee6860 // ldr q0, [x3, x14]
 	FMOVQ (R1), F1
 	FMOVQ (R2), F2
@@ -6982,10 +6978,10 @@ column_272:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_272
-cut_273:
+	BLT column_270
+cut_271:
 	CMP R10, R13
-	BEQ next_274
+	BEQ next_272
 	ADD R14, R3, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -7048,20 +7044,20 @@ cut_273:
 	ADD R22, R26, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R26)
-next_274:
+next_272:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $4, R15, R15
-	BGE four_268
-rest_270:
+	BGE four_266
+rest_268:
 	ADDS $4, R15, R15
-	BEQ done_271
-one_269:
+	BEQ done_269
+one_267:
 	MOVD $0, R14
-	CBZ R13, cut_276
-column_275:
+	CBZ R13, cut_274
+column_273:
 	WORD $0x3cee6860 // ldr q0, [x3, x14]
 	FMOVQ (R1), F1
 	FMOVQ (R2), F2
@@ -7071,10 +7067,10 @@ column_275:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_275
-cut_276:
+	BLT column_273
+cut_274:
 	CMP R10, R13
-	BEQ next_277
+	BEQ next_275
 	ADD R14, R3, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -7098,15 +7094,21 @@ cut_276:
 	ADD R22, R26, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R26)
-next_277:
+next_275:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $1, R15, R15
-	BNE one_269
-done_271:
+	BNE one_267
+done_269:
 	RET
-upper_267:
+upper_188:
+	CMP $29, R1
+	BGE upper_276
+	CMP $27, R1
+	BGE upper_277
+	CMP $26, R1
+	BGE upper_278
 	// add
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -7127,11 +7129,11 @@ upper_267:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_280
-four_278:
+	BLT rest_281
+four_279:
 	MOVD $0, R14
-	CBZ R13, cut_283
-column_282:
+	CBZ R13, cut_284
+column_283:
 	FMOVQ (R1), F0
 	FMOVQ (R2), F1
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -7152,10 +7154,10 @@ column_282:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_282
-cut_283:
+	BLT column_283
+cut_284:
 	CMP R10, R13
-	BEQ next_284
+	BEQ next_285
 	FMOVS (R1), F0
 	ADD R22, R1, R24
 	VLD1 (R24), V0.S[1]
@@ -7229,20 +7231,20 @@ cut_283:
 	ADD R22, R26, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R26)
-next_284:
+next_285:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $4, R15, R15
-	BGE four_278
-rest_280:
+	BGE four_279
+rest_281:
 	ADDS $4, R15, R15
-	BEQ done_281
-one_279:
+	BEQ done_282
+one_280:
 	MOVD $0, R14
-	CBZ R13, cut_286
-column_285:
+	CBZ R13, cut_287
+column_286:
 	FMOVQ (R1), F0
 	FMOVQ (R2), F1
 	WORD $0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
@@ -7251,10 +7253,10 @@ column_285:
 	ADD $16, R2, R2
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_285
-cut_286:
+	BLT column_286
+cut_287:
 	CMP R10, R13
-	BEQ next_287
+	BEQ next_288
 	FMOVS (R1), F0
 	ADD R22, R1, R24
 	VLD1 (R24), V0.S[1]
@@ -7271,17 +7273,15 @@ cut_286:
 	ADD R22, R1, R24
 	VST1 V0.S[1], (R24)
 	FMOVS F0, (R1)
-next_287:
+next_288:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	SUBS $1, R15, R15
-	BNE one_279
-done_281:
+	BNE one_280
+done_282:
 	RET
-upper_266:
-	CMP $27, R1
-	BGE upper_288
+upper_278:
 	// axpy
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -7456,7 +7456,9 @@ next_298:
 	BNE one_290
 done_292:
 	RET
-upper_288:
+upper_277:
+	CMP $28, R1
+	BGE upper_299
 	// rmsprop
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -7485,11 +7487,11 @@ upper_288:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_301
-four_299:
+	BLT rest_302
+four_300:
 	MOVD $0, R14
-	CBZ R13, cut_304
-column_303:
+	CBZ R13, cut_305
+column_304:
 	FMOVQ (R1), F5
 	FMOVQ (R2), F6
 	VFMLA V4.S4, V5.S4, V6.S4
@@ -7564,10 +7566,10 @@ column_303:
 	ADD $16, R4, R4
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_303
-cut_304:
+	BLT column_304
+cut_305:
 	CMP R10, R13
-	BEQ next_305
+	BEQ next_306
 	FMOVS (R1), F5
 	ADD R22, R1, R24
 	VLD1 (R24), V5.S[1]
@@ -7769,7 +7771,7 @@ cut_304:
 	ADD R22, R26, R24
 	VST1 V5.S[1], (R24)
 	FMOVS F5, (R26)
-next_305:
+next_306:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
@@ -7777,14 +7779,14 @@ next_305:
 	ADD R14, R3
 	ADD R14, R4
 	SUBS $4, R15, R15
-	BGE four_299
-rest_301:
+	BGE four_300
+rest_302:
 	ADDS $4, R15, R15
-	BEQ done_302
-one_300:
+	BEQ done_303
+one_301:
 	MOVD $0, R14
-	CBZ R13, cut_307
-column_306:
+	CBZ R13, cut_308
+column_307:
 	FMOVQ (R1), F5
 	FMOVQ (R2), F6
 	VFMLA V4.S4, V5.S4, V6.S4
@@ -7808,10 +7810,10 @@ column_306:
 	ADD $16, R4, R4
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_306
-cut_307:
+	BLT column_307
+cut_308:
 	CMP R10, R13
-	BEQ next_308
+	BEQ next_309
 	FMOVS (R1), F5
 	ADD R22, R1, R24
 	VLD1 (R24), V5.S[1]
@@ -7857,21 +7859,17 @@ cut_307:
 	ADD R22, R1, R24
 	VST1 V5.S[1], (R24)
 	FMOVS F5, (R1)
-next_308:
+next_309:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	ADD R14, R3
 	ADD R14, R4
 	SUBS $1, R15, R15
-	BNE one_300
-done_302:
+	BNE one_301
+done_303:
 	RET
-upper_265:
-	CMP $30, R1
-	BGE upper_309
-	CMP $29, R1
-	BGE upper_310
+upper_299:
 	// sgd
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -7897,11 +7895,11 @@ upper_265:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_313
-four_311:
+	BLT rest_312
+four_310:
 	MOVD $0, R14
-	CBZ R13, cut_316
-column_315:
+	CBZ R13, cut_315
+column_314:
 	FMOVQ (R1), F3
 	FMOVQ (R2), F4
 	VFMLA V2.S4, V3.S4, V4.S4
@@ -7939,10 +7937,10 @@ column_315:
 	ADD $16, R3, R3
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_315
-cut_316:
+	BLT column_314
+cut_315:
 	CMP R10, R13
-	BEQ next_317
+	BEQ next_316
 	FMOVS (R1), F3
 	ADD R22, R1, R24
 	VLD1 (R24), V3.S[1]
@@ -8070,21 +8068,21 @@ cut_316:
 	ADD R22, R26, R24
 	VST1 V3.S[1], (R24)
 	FMOVS F3, (R26)
-next_317:
+next_316:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
 	ADD R14, R2
 	ADD R14, R3
 	SUBS $4, R15, R15
-	BGE four_311
-rest_313:
+	BGE four_310
+rest_312:
 	ADDS $4, R15, R15
-	BEQ done_314
-one_312:
+	BEQ done_313
+one_311:
 	MOVD $0, R14
-	CBZ R13, cut_319
-column_318:
+	CBZ R13, cut_318
+column_317:
 	FMOVQ (R1), F3
 	FMOVQ (R2), F4
 	VFMLA V2.S4, V3.S4, V4.S4
@@ -8098,10 +8096,10 @@ column_318:
 	ADD $16, R3, R3
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_318
-cut_319:
+	BLT column_317
+cut_318:
 	CMP R10, R13
-	BEQ next_320
+	BEQ next_319
 	FMOVS (R1), F3
 	ADD R22, R1, R24
 	VLD1 (R24), V3.S[1]
@@ -8130,16 +8128,20 @@ cut_319:
 	ADD R22, R1, R24
 	VST1 V3.S[1], (R24)
 	FMOVS F3, (R1)
-next_320:
+next_319:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	ADD R14, R3
 	SUBS $1, R15, R15
-	BNE one_312
-done_314:
+	BNE one_311
+done_313:
 	RET
-upper_310:
+upper_276:
+	CMP $31, R1
+	BGE upper_320
+	CMP $30, R1
+	BGE upper_321
 	// adamw
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -8169,11 +8171,11 @@ upper_310:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_323
-four_321:
+	BLT rest_324
+four_322:
 	MOVD $0, R14
-	CBZ R13, cut_326
-column_325:
+	CBZ R13, cut_327
+column_326:
 	FMOVQ (R2), F7
 	FMOVQ (R3), F8
 	WORD $0x4ea8d4ea // fsub v10.4s, v7.4s, v8.4s
@@ -8256,10 +8258,10 @@ column_325:
 	ADD $16, R4, R4
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_325
-cut_326:
+	BLT column_326
+cut_327:
 	CMP R10, R13
-	BEQ next_327
+	BEQ next_328
 	FMOVS (R2), F7
 	ADD R22, R2, R24
 	VLD1 (R24), V7.S[1]
@@ -8469,7 +8471,7 @@ cut_326:
 	ADD R22, R26, R24
 	VST1 V6.S[1], (R24)
 	FMOVS F6, (R26)
-next_327:
+next_328:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
@@ -8477,14 +8479,14 @@ next_327:
 	ADD R14, R3
 	ADD R14, R4
 	SUBS $4, R15, R15
-	BGE four_321
-rest_323:
+	BGE four_322
+rest_324:
 	ADDS $4, R15, R15
-	BEQ done_324
-one_322:
+	BEQ done_325
+one_323:
 	MOVD $0, R14
-	CBZ R13, cut_329
-column_328:
+	CBZ R13, cut_330
+column_329:
 	FMOVQ (R2), F7
 	FMOVQ (R3), F8
 	WORD $0x4ea8d4ea // fsub v10.4s, v7.4s, v8.4s
@@ -8510,10 +8512,10 @@ column_328:
 	ADD $16, R4, R4
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_328
-cut_329:
+	BLT column_329
+cut_330:
 	CMP R10, R13
-	BEQ next_330
+	BEQ next_331
 	FMOVS (R2), F7
 	ADD R22, R2, R24
 	VLD1 (R24), V7.S[1]
@@ -8561,19 +8563,17 @@ cut_329:
 	ADD R22, R1, R24
 	VST1 V6.S[1], (R24)
 	FMOVS F6, (R1)
-next_330:
+next_331:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	ADD R14, R3
 	ADD R14, R4
 	SUBS $1, R15, R15
-	BNE one_322
-done_324:
+	BNE one_323
+done_325:
 	RET
-upper_309:
-	CMP $31, R1
-	BGE upper_331
+upper_321:
 	// average
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -8758,7 +8758,7 @@ next_341:
 	BNE one_333
 done_335:
 	RET
-upper_331:
+upper_320:
 	CMP $32, R1
 	BGE upper_342
 	// swishSlope
@@ -9248,6 +9248,8 @@ next_352:
 done_346:
 	RET
 upper_342:
+	CMP $33, R1
+	BGE upper_353
 	// slopeBackward
 	MOVD (rowArgs_data+0)(R0), R1
 	MOVD (rowArgs_data+8)(R0), R2
@@ -9273,11 +9275,11 @@ upper_342:
 	AND $~15, R10, R13
 	MOVD rowArgs_rows(R0), R15
 	SUBS $4, R15, R15
-	BLT rest_355
-four_353:
+	BLT rest_356
+four_354:
 	MOVD $0, R14
-	CBZ R13, cut_358
-column_357:
+	CBZ R13, cut_359
+column_358:
 	WORD $0x3cee68a0 // ldr q0, [x5, x14]
 	WORD $0x3cee68c1 // ldr q1, [x6, x14]
 	WORD $0x3cee68e2 // ldr q2, [x7, x14]
@@ -9321,10 +9323,10 @@ column_357:
 	ADD $16, R4, R4
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_357
-cut_358:
+	BLT column_358
+cut_359:
 	CMP R10, R13
-	BEQ next_359
+	BEQ next_360
 	ADD R14, R5, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -9463,7 +9465,7 @@ cut_358:
 	ADD R22, R26, R24
 	VST1 V2.S[1], (R24)
 	FMOVS F2, (R26)
-next_359:
+next_360:
 	SUB R13, R10, R14
 	ADD R12, R14
 	ADD R14, R1
@@ -9471,14 +9473,14 @@ next_359:
 	ADD R14, R3
 	ADD R14, R4
 	SUBS $4, R15, R15
-	BGE four_353
-rest_355:
+	BGE four_354
+rest_356:
 	ADDS $4, R15, R15
-	BEQ done_356
-one_354:
+	BEQ done_357
+one_355:
 	MOVD $0, R14
-	CBZ R13, cut_361
-column_360:
+	CBZ R13, cut_362
+column_361:
 	WORD $0x3cee68a0 // ldr q0, [x5, x14]
 	WORD $0x3cee68c1 // ldr q1, [x6, x14]
 	WORD $0x3cee68e2 // ldr q2, [x7, x14]
@@ -9498,10 +9500,10 @@ column_360:
 	ADD $16, R4, R4
 	ADD $16, R14, R14
 	CMP R13, R14
-	BLT column_360
-cut_361:
+	BLT column_361
+cut_362:
 	CMP R10, R13
-	BEQ next_362
+	BEQ next_363
 	ADD R14, R5, R26
 	FMOVS (R26), F0
 	ADD R22, R26, R24
@@ -9556,15 +9558,379 @@ cut_361:
 	ADD R22, R26, R24
 	VST1 V2.S[1], (R24)
 	FMOVS F2, (R26)
-next_362:
+next_363:
 	SUB R13, R10, R14
 	ADD R14, R1
 	ADD R14, R2
 	ADD R14, R3
 	ADD R14, R4
 	SUBS $1, R15, R15
-	BNE one_354
-done_356:
+	BNE one_355
+done_357:
+	RET
+upper_353:
+	// gatedBackward
+	MOVD (rowArgs_data+0)(R0), R1
+	MOVD (rowArgs_data+8)(R0), R2
+	MOVD (rowArgs_data+16)(R0), R3
+	MOVD (rowArgs_coef+0)(R0), R4
+	MOVD (rowArgs_coef+8)(R0), R5
+	MOVD (rowArgs_coef+16)(R0), R6
+	MOVD (rowArgs_sum+0)(R0), R7
+	MOVD (rowArgs_sum+8)(R0), R8
+	MOVD rowArgs_n(R0), R13
+	AND $3, R13, R14
+	SUB $1, R14, R23
+	MOVD $2, R24
+	CMP R24, R23
+	CSEL LT, R23, R24, R23
+	MOVD $1, R24
+	CMP R24, R23
+	CSEL LT, R23, R24, R22
+	LSL $2, R22, R22
+	LSL $2, R23, R23
+	LSL $2, R13, R10
+	LSL $1, R10, R11
+	ADD R10, R11, R12
+	AND $~15, R10, R13
+	MOVD rowArgs_rows(R0), R15
+	SUBS $4, R15, R15
+	BLT rest_366
+four_364:
+	MOVD $0, R14
+	CBZ R13, cut_369
+column_368:
+	WORD $0x3cee6880 // ldr q0, [x4, x14]
+	WORD $0x3cee68a1 // ldr q1, [x5, x14]
+	WORD $0x3cee68c2 // ldr q2, [x6, x14]
+	WORD $0x3cee68e3 // ldr q3, [x7, x14]
+	WORD $0x3cee6904 // ldr q4, [x8, x14]
+	FMOVQ (R1), F5
+	FMOVQ (R2), F7
+	FMOVQ (R3), F6
+	VMOV V1.B16, V8.B16
+	VFMLA V0.S4, V5.S4, V8.S4
+	WORD $0x6e27dd05 // fmul v5.4s, v8.4s, v7.4s
+	WORD $0x4ea2d4c6 // fsub v6.4s, v6.4s, v2.4s
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V4.S4
+	FMOVQ F5, (R1)
+	WORD $0x3cea6825 // ldr q5, [x1, x10]
+	WORD $0x3cea6847 // ldr q7, [x2, x10]
+	WORD $0x3cea6866 // ldr q6, [x3, x10]
+	VMOV V1.B16, V8.B16
+	VFMLA V0.S4, V5.S4, V8.S4
+	WORD $0x6e27dd05 // fmul v5.4s, v8.4s, v7.4s
+	WORD $0x4ea2d4c6 // fsub v6.4s, v6.4s, v2.4s
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V4.S4
+	WORD $0x3caa6825 // str q5, [x1, x10]
+	WORD $0x3ceb6825 // ldr q5, [x1, x11]
+	WORD $0x3ceb6847 // ldr q7, [x2, x11]
+	WORD $0x3ceb6866 // ldr q6, [x3, x11]
+	VMOV V1.B16, V8.B16
+	VFMLA V0.S4, V5.S4, V8.S4
+	WORD $0x6e27dd05 // fmul v5.4s, v8.4s, v7.4s
+	WORD $0x4ea2d4c6 // fsub v6.4s, v6.4s, v2.4s
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V4.S4
+	WORD $0x3cab6825 // str q5, [x1, x11]
+	WORD $0x3cec6825 // ldr q5, [x1, x12]
+	WORD $0x3cec6847 // ldr q7, [x2, x12]
+	WORD $0x3cec6866 // ldr q6, [x3, x12]
+	VMOV V1.B16, V8.B16
+	VFMLA V0.S4, V5.S4, V8.S4
+	WORD $0x6e27dd05 // fmul v5.4s, v8.4s, v7.4s
+	WORD $0x4ea2d4c6 // fsub v6.4s, v6.4s, v2.4s
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V4.S4
+	WORD $0x3cac6825 // str q5, [x1, x12]
+	WORD $0x3cae68e3 // str q3, [x7, x14]
+	WORD $0x3cae6904 // str q4, [x8, x14]
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	ADD $16, R3, R3
+	ADD $16, R14, R14
+	CMP R13, R14
+	BLT column_368
+cut_369:
+	CMP R10, R13
+	BEQ next_370
+	ADD R14, R4, R26
+	FMOVS (R26), F0
+	ADD R22, R26, R24
+	VLD1 (R24), V0.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V0.S[2]
+	ADD R14, R5, R26
+	FMOVS (R26), F1
+	ADD R22, R26, R24
+	VLD1 (R24), V1.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V1.S[2]
+	ADD R14, R6, R26
+	FMOVS (R26), F2
+	ADD R22, R26, R24
+	VLD1 (R24), V2.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V2.S[2]
+	ADD R14, R7, R26
+	FMOVS (R26), F3
+	ADD R22, R26, R24
+	VLD1 (R24), V3.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V3.S[2]
+	ADD R14, R8, R26
+	FMOVS (R26), F4
+	ADD R22, R26, R24
+	VLD1 (R24), V4.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V4.S[2]
+	FMOVS (R1), F5
+	ADD R22, R1, R24
+	VLD1 (R24), V5.S[1]
+	ADD R23, R1, R24
+	VLD1 (R24), V5.S[2]
+	FMOVS (R2), F7
+	ADD R22, R2, R24
+	VLD1 (R24), V7.S[1]
+	ADD R23, R2, R24
+	VLD1 (R24), V7.S[2]
+	FMOVS (R3), F6
+	ADD R22, R3, R24
+	VLD1 (R24), V6.S[1]
+	ADD R23, R3, R24
+	VLD1 (R24), V6.S[2]
+	VMOV V1.B16, V8.B16
+	VFMLA V0.S4, V5.S4, V8.S4
+	WORD $0x6e27dd05 // fmul v5.4s, v8.4s, v7.4s
+	WORD $0x4ea2d4c6 // fsub v6.4s, v6.4s, v2.4s
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V4.S4
+	ADD R23, R1, R24
+	VST1 V5.S[2], (R24)
+	ADD R22, R1, R24
+	VST1 V5.S[1], (R24)
+	FMOVS F5, (R1)
+	ADD R10, R1, R26
+	FMOVS (R26), F5
+	ADD R22, R26, R24
+	VLD1 (R24), V5.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V5.S[2]
+	ADD R10, R2, R26
+	FMOVS (R26), F7
+	ADD R22, R26, R24
+	VLD1 (R24), V7.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V7.S[2]
+	ADD R10, R3, R26
+	FMOVS (R26), F6
+	ADD R22, R26, R24
+	VLD1 (R24), V6.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V6.S[2]
+	VMOV V1.B16, V8.B16
+	VFMLA V0.S4, V5.S4, V8.S4
+	WORD $0x6e27dd05 // fmul v5.4s, v8.4s, v7.4s
+	WORD $0x4ea2d4c6 // fsub v6.4s, v6.4s, v2.4s
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V4.S4
+	ADD R10, R1, R26
+	ADD R23, R26, R24
+	VST1 V5.S[2], (R24)
+	ADD R22, R26, R24
+	VST1 V5.S[1], (R24)
+	FMOVS F5, (R26)
+	ADD R11, R1, R26
+	FMOVS (R26), F5
+	ADD R22, R26, R24
+	VLD1 (R24), V5.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V5.S[2]
+	ADD R11, R2, R26
+	FMOVS (R26), F7
+	ADD R22, R26, R24
+	VLD1 (R24), V7.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V7.S[2]
+	ADD R11, R3, R26
+	FMOVS (R26), F6
+	ADD R22, R26, R24
+	VLD1 (R24), V6.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V6.S[2]
+	VMOV V1.B16, V8.B16
+	VFMLA V0.S4, V5.S4, V8.S4
+	WORD $0x6e27dd05 // fmul v5.4s, v8.4s, v7.4s
+	WORD $0x4ea2d4c6 // fsub v6.4s, v6.4s, v2.4s
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V4.S4
+	ADD R11, R1, R26
+	ADD R23, R26, R24
+	VST1 V5.S[2], (R24)
+	ADD R22, R26, R24
+	VST1 V5.S[1], (R24)
+	FMOVS F5, (R26)
+	ADD R12, R1, R26
+	FMOVS (R26), F5
+	ADD R22, R26, R24
+	VLD1 (R24), V5.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V5.S[2]
+	ADD R12, R2, R26
+	FMOVS (R26), F7
+	ADD R22, R26, R24
+	VLD1 (R24), V7.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V7.S[2]
+	ADD R12, R3, R26
+	FMOVS (R26), F6
+	ADD R22, R26, R24
+	VLD1 (R24), V6.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V6.S[2]
+	VMOV V1.B16, V8.B16
+	VFMLA V0.S4, V5.S4, V8.S4
+	WORD $0x6e27dd05 // fmul v5.4s, v8.4s, v7.4s
+	WORD $0x4ea2d4c6 // fsub v6.4s, v6.4s, v2.4s
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V4.S4
+	ADD R12, R1, R26
+	ADD R23, R26, R24
+	VST1 V5.S[2], (R24)
+	ADD R22, R26, R24
+	VST1 V5.S[1], (R24)
+	FMOVS F5, (R26)
+	ADD R14, R7, R26
+	ADD R23, R26, R24
+	VST1 V3.S[2], (R24)
+	ADD R22, R26, R24
+	VST1 V3.S[1], (R24)
+	FMOVS F3, (R26)
+	ADD R14, R8, R26
+	ADD R23, R26, R24
+	VST1 V4.S[2], (R24)
+	ADD R22, R26, R24
+	VST1 V4.S[1], (R24)
+	FMOVS F4, (R26)
+next_370:
+	SUB R13, R10, R14
+	ADD R12, R14
+	ADD R14, R1
+	ADD R14, R2
+	ADD R14, R3
+	SUBS $4, R15, R15
+	BGE four_364
+rest_366:
+	ADDS $4, R15, R15
+	BEQ done_367
+one_365:
+	MOVD $0, R14
+	CBZ R13, cut_372
+column_371:
+	WORD $0x3cee6880 // ldr q0, [x4, x14]
+	WORD $0x3cee68a1 // ldr q1, [x5, x14]
+	WORD $0x3cee68c2 // ldr q2, [x6, x14]
+	WORD $0x3cee68e3 // ldr q3, [x7, x14]
+	WORD $0x3cee6904 // ldr q4, [x8, x14]
+	FMOVQ (R1), F5
+	FMOVQ (R2), F7
+	FMOVQ (R3), F6
+	VMOV V1.B16, V8.B16
+	VFMLA V0.S4, V5.S4, V8.S4
+	WORD $0x6e27dd05 // fmul v5.4s, v8.4s, v7.4s
+	WORD $0x4ea2d4c6 // fsub v6.4s, v6.4s, v2.4s
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V4.S4
+	FMOVQ F5, (R1)
+	WORD $0x3cae68e3 // str q3, [x7, x14]
+	WORD $0x3cae6904 // str q4, [x8, x14]
+	ADD $16, R1, R1
+	ADD $16, R2, R2
+	ADD $16, R3, R3
+	ADD $16, R14, R14
+	CMP R13, R14
+	BLT column_371
+cut_372:
+	CMP R10, R13
+	BEQ next_373
+	ADD R14, R4, R26
+	FMOVS (R26), F0
+	ADD R22, R26, R24
+	VLD1 (R24), V0.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V0.S[2]
+	ADD R14, R5, R26
+	FMOVS (R26), F1
+	ADD R22, R26, R24
+	VLD1 (R24), V1.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V1.S[2]
+	ADD R14, R6, R26
+	FMOVS (R26), F2
+	ADD R22, R26, R24
+	VLD1 (R24), V2.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V2.S[2]
+	ADD R14, R7, R26
+	FMOVS (R26), F3
+	ADD R22, R26, R24
+	VLD1 (R24), V3.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V3.S[2]
+	ADD R14, R8, R26
+	FMOVS (R26), F4
+	ADD R22, R26, R24
+	VLD1 (R24), V4.S[1]
+	ADD R23, R26, R24
+	VLD1 (R24), V4.S[2]
+	FMOVS (R1), F5
+	ADD R22, R1, R24
+	VLD1 (R24), V5.S[1]
+	ADD R23, R1, R24
+	VLD1 (R24), V5.S[2]
+	FMOVS (R2), F7
+	ADD R22, R2, R24
+	VLD1 (R24), V7.S[1]
+	ADD R23, R2, R24
+	VLD1 (R24), V7.S[2]
+	FMOVS (R3), F6
+	ADD R22, R3, R24
+	VLD1 (R24), V6.S[1]
+	ADD R23, R3, R24
+	VLD1 (R24), V6.S[2]
+	VMOV V1.B16, V8.B16
+	VFMLA V0.S4, V5.S4, V8.S4
+	WORD $0x6e27dd05 // fmul v5.4s, v8.4s, v7.4s
+	WORD $0x4ea2d4c6 // fsub v6.4s, v6.4s, v2.4s
+	WORD $0x4e25d463 // fadd v3.4s, v3.4s, v5.4s
+	VFMLA V5.S4, V6.S4, V4.S4
+	ADD R23, R1, R24
+	VST1 V5.S[2], (R24)
+	ADD R22, R1, R24
+	VST1 V5.S[1], (R24)
+	FMOVS F5, (R1)
+	ADD R14, R7, R26
+	ADD R23, R26, R24
+	VST1 V3.S[2], (R24)
+	ADD R22, R26, R24
+	VST1 V3.S[1], (R24)
+	FMOVS F3, (R26)
+	ADD R14, R8, R26
+	ADD R23, R26, R24
+	VST1 V4.S[2], (R24)
+	ADD R22, R26, R24
+	VST1 V4.S[1], (R24)
+	FMOVS F4, (R26)
+next_373:
+	SUB R13, R10, R14
+	ADD R14, R1
+	ADD R14, R2
+	ADD R14, R3
+	SUBS $1, R15, R15
+	BNE one_365
+done_367:
 	RET
 
 // 6 6 6 6

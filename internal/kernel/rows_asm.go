@@ -37,6 +37,7 @@ const (
 	opAverage
 	opSwishSlope
 	opSlopeBackward
+	opGatedBackward
 )
 
 // A rowCall is a call of a kernel over rows: its matrices, all of the same
@@ -200,6 +201,17 @@ func slopeBackwardAsm(t isa, g, dz, slope, y, center, sumG, sumGY []float32) {
 			op:   opSlopeBackward,
 			data: [4][]float32{g, need(dz, m*c), need(slope, m*c), need(y, m*c)},
 			coef: [3][]float32{center},
+			sum:  [2][]float32{need(sumG, c), need(sumGY, c)},
+		})
+	}
+}
+
+func gatedBackwardAsm(t isa, g, slope, y, gate, shift, center, sumG, sumGY []float32) {
+	if m, c := rowsOf(g, gate, Swish); m > 0 {
+		rowsAsm(t, m, c, &rowCall{
+			op:   opGatedBackward,
+			data: [4][]float32{g, need(slope, m*c), need(y, m*c)},
+			coef: [3][]float32{gate, need(shift, c), need(center, c)},
 			sum:  [2][]float32{need(sumG, c), need(sumGY, c)},
 		})
 	}

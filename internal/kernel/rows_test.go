@@ -123,6 +123,19 @@ func rowKernels() []rowKernel {
 			},
 		},
 		{
+			name: "gatedbackward", data: 3, coef: 3, sum: 2, writes: true, reads: true,
+			run: func(impl *Impl, d, k, s [][]float32) {
+				impl.GatedBackward(d[0], d[1], d[2], k[0], k[1], k[2], s[0], s[1])
+			},
+			ref: func(x, k []float64) (out, tol float64, sum, sumTol [2]float64) {
+				dz, dzTol := linear(k[0], x[0], k[1])
+				out = dz * x[1]
+				tol = dzTol*math.Abs(x[1]) + 2*eps*math.Abs(out)
+				d := x[2] - k[2]
+				return out, tol, [2]float64{out, out * d}, [2]float64{tol, tol*math.Abs(d) + 2*eps*math.Abs(out*d)}
+			},
+		},
+		{
 			name: "sumrows", data: 1, sum: 1,
 			run: func(impl *Impl, d, k, s [][]float32) { impl.SumRows(d[0], s[0]) },
 			ref: func(x, k []float64) (_, _ float64, sum, _ [2]float64) { return 0, 0, [2]float64{x[0]}, [2]float64{} },

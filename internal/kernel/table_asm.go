@@ -26,6 +26,9 @@ func asmImpl(t isa, name string) Impl {
 	impl.SlopeBackward = func(g, dz, slope, y, center, sumG, sumGY []float32) {
 		slopeBackwardAsm(t, g, dz, slope, y, center, sumG, sumGY)
 	}
+	impl.GatedBackward = func(g, slope, y, gate, shift, center, sumG, sumGY []float32) {
+		gatedBackwardAsm(t, g, slope, y, gate, shift, center, sumG, sumGY)
+	}
 	impl.Affine2 = func(dst, g, y, a, b, c []float32) { affine2Asm(t, dst, g, y, a, b, c) }
 	impl.SumRows = func(x, sum []float32) { sumRowsAsm(t, x, sum) }
 	impl.DotRows = func(x, y, sum []float32) { dotRowsAsm(t, x, y, sum) }

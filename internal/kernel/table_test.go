@@ -116,6 +116,7 @@ func TestNoAllocations(t *testing.T) {
 			"actbackward": func() { impl.ActBackward(buf[:24*100], buf, buf[30000:], c, c, c, Swish, c, c) },
 			"swishslope":  func() { impl.SwishSlope(buf[:24*100], buf[10000:], buf[30000:], c, c) },
 			"slopeback":   func() { impl.SlopeBackward(buf[:24*100], buf, buf[10000:], buf[30000:], c, c, c) },
+			"gated":       func() { impl.GatedBackward(buf[:24*100], buf[10000:], buf[30000:], c, c, c, c, c) },
 			"moments":     func() { impl.Moments(buf[:24*100], c, c, c) },
 			"add":         func() { impl.Add(buf[:1000], buf[1000:]) },
 			"axpy":        func() { impl.Axpy(2, buf[:1000], buf[1000:]) },

@@ -308,6 +308,19 @@ var neonBodies = map[string]neonBody{
 		a.fma(r[2], y, g)
 		a.store(cut, g, data[0])
 	},
+	"gatedBackward": func(a *neon, cut tail, data []addr, r, t []vec) {
+		g, y, slope, dz := t[0], t[1], t[2], t[3]
+		a.load(cut, data[0], g)
+		a.load(cut, data[1], slope)
+		a.load(cut, data[2], y)
+		a.mov(dz, r[1])
+		a.fma(dz, g, r[0])
+		a.op("fmul", g, dz, slope)
+		a.op("fsub", y, y, r[2])
+		a.op("fadd", r[3], r[3], g)
+		a.fma(r[4], y, g)
+		a.store(cut, g, data[0])
+	},
 	"average": func(a *neon, cut tail, data []addr, r, t []vec) {
 		a.load(cut, data[0], t[0])
 		a.load(cut, data[1], t[1])

@@ -233,7 +233,7 @@ var rowLoops = func() []rowLoop {
 		}
 	}
 	loops = append(loops, moments, affine2, sumRows, dotRows, add, axpy, rmsprop, sgd, adamw, average)
-	return append(loops, swishSlope(swish).with(swishSlope, swish), slopeBackward)
+	return append(loops, swishSlope(swish).with(swishSlope, swish), slopeBackward, gatedBackward)
 }()
 
 // with is l, which f makes, for its activation.
@@ -335,6 +335,22 @@ var slopeBackward = rowLoop{name: "slopeBackward", data: 4, coef: 1, sum: 2,
 		a.ins("VSUBPS", r[0], y, y)
 		a.ins("VADDPS", g, r[1], r[1])
 		a.ins("VFMADD231PS", g, y, r[2])
+		a.store(cut, g, data[0])
+	},
+}
+
+// g, slope, y; gate, shift, center; sumG, sumGY
+var gatedBackward = rowLoop{name: "gatedBackward", data: 3, coef: 3, sum: 2,
+	body: func(a *asm, cut tail, data []string, r []any, t []vec) {
+		g, y := t[0], t[1]
+		a.load(cut, data[0], g)
+		a.ins("VFMADD213PS", r[1], r[0], g)
+		a.load(cut, data[1], y)
+		a.ins("VMULPS", y, g, g)
+		a.load(cut, data[2], y)
+		a.ins("VSUBPS", r[2], y, y)
+		a.ins("VADDPS", g, r[3], r[3])
+		a.ins("VFMADD231PS", g, y, r[4])
 		a.store(cut, g, data[0])
 	},
 }
