@@ -231,20 +231,14 @@ func (b *batchNorm) updateRunning() {
 
 // actBackward goes back through act(bn(y)): from dz, rows [r0,r1) of the
 // gradient after the activation, to the same rows of out.grad, which may be dz.
-func (b *batchNorm) actBackward(w *worker, dz []float32, r0, r1 int, sums []float32) {
+// slopes are the activation's there, or nil.
+func (b *batchNorm) actBackward(w *worker, dz, slopes []float32, r0, r1 int, sums []float32) {
 	v := b.out
+	if slopes != nil {
+		w.k.SlopeBackward(v.gradAt(r0, r1), dz, slopes, v.src.at(r0, r1), b.mean, sums[:v.c], sums[v.c:])
+		return
+	}
 	w.k.ActBackward(v.gradAt(r0, r1), dz, v.src.at(r0, r1), b.scale, b.shift, b.mean, v.act, sums[:v.c], sums[v.c:])
-}
-
-// swishSlope makes rows [r0,r1) of out, a swish, in z, and its derivative in slopes.
-func (b *batchNorm) swishSlope(w *worker, z, slopes []float32, r0, r1 int) {
-	w.k.SwishSlope(z, slopes, b.out.src.at(r0, r1), b.scale, b.shift)
-}
-
-// slopeBackward is actBackward with the slopes of these rows.
-func (b *batchNorm) slopeBackward(w *worker, dz, slopes []float32, r0, r1 int, sums []float32) {
-	v := b.out
-	w.k.SlopeBackward(v.gradAt(r0, r1), dz, slopes, v.src.at(r0, r1), b.mean, sums[:v.c], sums[v.c:])
 }
 
 // gradRows is the gradient of rows [r0,r1) of y, a convolution's output, in

@@ -149,6 +149,14 @@ func (g *window) takeSlopes(w *worker, rows int) []float32 {
 	return w.take(rows * g.in.w * g.in.c)
 }
 
+// after is s[n:], or nil if s is.
+func after(s []float32, n int) []float32 {
+	if s == nil {
+		return nil
+	}
+	return s[n:]
+}
+
 // pad makes rows [p0,p1) of the padded image in padded, and unless slopes is nil
 // puts the slopes of the activation there, of the rows of the image only.
 func (g *window) pad(w *worker, padded, slopes []float32, img, p0, p1 int) {
@@ -158,20 +166,18 @@ func (g *window) pad(w *worker, padded, slopes []float32, img, p0, p1 int) {
 	for y := y0; y < y1; y += band {
 		end := min(y+band, y1)
 		r0, r1 := img*v.hw()+y*v.w, img*v.hw()+end*v.w
+		s := after(slopes, (y-y0)*n)
+		if band == 1 {
+			w.loadSlopes(g.row(padded, p0, y), s, v, r0, r1)
+			continue
+		}
 		mark := w.used
 		var x []float32
-		switch {
-		case band == 1 && slopes == nil:
-			w.load(g.row(padded, p0, y), v, r0, r1)
-			continue
-		case band == 1:
-			v.bn.swishSlope(w, g.row(padded, p0, y), slopes[(y-y0)*n:], r0, r1)
-			continue
-		case slopes == nil:
+		if s == nil {
 			x = w.rows(v, r0, r1)
-		default:
+		} else {
 			x = w.take((r1 - r0) * v.c)
-			v.bn.swishSlope(w, x, slopes[(y-y0)*n:], r0, r1)
+			w.loadSlopes(x, s, v, r0, r1)
 		}
 		for i := y; i < end; i++ {
 			copy(g.row(padded, p0, i), x[(i-y)*n:])
@@ -202,11 +208,7 @@ func (g *window) unpad(w *worker, dpadded, slopes []float32, img, lane, p0, p1 i
 					copy(d[(i-y)*n:], g.row(dpadded, p0, i))
 				}
 			}
-			if slopes != nil {
-				v.bn.slopeBackward(w, d, slopes[(y-y0)*n:], r0, r1, sums)
-			} else {
-				v.bn.actBackward(w, d, r0, r1, sums)
-			}
+			v.bn.actBackward(w, d, after(slopes, (y-y0)*n), r0, r1, sums)
 			continue
 		}
 		dst := v.gradAt(r0, r1)

@@ -5,11 +5,9 @@ import "effnet/internal/kernel"
 // activation ends the gradient of a value made on demand as act(bn(src)) or
 // act(src): once all readers have added to v.grad, it goes back to src.
 type activation struct {
-	v   *value
-	acc bool // without bn: adds to src.grad
-	// The pass keeps v for its tile, with its slopes.
-	slopes bool
-	pool   *pool // what would complete v.grad before, and is done on the way; nil: none
+	v    *value
+	acc  bool  // without bn: adds to src.grad
+	pool *pool // what would complete v.grad before, and is done on the way; nil: none
 }
 
 func (n *activation) forward(e *engine, w *worker, t *tile) {}
@@ -30,11 +28,7 @@ func (n *activation) backward(e *engine, w *worker, t *tile) {
 		inner := w.used
 		dz := v.gradAt(a, b)
 		if v.bn != nil {
-			if n.slopes {
-				v.bn.slopeBackward(w, dz, w.slopes(v, a, b), a, b, sums)
-			} else {
-				v.bn.actBackward(w, dz, a, b, sums)
-			}
+			v.bn.actBackward(w, dz, w.slopes(v, a, b), a, b, sums)
 			v.bn.lanes[t.lane].add(sums[:v.c], sums[v.c:])
 			continue
 		}

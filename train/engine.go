@@ -226,7 +226,7 @@ func (e *engine) tiles(w *worker, lane int, forward, backward bool) {
 	p := e.p
 	i0, i1 := e.images(lane)
 	t := &w.tile // not a local one, which would be garbage every time
-	*t = tile{lane: lane, first: true, chunk: p.chunk > 0, again: p.of != nil, back: backward}
+	*t = tile{lane: lane, first: true, chunk: p.chunk > 0, again: p.of != nil}
 	if t.chunk {
 		t.i0, t.i1 = i0, i1
 		for r := i0 * p.hw; r < i1*p.hw; r += p.chunk {
@@ -242,7 +242,7 @@ func (e *engine) tiles(w *worker, lane int, forward, backward bool) {
 }
 
 func (e *engine) runTile(w *worker, t *tile, forward, backward bool) {
-	w.begin(e.p, t)
+	w.begin(e.p, t, backward)
 	if forward {
 		for _, n := range e.p.nodes {
 			n.forward(e, w, t)

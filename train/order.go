@@ -344,19 +344,24 @@ func (pl *planner) tiles(p *pass, last bool) {
 }
 
 // shareSlopes has the activation of v, which a gate reads, made once for its value
-// and its slope, if this is the pass that takes its gradient on.
+// and its slope, if this is the pass that takes its gradient on. A pool that would
+// complete that gradient leaves it to the activation.
 func (p *pass) shareSlopes(v *value) {
 	for _, n := range p.back {
 		a, ok := n.(*activation)
 		if !ok || a.v != v || !v.swishes() {
 			continue
 		}
-		a.slopes, v.slopes = true, true
-		for _, n := range p.back {
-			if q, ok := n.(*pool); ok && q.in == v && q.gate != nil {
-				a.pool, q.late = q, true
+		v.slopes = true
+		p.back = slices.DeleteFunc(p.back, func(n node) bool {
+			q, ok := n.(*pool)
+			if !ok || q.in != v || q.gate == nil {
+				return false
 			}
-		}
+			a.pool = q
+			return true
+		})
+		return
 	}
 }
 

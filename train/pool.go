@@ -10,7 +10,6 @@ type pool struct {
 	// reads it (squeeze-and-excite): in.grad then holds the gradient after the
 	// gate, and pool, last of the two, completes it in one go.
 	gate *gate
-	late bool // backward is left to the activation of in
 }
 
 func (n *pool) forward(e *engine, w *worker, t *tile) {
@@ -38,7 +37,7 @@ func (w *worker) mean(n, c int) []float32 {
 }
 
 func (n *pool) backward(e *engine, w *worker, t *tile) {
-	if n.in.grad == nil || n.late {
+	if n.in.grad == nil {
 		return
 	}
 	hw, c := n.in.hw(), n.in.c

@@ -1,8 +1,6 @@
 package train
 
 import (
-	"slices"
-
 	"effnet/arch"
 	"effnet/internal/kernel"
 )
@@ -62,7 +60,6 @@ type tile struct {
 	chunk  bool
 	r0, r1 int
 	again  bool // forward has run before: batch norms know their moments
-	back   bool // goes backward
 }
 
 // rows is the part of v that belongs to the tile.
@@ -113,13 +110,14 @@ func (w *worker) takeZeros(n int) []float32 {
 }
 
 // begin forgets the scratch of the previous tile and reserves the memos of t.
-func (w *worker) begin(p *pass, t *tile) {
+// In backward they have slopes where those are wanted.
+func (w *worker) begin(p *pass, t *tile, backward bool) {
 	w.used = 0
 	w.memos = w.memos[:0]
 	for _, v := range p.memos {
 		r0, r1 := t.rows(v)
 		m := memo{of: v, data: w.take((r1 - r0) * v.c), r0: r0}
-		if v.slopes && t.back {
+		if v.slopes && backward {
 			m.slopes = w.take(len(m.data))
 		}
 		w.memos = append(w.memos, m)
@@ -131,14 +129,7 @@ func (w *worker) rows(v *value, r0, r1 int) []float32 {
 	if v.store != nil {
 		return v.at(r0, r1)
 	}
-	for i := range w.memos {
-		m := &w.memos[i]
-		if m.of != v {
-			continue
-		}
-		if !m.made {
-			w.make(m)
-		}
+	if m := w.memo(v); m != nil {
 		return m.data[(r0-m.r0)*v.c : (r1-m.r0)*v.c]
 	}
 	dst := w.take((r1 - r0) * v.c)
@@ -146,24 +137,39 @@ func (w *worker) rows(v *value, r0, r1 int) []float32 {
 	return dst
 }
 
-func (w *worker) make(m *memo) {
-	m.made = true
-	end := m.r0 + len(m.data)/m.of.c
-	if m.slopes != nil {
-		m.of.bn.swishSlope(w, m.data, m.slopes, m.r0, end)
-	} else {
-		w.load(m.data, m.of, m.r0, end)
+// memo is that of v, made; nil if it has none.
+func (w *worker) memo(v *value) *memo {
+	for i := range w.memos {
+		m := &w.memos[i]
+		if m.of != v {
+			continue
+		}
+		if !m.made {
+			w.loadSlopes(m.data, m.slopes, v, m.r0, m.r0+len(m.data)/v.c)
+			m.made = true
+		}
+		return m
 	}
+	return nil
 }
 
-// slopes gives those of rows [r0,r1) of v, which has a memo with slopes.
+// slopes gives those of rows [r0,r1) of v; nil if none are kept.
 func (w *worker) slopes(v *value, r0, r1 int) []float32 {
-	i := slices.IndexFunc(w.memos, func(m memo) bool { return m.of == v })
-	m := &w.memos[i]
-	if !m.made {
-		w.make(m)
+	if !v.slopes {
+		return nil
 	}
+	m := w.memo(v)
 	return m.slopes[(r0-m.r0)*v.c : (r1-m.r0)*v.c]
+}
+
+// loadSlopes is load that, unless slopes is nil, puts the slopes of v, a swish,
+// there.
+func (w *worker) loadSlopes(dst, slopes []float32, v *value, r0, r1 int) {
+	if slopes == nil {
+		w.load(dst, v, r0, r1)
+		return
+	}
+	w.k.SwishSlope(dst, slopes, v.src.at(r0, r1), v.bn.scale, v.bn.shift)
 }
 
 // load makes rows [r0,r1) of v in dst.

@@ -172,11 +172,7 @@ func (n *winograd) backward(e *engine, w *worker, t *tile) {
 		if !f.frozen {
 			for i := k.i0; i < k.i1; i++ {
 				if k.p0 == 0 {
-					var of []float32
-					if slopes != nil {
-						of = slopes[(i-k.i0)*n.in.elems():]
-					}
-					n.pad(w, padded, of, i, 0, n.padH)
+					n.pad(w, padded, after(slopes, (i-k.i0)*n.in.elems()), i, 0, n.padH)
 				}
 				n.input(w, k, i, padded, x, f.cin)
 				n.gradient(w, k, i, dpadded[(i-k.i0)*elems:], d)
@@ -241,11 +237,7 @@ func (n *winograd) deliver(w *worker, k winogradChunk, m, slopes []float32, lane
 	}
 	if n.fused {
 		sums := w.takeZeros(2 * v.c)
-		if slopes != nil {
-			v.bn.slopeBackward(w, dx, slopes[(r0-k.i0*v.hw())*v.c:], r0, r1, sums)
-		} else {
-			v.bn.actBackward(w, dx, r0, r1, sums)
-		}
+		v.bn.actBackward(w, dx, after(slopes, (r0-k.i0*v.hw())*v.c), r0, r1, sums)
 		v.bn.lanes[lane].add(sums[:v.c], sums[v.c:])
 	}
 	w.used = mark

@@ -2,13 +2,6 @@
 
 package kernel
 
-func (t isa) gemmTile() (rows, cols int) {
-	if t == avx512 {
-		return 12, 32
-	}
-	return 6, 16
-}
-
 // gemmRows is the height of a tile of so many columns.
 func (t isa) gemmRows(cols int) int {
 	if t == avx512 || cols <= 8 {

@@ -2,8 +2,6 @@
 
 package kernel
 
-func (t isa) gemmTile() (rows, cols int) { return 8, 8 }
-
 // gemmRows is the height of a tile of so many columns.
 func (t isa) gemmRows(int) int { return 8 }
 

@@ -8,11 +8,14 @@ package kernel
 // of B pass over it.
 const gemmM = 504
 
+// gemmCols is the width of a tile.
+func (t isa) gemmCols() int { return 2 * t.lanes() }
+
 func gemmAsm(t isa, m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c []float32, ldc int, acc bool, ahead *Ahead) {
 	if !checkGemm(m, n, k, a, ars, acs, b, ldb, c, ldc, acc) {
 		return
 	}
-	_, nr := t.gemmTile()
+	nr := t.gemmCols()
 	for i := 0; i < m; i += gemmM {
 		rows := min(gemmM, m-i)
 		for p := 0; p < k; p += gemmK {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -74,6 +75,12 @@ func actGradRef(act Act, z float64) float64 {
 var actNames = []string{"identity", "relu", "relu6", "swish", "sigmoid", "hardswish", "hardsigmoid"}
 
 func rowKernels() []rowKernel {
+	// both is memory for the output of SwishSlope that a test does not look at.
+	var both []float32
+	other := func(n int) []float32 {
+		both = slices.Grow(both[:0], n)[:n]
+		return both
+	}
 	ks := []rowKernel{
 		{
 			name: "moments", data: 1, coef: 1, sum: 2,
@@ -93,7 +100,7 @@ func rowKernels() []rowKernel {
 		{
 			name: "swishslope", data: 2, coef: 2, writes: true,
 			run: func(impl *Impl, d, k, s [][]float32) {
-				impl.SwishSlope(d[0], make([]float32, len(d[0])), d[1], k[0], k[1])
+				impl.SwishSlope(d[0], other(len(d[0])), d[1], k[0], k[1])
 			},
 			ref: func(x, k []float64) (out, tol float64, _, _ [2]float64) {
 				z, dz := linear(k[0], x[1], k[1])
@@ -104,7 +111,7 @@ func rowKernels() []rowKernel {
 		{
 			name: "swishslope-slope", data: 2, coef: 2, writes: true,
 			run: func(impl *Impl, d, k, s [][]float32) {
-				impl.SwishSlope(make([]float32, len(d[0])), d[0], d[1], k[0], k[1])
+				impl.SwishSlope(other(len(d[0])), d[0], d[1], k[0], k[1])
 			},
 			ref: func(x, k []float64) (out, tol float64, _, _ [2]float64) {
 				z, dz := linear(k[0], x[1], k[1])

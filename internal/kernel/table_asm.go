@@ -7,7 +7,8 @@ const pureGo = false // no assembly in this build
 func asmImpl(t isa, name string) Impl {
 	impl := Generic
 	impl.Name = name
-	impl.MR, impl.NR = t.gemmTile()
+	impl.NR = t.gemmCols()
+	impl.MR = t.gemmRows(impl.NR)
 	impl.Gemm = func(m, n, k int, a []float32, ars, acs int, b []float32, ldb int, c []float32, ldc int, acc bool, ahead *Ahead) {
 		gemmAsm(t, m, n, k, a, ars, acs, b, ldb, c, ldc, acc, ahead)
 	}

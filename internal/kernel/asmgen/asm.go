@@ -265,25 +265,23 @@ func (a *asm) countMask(count string) {
 // processors take their time over a masked store. It overwrites src and dst.
 func (a *asm) storeParts(src vec, dst, count string) {
 	low := fmt.Sprintf("X%d", src)
-	for _, p := range []struct {
-		lanes int
-		store string
-		next  []any
-	}{
-		{4, "VMOVUPS", []any{"VEXTRACTF128", 1, src, low}},
-		{2, "VMOVLPS", []any{"VPERMILPS", 0xee, low, low}},
-		{1, "VMOVSS", nil},
-	} {
+	part := func(lanes int, store string, rest func()) {
 		skip := a.label("skip")
-		a.ins("TESTL", p.lanes, count)
+		a.ins("TESTL", lanes, count)
 		a.ins("JEQ", skip)
-		a.ins(p.store, low, mem(dst, 0))
-		if p.next != nil {
-			a.ins(p.next[0].(string), p.next[1:]...)
-			a.ins("ADDQ", 4*p.lanes, dst)
-		}
+		a.ins(store, low, mem(dst, 0))
+		rest()
 		a.at(skip)
 	}
+	part(4, "VMOVUPS", func() {
+		a.ins("VEXTRACTF128", 1, src, low)
+		a.ins("ADDQ", 16, dst)
+	})
+	part(2, "VMOVLPS", func() {
+		a.ins("VPERMILPS", 0xee, low, low)
+		a.ins("ADDQ", 8, dst)
+	})
+	part(1, "VMOVSS", func() {})
 }
 
 func (a *asm) zero(v vec) {

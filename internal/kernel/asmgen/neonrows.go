@@ -168,11 +168,17 @@ func neonActBackward(act int) neonBody {
 			a.fma(z, y, r[0])
 			a.actGrad(act, g, z, [6]vec(t[3:]))
 		}
-		a.op("fsub", y, y, r[2])
-		a.op("fadd", r[3], r[3], g)
-		a.fma(r[4], y, g)
+		neonGradSums(a, g, y, r[2:])
 		a.store(cut, g, data[0])
 	}
+}
+
+// neonGradSums adds g and g*(y-center) to sums; r are center, sumG, sumGY. It
+// overwrites y.
+func neonGradSums(a *neon, g, y vec, r []vec) {
+	a.op("fsub", y, y, r[0])
+	a.op("fadd", r[1], r[1], g)
+	a.fma(r[2], y, g)
 }
 
 // dst, src
@@ -303,9 +309,7 @@ var neonBodies = map[string]neonBody{
 		a.load(cut, data[2], slope)
 		a.load(cut, data[3], y)
 		a.op("fmul", g, g, slope)
-		a.op("fsub", y, y, r[0])
-		a.op("fadd", r[1], r[1], g)
-		a.fma(r[2], y, g)
+		neonGradSums(a, g, y, r)
 		a.store(cut, g, data[0])
 	},
 	"gatedBackward": func(a *neon, cut tail, data []addr, r, t []vec) {
@@ -316,9 +320,7 @@ var neonBodies = map[string]neonBody{
 		a.mov(dz, r[1])
 		a.fma(dz, g, r[0])
 		a.op("fmul", g, dz, slope)
-		a.op("fsub", y, y, r[2])
-		a.op("fadd", r[3], r[3], g)
-		a.fma(r[4], y, g)
+		neonGradSums(a, g, y, r[2:])
 		a.store(cut, g, data[0])
 	},
 	"average": func(a *neon, cut tail, data []addr, r, t []vec) {

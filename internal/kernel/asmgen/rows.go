@@ -299,13 +299,18 @@ func actBackward(act int) rowLoop {
 				a.load(cut, data[1], g)
 				a.actGrad(act, g, z, [4]vec(t[2:]))
 			}
-			a.load(cut, data[2], z)
-			a.ins("VSUBPS", r[2], z, z)
-			a.ins("VADDPS", g, r[3], r[3])
-			a.ins("VFMADD231PS", g, z, r[4])
+			gradSums(a, cut, g, z, data[2], r[2:])
 			a.store(cut, g, data[0])
 		},
 	}
+}
+
+// gradSums adds g and g*(y-center) to sums; r are center, sumG, sumGY. It overwrites tmp.
+func gradSums(a *asm, cut tail, g, tmp vec, y string, r []any) {
+	a.load(cut, y, tmp)
+	a.ins("VSUBPS", r[0], tmp, tmp)
+	a.ins("VADDPS", g, r[1], r[1])
+	a.ins("VFMADD231PS", g, tmp, r[2])
 }
 
 func swishSlope(act int) rowLoop {
@@ -331,10 +336,7 @@ var slopeBackward = rowLoop{name: "slopeBackward", data: 4, coef: 1, sum: 2,
 		a.load(cut, data[1], g)
 		a.load(cut, data[2], y)
 		a.ins("VMULPS", y, g, g)
-		a.load(cut, data[3], y)
-		a.ins("VSUBPS", r[0], y, y)
-		a.ins("VADDPS", g, r[1], r[1])
-		a.ins("VFMADD231PS", g, y, r[2])
+		gradSums(a, cut, g, y, data[3], r)
 		a.store(cut, g, data[0])
 	},
 }
@@ -347,10 +349,7 @@ var gatedBackward = rowLoop{name: "gatedBackward", data: 3, coef: 3, sum: 2,
 		a.ins("VFMADD213PS", r[1], r[0], g)
 		a.load(cut, data[1], y)
 		a.ins("VMULPS", y, g, g)
-		a.load(cut, data[2], y)
-		a.ins("VSUBPS", r[2], y, y)
-		a.ins("VADDPS", g, r[3], r[3])
-		a.ins("VFMADD231PS", g, y, r[4])
+		gradSums(a, cut, g, y, data[2], r[2:])
 		a.store(cut, g, data[0])
 	},
 }
